@@ -1,0 +1,1 @@
+"""The bus: registration, delivery, requests and snapshots over ZeroMQ."""

@@ -1,0 +1,88 @@
+"""What a consumer is: an upper-layer protocol entity that registers, is indicated to, and requests.
+
+Order of calls, all on one asyncio loop: __init__, start, stop (also after a failed start). The bus client
+is connected when start is called; `stop` clears what the consumer set up in the kernel.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from lies.events import (
+    Crossing,
+    Indication,
+    LinkStatusConfirm,
+    PoAListConfirm,
+    Quality,
+    Raw,
+)
+
+
+class BusClient(Protocol):
+    """The verbs of the bus; the same over a socket and inside the daemon's process.
+
+    Requests return awaitables of their Confirm's data and raise LinkError(reason) on Confirm(Error),
+    NotPermitted without the right, TimedOut when nobody answers.
+    """
+
+    def on_event(self, callback: Callable[[Indication | Raw], None]) -> None:
+        """Call back for every delivered indication, in order, on the loop, without a task switch."""
+        ...
+
+    async def register(
+        self,
+        primitive: str,
+        link: str = "*",
+        *,
+        event: Crossing = Crossing.ANY,
+        threshold: Quality | None = None,
+        min_confidence: float = 0.0,
+    ) -> int:
+        """Request(Enable) -> Confirm(Ack): the registration's number."""
+        ...
+
+    async def disable(self, registration: int) -> None:
+        """Request(Disable): nothing more is indicated for that registration."""
+        ...
+
+    async def link_status(self, link: str) -> LinkStatusConfirm:
+        """L2-LinkStatus (RFC 5184 section 4.1)."""
+        ...
+
+    async def poa_list(self, link: str) -> PoAListConfirm:
+        """L2-PoAList (RFC 5184 section 4.2)."""
+        ...
+
+    async def link_connect(self, link: str, poa: str) -> None:
+        """L2-LinkConnect: returns at the Confirm(Ack) (RFC 5184 section 4.8)."""
+        ...
+
+    async def link_disconnect(self, link: str, poa: str | None = None) -> None:
+        """L2-LinkDisconnect: returns at the Confirm(Ack) (RFC 5184 section 4.9)."""
+        ...
+
+    def publish(self, report: Indication) -> None:
+        """Publish an L3 report; its header's publisher, epoch and sequence are set by the client."""
+        ...
+
+
+class Consumer(ABC):
+    """Base class of consumers; found through the entry point group `lies.consumers`.
+
+    Config: a frozen attrs class, decoded from the consumer's TOML table `[consumers.NAME]`.
+    """
+
+    Config: ClassVar[type[Any]]
+
+    def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
+        self.name = name
+        self.config = config
+        self.bus = bus
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Register and begin; return when running."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop, and clear what was set up in the kernel."""

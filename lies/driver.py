@@ -1,0 +1,77 @@
+"""What a driver is: the protocol entity of a link technology.
+
+A driver translates: its radio's measurements into `Sample`s, its radio's associations into `Attached` and
+`Detached`, and L2-LinkConnect/Disconnect into actions on its radio. The host that runs it (the daemon, or
+a child process on the publish endpoint) owns the abstract entity, the bus and the numbering; the driver
+sees none of them. Order of calls, all on one asyncio loop: __init__, start, then any number of
+link_connect/link_disconnect, stop (also after a failed start). A driver clears what it set up in `stop`.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Protocol
+
+from lies.events import Link, RawItem
+
+
+class LinkPort(Protocol):
+    """Where the driver puts what one link measured; given out by DriverHost.add_link."""
+
+    def feed(self, item: RawItem) -> None:
+        """Take a raw sample or a driver input; items come in order of t_ns."""
+        ...
+
+    def remove(self) -> None:
+        """The interface is gone: a LinkDown follows if the link was up."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Set the abstract entity's memory, as a recording's raw_state has it."""
+        ...
+
+
+class DriverHost(Protocol):
+    """What the surroundings offer a driver."""
+
+    def add_link(self, link: Link, *, controllable: bool) -> LinkPort:
+        """Announce a link; controllable: LinkConnect/LinkDisconnect can be followed on it."""
+        ...
+
+    def now_ns(self) -> int:
+        """The driver's clock for t_ns: CLOCK_MONOTONIC."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """Tell the supervisor that the driver cannot go on."""
+        ...
+
+    def finished(self) -> None:
+        """Tell the supervisor that the driver's input has ended (a replay came to its end)."""
+        ...
+
+
+class Driver(ABC):
+    """Base class of drivers; found through the entry point group `lies.drivers`.
+
+    Config: a frozen attrs class, decoded from the driver's TOML table `[drivers.NAME]`.
+    """
+
+    Config: ClassVar[type[Any]]
+
+    def __init__(self, name: str, config: Any, host: DriverHost) -> None:  # noqa: ANN401 - its own Config
+        self.name = name
+        self.config = config
+        self.host = host
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Open the radio, announce its links, begin to measure; return when running."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop measuring and clear what was set up."""
+
+    def link_connect(self, link: str, poa: str) -> None:  # noqa: B027 - not every radio can be steered
+        """Begin to move the link to a PoA; the Confirm(Ack) has already gone (RFC 5184 section 4.8)."""
+
+    def link_disconnect(self, link: str, poa: str | None) -> None:  # noqa: B027 - likewise
+        """Begin to take the link down (RFC 5184 section 4.9)."""

@@ -1,0 +1,143 @@
+"""Indications of the type 2 primitives, and the reports of upper layers."""
+
+from attrs import frozen
+
+from lies.events._types import Condition, DownReason, Header, PoACondition
+
+
+@frozen
+class LinkUp:
+    """A link is connected and IP packets pass (L2-LinkUp.indication, RFC 5184 section 4.5)."""
+
+    header: Header
+    poa: str
+
+
+@frozen
+class LinkDown:
+    """A link is disconnected and IP packets do not pass (L2-LinkDown.indication, RFC 5184 section 4.6)."""
+
+    header: Header
+    poa: str
+    reason: DownReason
+
+
+@frozen
+class LinkStatusChanged:
+    """The quality level changed (L2-LinkStatusChanged.indication, RFC 5184 section 4.7).
+
+    previous: the level before; a registration's event type and threshold compare the two.
+    """
+
+    header: Header
+    poa: str
+    condition: Condition
+    previous: Condition
+
+
+@frozen
+class LinkGoingDown:
+    """The link is expected to break (ours; IEEE 802.21 Link_Going_Down).
+
+    time_to_down_ms: from the measurement; confidence: 0.0..1.0.
+    """
+
+    header: Header
+    poa: str
+    time_to_down_ms: float
+    confidence: float
+    reason: DownReason
+
+
+@frozen
+class LinkGoingDownCancelled:
+    """The last LinkGoingDown proved wrong (ours; IEEE 802.21 Link_Event_Rollback)."""
+
+    header: Header
+    poa: str
+
+
+@frozen
+class PoAFound:
+    """New points of attachment are heard (L2-PoAFound.indication, RFC 5184 section 4.3)."""
+
+    header: Header
+    poas: tuple[PoACondition, ...]
+
+
+@frozen
+class PoALost:
+    """Points of attachment are heard no more (L2-PoALost.indication, RFC 5184 section 4.4)."""
+
+    header: Header
+    poas: tuple[PoACondition, ...]
+
+
+@frozen
+class CareOfAddressChanged:
+    """A mobility consumer moved the node's care-of address (ours; an L3 report).
+
+    coa: IPv6 address in use from now, previous: the one before or None; router: address of the access
+    router; tunnel_from: PAR that still tunnels `previous`, None without a fast handover.
+    """
+
+    header: Header
+    coa: str
+    previous: str | None
+    router: str
+    tunnel_from: str | None
+
+
+@frozen
+class BindingUpdated:
+    """The home agent answered a Binding Update (ours; an L3 report; RFC 6275 section 6.1.8).
+
+    status: Binding Acknowledgement status; lifetime_s: granted; bu_ns, ba_ns: monotonic.
+    """
+
+    header: Header
+    home_address: str
+    home_agent: str
+    coa: str
+    previous_coa: str | None
+    status: int
+    lifetime_s: int
+    bu_ns: int
+    ba_ns: int
+
+
+@frozen
+class HandoverDone:
+    """A handover ended (ours; an L3 report).
+
+    mode: "predictive", "reactive" or "none" (attached without fast handover); all *_ns are monotonic and
+    None where that message was not part of it: FBU sent, FBack received, LinkConnect asked, LinkDown and
+    LinkUp measured, UNA sent.
+    """
+
+    header: Header
+    mode: str
+    from_poa: str | None
+    to_poa: str
+    pcoa: str | None
+    ncoa: str | None
+    fbu_ns: int | None
+    fback_ns: int | None
+    connect_ns: int | None
+    link_down_ns: int | None
+    link_up_ns: int | None
+    una_ns: int | None
+
+
+Indication = (
+    LinkUp
+    | LinkDown
+    | LinkStatusChanged
+    | LinkGoingDown
+    | LinkGoingDownCancelled
+    | PoAFound
+    | PoALost
+    | CareOfAddressChanged
+    | BindingUpdated
+    | HandoverDone
+)

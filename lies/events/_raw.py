@@ -1,0 +1,104 @@
+"""Raw measurements and driver inputs: what an abstract entity is fed, and what recordings keep.
+
+Bare items (`Sample`, `Attached`, `Detached`) go into the abstract entity; on the bus they travel beside
+the indications, each in its Raw* class with a header, to who registered for the primitive `raw`.
+"""
+
+from attrs import frozen
+
+from lies.events._types import DownReason, Header
+
+
+@frozen
+class Neighbour:
+    """One PoA heard in a scan; every value None where the radio does not say."""
+
+    poa: str
+    rssi_dbm: float | None = None
+    rsrp_dbm: float | None = None
+    rsrq_db: float | None = None
+    snr_db: float | None = None
+    bitrate_mbps: float | None = None
+
+
+@frozen
+class Sample:
+    """One raw measurement of a link, irregular in time.
+
+    t_ns: when it was measured, on the driver's clock; poa: the PoA that the signal values belong to (None
+    when nothing is heard); neighbours: PoAs heard beside it, None where this sample brings no scan;
+    retries: transmission retries since the last sample; technology: where it differs from the link's.
+    """
+
+    t_ns: int
+    poa: str | None = None
+    technology: str | None = None
+    rssi_dbm: float | None = None
+    rsrp_dbm: float | None = None
+    rsrq_db: float | None = None
+    snr_db: float | None = None
+    bitrate_mbps: float | None = None
+    retries: int | None = None
+    speed_mps: float | None = None
+    neighbours: tuple[Neighbour, ...] | None = None
+
+
+@frozen
+class Attached:
+    """Driver input: frames pass to this PoA since t_ns.
+
+    port_out_ns, port_in_ns: when the radio left the old PoA and entered this one, where the driver knows.
+    """
+
+    t_ns: int
+    poa: str
+    port_out_ns: int | None = None
+    port_in_ns: int | None = None
+
+
+@frozen
+class Detached:
+    """Driver input: no frame passes to this PoA since t_ns."""
+
+    t_ns: int
+    poa: str
+    reason: DownReason
+
+
+@frozen
+class RawSample:
+    """A Sample on the bus."""
+
+    header: Header
+    sample: Sample
+
+
+@frozen
+class RawAttached:
+    """An Attached on the bus."""
+
+    header: Header
+    attached: Attached
+
+
+@frozen
+class RawDetached:
+    """A Detached on the bus."""
+
+    header: Header
+    detached: Detached
+
+
+@frozen
+class RawState:
+    """The abstract entity's memory at this point of the raw stream: a recording starts with it.
+
+    state: msgpack of the entity's own state class; opaque to everyone else.
+    """
+
+    header: Header
+    state: bytes
+
+
+RawItem = Sample | Attached | Detached
+Raw = RawSample | RawAttached | RawDetached | RawState

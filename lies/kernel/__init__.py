@@ -1,0 +1,1 @@
+"""The kernel of this host: addresses, routes, rules, tunnels and neighbour entries."""

@@ -1,0 +1,116 @@
+"""The I/O shell around sans-I/O engines, and the only place that reads a clock.
+
+An engine gets items, time and nothing else; it returns actions, which are plain values. The runtime feeds
+it, performs what it returns and keeps one timer armed. Engines thus run unchanged on a virtual clock.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item", contravariant=True)
+Action = TypeVar("Action", covariant=True)
+
+
+def monotonic_ns() -> int:
+    """CLOCK_MONOTONIC in ns: the clock of every mono_ns; the same for all processes of a host."""
+    return time.monotonic_ns()  # noqa: TID251 - the one place
+
+
+def wall_ns() -> int:
+    """Unix time in ns."""
+    return time.time_ns()  # noqa: TID251 - the one place
+
+
+def now_s() -> float:
+    """CLOCK_MONOTONIC in s: the clock that engines are given as `now`."""
+    return time.monotonic()  # noqa: TID251 - the one place
+
+
+class Engine(Protocol[Item, Action]):
+    """A protocol engine: no I/O, no clock. `now` and timeouts are in s on one monotonic clock."""
+
+    def receive(self, item: Item, now: float, /) -> Sequence[Action]:
+        """What follows from an item: a link event, a message, a confirm."""
+        ...
+
+    def next_timeout(self) -> float | None:
+        """When handle_timeout wants to be called, absolute; None for never."""
+        ...
+
+    def handle_timeout(self, now: float, /) -> Sequence[Action]:
+        """What follows from time having come to `now`."""
+        ...
+
+
+EngineItem = TypeVar("EngineItem")
+EngineAction = TypeVar("EngineAction")
+
+
+class Runtime:
+    """Runs one engine on the running asyncio loop: `feed` items in, `perform` is called with each action.
+
+    A perform that learns something at once (a confirm, an error) feeds it back; such items are queued
+    until the current batch of actions is done, so that the engine is never re-entered.
+    """
+
+    def __init__(
+        self,
+        engine: Engine[EngineItem, EngineAction],
+        perform: Callable[[EngineAction], None],
+        *,
+        clock: Callable[[], float] = now_s,
+    ) -> None:
+        self._engine = engine
+        self._perform = perform
+        self._clock = clock
+        self._timer: asyncio.TimerHandle | None = None
+        self._pending: list[EngineItem] = []
+        self._busy = False
+        self._closed = False
+
+    def feed(self, item: EngineItem) -> None:
+        """Give the engine an item and perform what it answers."""
+        self._pending.append(item)
+        self._run(timeout=False)
+
+    def close(self) -> None:
+        """Stop the timer; items are ignored from now on."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def start(self) -> None:
+        """Arm the timer before the first item."""
+        self._arm()
+
+    def _run(self, *, timeout: bool) -> None:
+        if self._busy or self._closed:
+            return
+        self._busy = True
+        try:
+            if timeout:
+                for action in self._engine.handle_timeout(self._clock()):
+                    self._perform(action)
+            while self._pending:
+                item = self._pending.pop(0)
+                for action in self._engine.receive(item, self._clock()):
+                    self._perform(action)
+        finally:
+            self._busy = False
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._engine.next_timeout()
+        if due is not None and not self._closed:
+            delay = max(0.0, due - self._clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._run(timeout=True)

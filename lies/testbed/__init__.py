@@ -1,0 +1,1 @@
+"""The testbed: namespaces, traffic and the judge of packets behind `lies demo`."""
