@@ -7,10 +7,10 @@ it, performs what it returns and keeps one timer armed. Engines thus run unchang
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-Item = TypeVar("Item", contravariant=True)
-Action = TypeVar("Action", covariant=True)
+ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
+ActionT_co = TypeVar("ActionT_co", covariant=True)
 
 
 def monotonic_ns() -> int:
@@ -28,10 +28,10 @@ def now_s() -> float:
     return time.monotonic()  # noqa: TID251 - the one place
 
 
-class Engine(Protocol[Item, Action]):
+class Engine(Protocol[ItemT_contra, ActionT_co]):
     """A protocol engine: no I/O, no clock. `now` and timeouts are in s on one monotonic clock."""
 
-    def receive(self, item: Item, now: float, /) -> Sequence[Action]:
+    def receive(self, item: ItemT_contra, now: float, /) -> Sequence[ActionT_co]:
         """What follows from an item: a link event, a message, a confirm."""
         ...
 
@@ -39,16 +39,16 @@ class Engine(Protocol[Item, Action]):
         """When handle_timeout wants to be called, absolute; None for never."""
         ...
 
-    def handle_timeout(self, now: float, /) -> Sequence[Action]:
+    def handle_timeout(self, now: float, /) -> Sequence[ActionT_co]:
         """What follows from time having come to `now`."""
         ...
 
 
-EngineItem = TypeVar("EngineItem")
-EngineAction = TypeVar("EngineAction")
+ItemT = TypeVar("ItemT")
+ActionT = TypeVar("ActionT")
 
 
-class Runtime:
+class Runtime(Generic[ItemT, ActionT]):
     """Runs one engine on the running asyncio loop: `feed` items in, `perform` is called with each action.
 
     A perform that learns something at once (a confirm, an error) feeds it back; such items are queued
@@ -57,8 +57,8 @@ class Runtime:
 
     def __init__(
         self,
-        engine: Engine[EngineItem, EngineAction],
-        perform: Callable[[EngineAction], None],
+        engine: Engine[ItemT, ActionT],
+        perform: Callable[[ActionT], None],
         *,
         clock: Callable[[], float] = now_s,
     ) -> None:
@@ -66,11 +66,11 @@ class Runtime:
         self._perform = perform
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
-        self._pending: list[EngineItem] = []
+        self._pending: list[ItemT] = []
         self._busy = False
         self._closed = False
 
-    def feed(self, item: EngineItem) -> None:
+    def feed(self, item: ItemT) -> None:
         """Give the engine an item and perform what it answers."""
         self._pending.append(item)
         self._run(timeout=False)
