@@ -168,16 +168,16 @@ class HandoverInitiate:
     """0..65535, echoed in the HAck (6.2.1.1)."""
     code: int
     """An HICode (6.2.1.1)."""
+    assigned_address: bool
+    """S: the NAR is asked for a care-of address; 0 with code 1 (6.2.1.1)."""
+    buffer: bool
+    """U: the NAR is asked to buffer; should be 0 with code 1 (6.2.1.1)."""
     mn_lla: bytes
     """The mobile node's link-layer address: MH-LLA option (6.2.1.1, 6.4.4)."""
     pcoa: IPv6Address | None = None
     """Previous care-of address: option 34, option-code 1 (6.2.1.1, 6.4.2)."""
     ncoa: IPv6Address | None = None
     """New care-of address: option 34, option-code 2 (6.2.1.1, 6.4.2)."""
-    assigned_address: bool = False
-    """S: the NAR is asked for a care-of address; 0 with code 1 (6.2.1.1)."""
-    buffer: bool = False
-    """U: the NAR is asked to buffer; should be 0 with code 1 (6.2.1.1)."""
 
 
 @frozen
