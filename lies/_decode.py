@@ -55,7 +55,10 @@ def decode(
         if kind is Path and isinstance(item, str):
             return base / item if base is not None else Path(item)
         if kind in _FROM_TEXT and isinstance(item, str):
-            return kind(item)
+            try:
+                return kind(item)
+            except ValueError as error:
+                raise ValueError(f"{item!r} is no {kind.__name__}: {error}") from error
         raise TypeError(f"Expected `{_name(kind)}`, got `{_name(type(item))}`")
 
     try:
