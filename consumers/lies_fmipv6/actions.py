@@ -1,0 +1,206 @@
+"""What the FMIPv6 engines ask their shell to do, in the order in which they ask it.
+
+Addresses are IPv6Address. Actions of one batch are carried out in order. Every CompleteHandover(pcoa, ncoa)
+is followed by exactly one EndTunnel(pcoa, ncoa), every ExpectNode by AdmitNode or ForgetNode, every AddTunnel
+by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every HoldUplink by ReleaseUplink or
+CompleteHandover.
+"""
+
+from ipaddress import IPv6Address
+
+from attrs import frozen
+
+from lies.events import CareOfAddressChanged, HandoverDone
+from lies_fmipv6.messages import Message
+
+
+@frozen
+class SendMessage:
+    """Send a message.
+
+    link_layer: when not None, send it on the access link to this link-layer address, whatever the routes say
+    (an FBack to PCoA on the old link, while packets to PCoA are already tunnelled away).
+    """
+
+    message: Message
+    source: IPv6Address
+    destination: IPv6Address
+    link_layer: bytes | None = None
+
+
+# Mobile node
+
+
+@frozen
+class RequestPoAList:
+    """L2-PoAList.request; feed the confirm back."""
+
+    link: str
+
+
+@frozen
+class RequestConnect:
+    """L2-LinkConnect.request; feed ConnectRefused back on Confirm(Error)."""
+
+    link: str
+    poa: str
+
+
+@frozen
+class UseRouter:
+    """First attachment or plain fallback: coa becomes an address and the router its default route.
+
+    router: the next hop (link-local as a rule); router_lla: its link-layer address if known.
+    """
+
+    coa: IPv6Address
+    prefix_length: int
+    router: IPv6Address
+    router_lla: bytes | None
+
+
+@frozen
+class PrepareHandover:
+    """A handover to ncoa behind nar may come: build what LinkUp will need; nothing changes yet.
+
+    Followed by CompleteHandover or AbandonHandover. ncoa may be an address that the node already has (it
+    goes back to an earlier router).
+    """
+
+    pcoa: IPv6Address
+    ncoa: IPv6Address
+    par: IPv6Address
+    nar: IPv6Address
+    nar_lla: bytes | None
+
+
+@frozen
+class HoldUplink:
+    """What is sent from pcoa is held from now on: the link is about to go, or gone."""
+
+    pcoa: IPv6Address
+
+
+@frozen
+class ReleaseUplink:
+    """What was held goes out as before the HoldUplink: the handover did not come about, or took too long."""
+
+    pcoa: IPv6Address
+
+
+@frozen
+class CompleteHandover:
+    """The node is at nar: ncoa is in use, nar its default router, and what par tunnels to ncoa is accepted.
+
+    tunnel: what is sent from pcoa is reverse-tunnelled to par; False while par has not confirmed the binding
+    (a second CompleteHandover with True follows its FBack). Held packets go out. Any address that ncoa itself
+    was the pcoa of keeps its own tunnel, so tunnels nest.
+    """
+
+    pcoa: IPv6Address
+    ncoa: IPv6Address
+    par: IPv6Address
+    nar: IPv6Address
+    nar_lla: bytes | None
+    tunnel: bool
+
+
+@frozen
+class EndTunnel:
+    """The grace is over: the tunnel of pcoa with par ends, and pcoa is no address any more.
+
+    keep_address: only the tunnel ends, because pcoa is in use on its own link again. May come without a
+    CompleteHandover: then there was no tunnel, and only the address goes.
+    """
+
+    pcoa: IPv6Address
+    ncoa: IPv6Address
+    par: IPv6Address
+    keep_address: bool = False
+
+
+@frozen
+class AbandonHandover:
+    """What PrepareHandover built for ncoa is not needed; an address that was there before it stays."""
+
+    ncoa: IPv6Address
+
+
+@frozen
+class Publish:
+    """Publish a report; publisher, epoch and sequence of its header are for the bus client to set."""
+
+    report: CareOfAddressChanged | HandoverDone
+
+
+# Access router, as the previous one
+
+
+@frozen
+class AddTunnel:
+    """Packets to pcoa are tunnelled to endpoint; packets that endpoint tunnels with inner source pcoa are
+    accepted and forwarded (RFC 5568 section 4). Replaces an earlier tunnel of pcoa.
+
+    peer_lla: the mobile node's link-layer address.
+    """
+
+    pcoa: IPv6Address
+    endpoint: IPv6Address
+    peer_lla: bytes | None
+
+
+@frozen
+class RemoveTunnel:
+    """The tunnel ends in both directions; packets to pcoa go to the access link again."""
+
+    pcoa: IPv6Address
+    endpoint: IPv6Address
+
+
+# Access router, as the new one
+
+
+@frozen
+class ExpectNode:
+    """A node is to arrive: defend ncoa, and let packets to it wait (RFC 5568 section 4).
+
+    buffer: the PAR asked for buffering. Where ncoa is the pcoa of a tunnel of this router (the node comes
+    back), packets to it wait instead of being tunnelled, while what the node sends through that tunnel is
+    still accepted, until the RemoveTunnel that comes with AdmitNode.
+    """
+
+    ncoa: IPv6Address
+    mn_lla: bytes
+    buffer: bool
+
+
+@frozen
+class AdmitNode:
+    """The node is there: end the defence, make the neighbour entry STALE with this address, flush."""
+
+    ncoa: IPv6Address
+    mn_lla: bytes
+
+
+@frozen
+class ForgetNode:
+    """The node did not come: end the defence and drop what waits."""
+
+    ncoa: IPv6Address
+
+
+MobileNodeAction = (
+    SendMessage
+    | RequestPoAList
+    | RequestConnect
+    | UseRouter
+    | PrepareHandover
+    | HoldUplink
+    | ReleaseUplink
+    | CompleteHandover
+    | EndTunnel
+    | AbandonHandover
+    | Publish
+)
+AccessRouterAction = SendMessage | AddTunnel | RemoveTunnel | ExpectNode | AdmitNode | ForgetNode
+Action = MobileNodeAction | AccessRouterAction

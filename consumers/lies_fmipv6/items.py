@@ -1,0 +1,74 @@
+"""What the FMIPv6 engines are fed."""
+
+from ipaddress import IPv6Address
+
+from attrs import frozen
+
+from lies.events import (
+    BindingUpdated,
+    LinkDown,
+    LinkGoingDown,
+    LinkGoingDownCancelled,
+    LinkStatusChanged,
+    LinkUp,
+    PoAFound,
+    PoAListConfirm,
+    PoALost,
+)
+from lies_fmipv6.messages import Message
+
+_MAC_PARTS = 6
+
+
+@frozen
+class Received:
+    """A message that arrived, decoded.
+
+    link_layer: link-layer source address of the frame, None where the shell does not see it;
+    authenticated: its BADF (FBU, FBack) or its security association (HI, HAck) was verified.
+    """
+
+    message: Message
+    source: IPv6Address
+    destination: IPv6Address
+    link_layer: bytes | None = None
+    authenticated: bool = False
+
+
+@frozen
+class ConnectRefused:
+    """L2-LinkConnect ended with Confirm(Error), or the PoA did not let the node in."""
+
+    poa: str
+    reason: str
+
+
+MobileNodeItem = (
+    LinkUp
+    | LinkDown
+    | LinkStatusChanged
+    | LinkGoingDown
+    | LinkGoingDownCancelled
+    | PoAFound
+    | PoALost
+    | PoAListConfirm
+    | BindingUpdated
+    | ConnectRefused
+    | Received
+)
+AccessRouterItem = Received
+Item = MobileNodeItem | AccessRouterItem
+
+
+def access_point_id(poa: str) -> bytes:
+    """The identifier of a PoA in RtSolPr and PrRtAdv: the six octets of a MAC address, else the name in UTF-8.
+
+    RFC 5568 section 6.4.3 leaves identifiers to each link layer.
+    """
+    parts = poa.split(":")
+    if len(parts) == _MAC_PARTS and all(len(p) == 2 for p in parts):
+        try:
+            return bytes.fromhex("".join(parts))
+        except ValueError:
+            pass
+    return poa.encode()

@@ -1,0 +1,27 @@
+"""What the Mobile IPv6 engines are fed."""
+
+from ipaddress import IPv6Address
+
+from attrs import frozen
+
+from lies.events import CareOfAddressChanged
+from lies_mipv6.messages import Message
+
+
+@frozen
+class Received:
+    """A message that arrived, decoded.
+
+    source: the source address of the IPv6 header (the care-of address, not the home address);
+    authenticated: its security association was verified (RFC 6275 section 5.1).
+    """
+
+    message: Message
+    source: IPv6Address
+    destination: IPv6Address
+    authenticated: bool = False
+
+
+MobileNodeItem = CareOfAddressChanged | Received
+HomeAgentItem = Received
+Item = MobileNodeItem | HomeAgentItem
