@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from attrs import field, frozen
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lies._decode import decode
@@ -177,6 +177,7 @@ toml_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["count", "inner", "many", "path", "address", "labels", "x"]), toml_values
@@ -188,6 +189,7 @@ def test_any_table_decodes_or_is_a_config_error(table: dict[str, object]) -> Non
         assert isinstance(decode(Options, table, table="t"), Options)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_parses_or_is_a_config_error(text: str) -> None:
     """No text raises anything but ConfigError."""
