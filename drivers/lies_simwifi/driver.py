@@ -1,0 +1,123 @@
+"""The shell of the simulated Wi-Fi radio: model in, samples and moves out."""
+
+import asyncio
+
+from attrs import evolve
+
+from lies.association import Association, AssociationRules
+from lies.attachment import Attachment, open_attachment
+from lies.driver import Driver, DriverHost
+from lies.events import Link, Neighbour, Sample, Technology
+from lies.pace import Pace
+from lies.radio import Measurement, RadioShell
+from lies_simwifi.model import RadioModel, Signal
+from lies_simwifi.scenario import End, SimWifiConfig, scenario_of
+
+
+class ModelSource:
+    """A radio model as the ears of a RadioShell; base_ns: the driver's time of step 0."""
+
+    def __init__(self, model: RadioModel, base_ns: int) -> None:
+        self._model = model
+        self._base_ns = base_ns
+        self._step_ns = model.scenario.sample_ms * 1_000_000
+        self._scan_steps = model.scenario.scan_ms // model.scenario.sample_ms
+        self._last_scan: dict[str, Signal] = {}
+        self._last_scan_step = -1
+
+    def next_ns(self, after_ns: int) -> int | None:
+        """The first step after a time; None past the end of a path that finishes."""
+        step = max(0, (after_ns - self._base_ns) // self._step_ns + 1)
+        if self._model.scenario.end is End.FINISH and step >= self._model.steps:
+            return None
+        return self._base_ns + step * self._step_ns
+
+    def measure(self, t_ns: int, serving: str | None) -> Measurement:
+        """What is heard at the step of t_ns."""
+        step = (t_ns - self._base_ns) // self._step_ns
+        scanned = step // self._scan_steps != self._last_scan_step // self._scan_steps
+        if scanned:
+            self._last_scan, self._last_scan_step = self._model.scan(step), step
+        own = self._model.hear(step).get(serving) if serving is not None else None
+        neighbours = tuple(
+            Neighbour(s.poa, rssi_dbm=s.rssi_dbm, snr_db=s.snr_db)
+            for s in self._last_scan.values()
+            if s.poa != serving
+        )
+        sample = Sample(
+            t_ns,
+            neighbours=neighbours if scanned else None,
+            speed_mps=round(self._model.place(step).speed_mps, 3),
+        )
+        levels = {s.poa: s.snr_db for s in self._last_scan.values() if s.poa != serving}
+        if own is not None:
+            levels[own.poa] = own.snr_db
+            sample = evolve(
+                sample,
+                poa=own.poa,
+                rssi_dbm=own.rssi_dbm,
+                snr_db=own.snr_db,
+                bitrate_mbps=own.bitrate_mbps,
+                retries=own.retries,
+            )
+        return Measurement(sample, levels)
+
+
+class SimWifi(Driver):
+    """A mobile node on a path past simulated access points; LinkConnect and LinkDisconnect are followed."""
+
+    Config = SimWifiConfig
+
+    def __init__(self, name: str, config: SimWifiConfig, host: DriverHost) -> None:
+        super().__init__(name, config, host)
+        self._scenario = scenario_of(config, table=f"drivers.{name}")
+        self._attachment: Attachment | None = None
+        self._shell: RadioShell | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Announce the link and begin to drive."""
+        config: SimWifiConfig = self.config
+        pace = Pace(config.rate, clock=self.host.now_ns)
+        self._attachment = open_attachment(config.port, l2_gap_ms=config.l2_gap_ms, pace=pace)
+        port = self.host.add_link(Link(config.link, Technology.WIFI), controllable=True)
+        a, sample_s = self._scenario.association, self._scenario.sample_ms / 1000
+        rules = AssociationRules(
+            join_db=a.join_snr_db,
+            floor_db=a.floor_snr_db,
+            lost_after_s=(a.lost_samples - 1) * sample_s,
+            scan_delay_s=a.scan_delay_s,
+            roam_db=a.auto_roam_db,
+        )
+        candidates = frozenset(config.port.bridges) if config.port is not None else None
+        self._shell = RadioShell(port, self._attachment, Association(rules, candidates), pace)
+        source = ModelSource(RadioModel(self._scenario), pace.now_ns())
+        self._task = asyncio.create_task(self._run(self._shell, source), name=f"{self.name}: drive")
+
+    async def stop(self) -> None:
+        """Stop driving and give the port back."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._attachment is not None:
+            await self._attachment.close()
+            self._attachment = None
+
+    def link_connect(self, link: str, poa: str) -> None:
+        """Move to a PoA if it is heard; the link goes down and is scanned for otherwise."""
+        if self._shell is not None and link == self.config.link:
+            self._shell.connect(poa)
+
+    def link_disconnect(self, link: str, poa: str | None) -> None:
+        """Leave the PoA and stay away until the next LinkConnect."""
+        if self._shell is not None and link == self.config.link:
+            self._shell.disconnect(poa)
+
+    async def _run(self, shell: RadioShell, source: ModelSource) -> None:
+        try:
+            await shell.run(source)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor decides
+            self.host.failed(error)
+        else:
+            self.host.finished()

@@ -1,0 +1,124 @@
+"""The shell of a driver whose radio is computed or recorded: measurements in, items and moves out.
+
+A RadioSource says what is heard and when; the association rules say which PoA serves; the attachment
+makes it so; the link port gets samples, Attached and Detached in order of t_ns. Nothing is measured while
+the port is between two PoAs, as with a real radio.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from typing import Protocol
+
+from attrs import field, frozen
+
+from lies.association import Association, Go
+from lies.attachment import Attachment
+from lies.driver import LinkPort
+from lies.errors import LinkError
+from lies.events import Attached, Detached, DownReason, RawItem, Sample
+from lies.pace import Pace
+
+log = logging.getLogger(__name__)
+
+
+@frozen
+class Measurement:
+    """What the radio has just measured; levels: every PoA heard, in the association rules' dB."""
+
+    sample: Sample
+    levels: Mapping[str, float] = field(factory=dict)
+
+
+class RadioSource(Protocol):
+    """A radio's ears. Both methods know nothing beyond the time they are asked for."""
+
+    def next_ns(self, after_ns: int) -> int | None:
+        """When the first measurement later than after_ns is due; None when there is none any more."""
+        ...
+
+    def measure(self, t_ns: int, serving: str | None) -> Measurement:
+        """What is heard at t_ns, seen from the serving PoA."""
+        ...
+
+
+@frozen
+class _Connect:
+    poa: str
+
+
+@frozen
+class _Disconnect:
+    poa: str | None
+
+
+class RadioShell:
+    """Runs one link over a source; requests come in through `connect` and `disconnect` at any time."""
+
+    def __init__(self, port: LinkPort, attachment: Attachment, association: Association, pace: Pace) -> None:
+        self._port = port
+        self._attachment = attachment
+        self._association = association
+        self._pace = pace
+        self._requests: deque[_Connect | _Disconnect] = deque()
+        self._last_ns = -1
+
+    @property
+    def serving(self) -> str | None:
+        """The PoA that serves now."""
+        return self._association.serving
+
+    def connect(self, poa: str) -> None:
+        """L2-LinkConnect: followed as soon as the loop runs."""
+        self._requests.append(_Connect(poa))
+        self._pace.wake()
+
+    def disconnect(self, poa: str | None) -> None:
+        """L2-LinkDisconnect: followed as soon as the loop runs."""
+        self._requests.append(_Disconnect(poa))
+        self._pace.wake()
+
+    async def run(self, source: RadioSource) -> None:
+        """Measure and move until the source has no more."""
+        while (due_ns := source.next_ns(self._last_ns)) is not None:
+            if await self._pace.wait_until(due_ns):
+                await self._follow_requests()
+                continue
+            measured = source.measure(due_ns, self.serving)
+            self._feed(measured.sample)
+            await self._go(self._association.measured(due_ns, measured.levels))
+
+    async def _follow_requests(self) -> None:
+        while self._requests:
+            match self._requests.popleft():
+                case _Connect(poa):
+                    await self._go(self._association.connect(self._pace.now_ns(), poa))
+                case _Disconnect(poa):
+                    await self._go(self._association.disconnect(poa))
+
+    async def _go(self, go: Go | None) -> None:
+        if go is None:
+            return
+        try:
+            if go.poa is None:
+                self._on_out(await self._attachment.detach(), go.reason)
+            else:
+                await self._move(go.poa, go.reason)
+        except (LinkError, OSError) as error:
+            log.warning("the radio cannot move to %s: %s", go.poa or "no PoA", error)
+            self._association.refused(self._pace.now_ns())
+
+    async def _move(self, poa: str, reason: DownReason) -> None:
+        moved = await self._attachment.move(poa, lambda out_ns: self._on_out(out_ns, reason))
+        self._association.arrived(poa)
+        self._feed(Attached(moved.up_ns, poa, moved.port_out_ns, moved.port_in_ns))
+
+    def _on_out(self, out_ns: int, reason: DownReason) -> None:
+        serving = self.serving
+        if serving is not None:
+            self._association.left(out_ns)
+            self._feed(Detached(out_ns, serving, reason))
+
+    def _feed(self, item: RawItem) -> None:
+        self._last_ns = max(self._last_ns, item.t_ns)
+        self._port.feed(item)
