@@ -1,7 +1,9 @@
 """What a consumer is: an upper-layer protocol entity that registers, is indicated to, and requests.
 
 Order of calls, all on one asyncio loop: __init__, start, stop (also after a failed start). The bus client
-is connected when start is called; `stop` clears what the consumer set up in the kernel.
+is connected when start is called; `stop` clears what the consumer set up in the kernel. __init__ only looks
+at its configuration (ConfigError if it is of no use) and calls nothing of the bus but on_event: a consumer
+is also made to check a configuration, and then not started.
 """
 
 from abc import ABC, abstractmethod

@@ -5,9 +5,12 @@ A driver translates: its radio's measurements into `Sample`s, its radio's associ
 a child process on the publish endpoint) owns the abstract entity, the bus and the numbering; the driver
 sees none of them. Order of calls, all on one asyncio loop: __init__, start, then any number of
 link_connect/link_disconnect, stop (also after a failed start). A driver clears what it set up in `stop`.
+__init__ only looks at its configuration (ConfigError if it is of no use) and calls nothing of the host but
+now_ns: a driver is also made to check a configuration, and then not started.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from lies.events import Link, RawItem
@@ -61,6 +64,14 @@ class Driver(ABC):
         self.name = name
         self.config = config
         self.host = host
+
+    @classmethod
+    def discover(cls) -> Mapping[str, Mapping[str, Any]]:
+        """The links on this machine that the driver would serve without a configuration.
+
+        Returned are tables as in `[drivers.NAME]`: NAME -> the driver's own keys; none unless overridden.
+        """
+        return {}
 
     @abstractmethod
     async def start(self) -> None:

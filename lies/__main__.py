@@ -1,0 +1,5 @@
+"""`python -m lies`."""
+
+from lies.cli import main
+
+main()

@@ -1,0 +1,165 @@
+"""Keeps one driver or consumer running: starts it, waits for its end, starts it again with back-off."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from attrs import frozen
+
+from lies.runtime import now_s
+
+_log = logging.getLogger("lies.daemon")
+
+
+class Ending(StrEnum):
+    """Why a room ended by itself."""
+
+    FINISHED = "finished"  # its input has ended; it is not started again
+    FAILED = "failed"
+
+
+@frozen
+class Ended:
+    """How a room ended by itself; detail: one sentence."""
+
+    ending: Ending
+    detail: str = ""
+
+
+class Room(Protocol):
+    """Where one driver or consumer runs, in this process or in a child; made anew for each start."""
+
+    async def open(self) -> None:
+        """Start it; raises when it cannot. `stop` and `release` follow in any case."""
+        ...
+
+    async def ended(self) -> Ended:
+        """Wait until it ends by itself."""
+        ...
+
+    async def stop(self) -> None:
+        """Ask it to stop and wait until it has."""
+        ...
+
+    def release(self) -> None:
+        """Take away what the bus knows of it, at once: links go down. Comes before `stop` if it failed."""
+        ...
+
+
+@frozen
+class Patience:
+    """How long things may take, in s.
+
+    Restarts pause from restart_min_s, doubled up to restart_max_s; who ran for settled_s begins anew.
+    """
+
+    start_s: float = 10.0
+    stop_s: float = 5.0
+    restart_min_s: float = 0.5
+    restart_max_s: float = 30.0
+    settled_s: float = 60.0
+
+
+class Keeper:
+    """Runs the rooms of one plugin, one after the other, until told to stop."""
+
+    def __init__(self, name: str, new_room: Callable[[], Room], patience: Patience) -> None:
+        self.name = name
+        self.starts = 0
+        self._new_room = new_room
+        self._patience = patience
+        self._tried = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin; returns after the first attempt, whether it went well or not, or after start_s."""
+        self._task = asyncio.create_task(self._run(), name=f"lies:{self.name}")
+        if not await _within(self._tried, self._patience.start_s):
+            _log.warning("%s: still starting after %g s; the others go on", self.name, self._patience.start_s)
+
+    async def stop(self) -> None:
+        """End it; returns within little more than Patience.stop_s."""
+        self._stop.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=self._patience.stop_s + 1.0)
+
+    async def _run(self) -> None:
+        pause_s = self._patience.restart_min_s
+        while not self._stop.is_set():
+            began_s = now_s()
+            ended = await self._once()
+            if ended is None:
+                return
+            if ended.ending is Ending.FINISHED:
+                _log.info("%s: finished", self.name)
+                return
+            if now_s() - began_s >= self._patience.settled_s:
+                pause_s = self._patience.restart_min_s
+            _log.error("%s: %s; it is started again in %g s", self.name, ended.detail, pause_s)
+            if await _within(self._stop, pause_s):
+                return
+            pause_s = min(2.0 * pause_s, self._patience.restart_max_s)
+
+    async def _once(self) -> Ended | None:
+        """One room from open to the end; None when it was told to stop."""
+        self.starts += 1
+        room = self._new_room()
+        ended: Ended | None = None
+        try:
+            ended = await self._life(room)
+        finally:
+            if ended is not None:
+                room.release()
+            await self._bounded_stop(room)
+            room.release()
+            self._tried.set()
+        return ended
+
+    async def _life(self, room: Room) -> Ended | None:
+        opening = asyncio.create_task(room.open(), name=f"lies:{self.name}:start")
+        if await self._stopped_before(opening):
+            return None
+        if (error := opening.exception()) is not None:
+            _log.debug("%s: start", self.name, exc_info=error)
+            return Ended(Ending.FAILED, f"did not start: {describe(error)}")
+        _log.info("%s: running", self.name)
+        self._tried.set()
+        ended = asyncio.create_task(room.ended(), name=f"lies:{self.name}:end")
+        return None if await self._stopped_before(ended) else ended.result()
+
+    async def _stopped_before(self, task: "asyncio.Task[object]") -> bool:
+        """Wait for the task or for the order to stop, which cancels it."""
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+            task.cancel()  # nothing happens if it is done
+        return not task.done() or task.cancelled()
+
+    async def _bounded_stop(self, room: Room) -> None:
+        stopping = asyncio.create_task(room.stop(), name=f"lies:{self.name}:stop")
+        _, late = await asyncio.wait({stopping}, timeout=self._patience.stop_s)
+        if late:
+            stopping.cancel()
+            _log.error("%s: did not stop within %g s; it is left behind", self.name, self._patience.stop_s)
+        elif (error := stopping.exception()) is not None:
+            _log.error("%s: did not stop cleanly: %s", self.name, describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line; its type too where it is no error of ours."""
+    text = " ".join(str(error).split()) or "no reason given"
+    return text if type(error).__module__ == "lies.errors" else f"{type(error).__name__}: {text}"
+
+
+async def _within(event: asyncio.Event, limit_s: float) -> bool:
+    """Whether the event came within the limit."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    return event.is_set()

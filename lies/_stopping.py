@@ -1,0 +1,58 @@
+"""SIGTERM and SIGINT: ask once, in order; leave at once when asked twice or when it takes too long.
+
+A driver that blocks the event loop must not keep the process: the handlers run between two bytecodes even
+then, and the limit is a thread's.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Self
+
+_log = logging.getLogger("lies.daemon")
+
+
+class StopSignals:
+    """Sets `event` at the first SIGTERM or SIGINT; use as a context manager in the main thread.
+
+    limit_s: after so long, or at the second signal, the process ends hard with exit code 1 (130 after
+    SIGINT). `received` is the first signal.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, event: asyncio.Event, *, limit_s: float) -> None:
+        self.received: signal.Signals | None = None
+        self._loop = loop
+        self._event = event
+        self._limit_s = limit_s
+        self._timer: threading.Timer | None = None
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.received is not None:
+            self._leave("a second signal")
+        self.received = signal.Signals(number)
+        self._arm()
+        self._loop.call_soon_threadsafe(self._event.set)
+
+    def _arm(self) -> None:
+        self._timer = threading.Timer(self._limit_s, self._leave, [f"no end after {self._limit_s:g} s"])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _leave(self, why: str) -> None:
+        _log.error("stopped hard: %s", why)
+        os._exit(130 if self.received is signal.SIGINT else 1)

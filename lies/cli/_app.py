@@ -1,0 +1,97 @@
+"""The table of commands, and the group that imports each of them when it is run."""
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version as installed_version
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from lies.cli._options import RuntimeDir
+from lies.errors import LiesError
+
+COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer app called `app`
+    "run": "Run the daemon: bus, configured drivers and consumers.",
+    "trace": "Print events as they happen.",
+    "links": "Show every link, its PoA and condition (L2-LinkStatus).",
+    "poas": "Show the points of attachment that a link hears (L2-PoAList).",
+    "connect": "Move a link to a point of attachment (L2-LinkConnect).",
+    "disconnect": "Take a link down (L2-LinkDisconnect).",
+    "record": "Record raw measurements, events and reports of every link.",
+    "replay": "Play a recording or a CSV trace as a driver of the running daemon.",
+    "info": "Say what is in a recording or trace.",
+    "predict": "Write the going-down indications that the abstract entity gives on a trace.",
+    "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",
+    "config": "Check a configuration file.",
+}
+
+
+class CommandGroup(typer.core.TyperGroup):
+    """Shows the table's commands and imports the one that is run."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
+        super().__init__(**attributes)
+        for name, short_help in COMMANDS.items():
+            stub = typer.Typer(add_completion=False, rich_markup_mode=None)
+            stub.command(name, help=short_help)(_nothing)
+            self.commands[name] = typer.main.get_command(stub)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's context and command
+        """The command that `args` begin with, imported."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in COMMANDS:
+            return name, command, rest
+        with exit_codes():
+            loaded = typer.main.get_command(importlib.import_module(f"lies.cli.{name}").app)
+        loaded.name = name
+        self.commands[name] = loaded
+        return name, loaded, rest
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's context
+        """Run the command; an error of ours becomes its sentence and exit code."""
+        with exit_codes():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn LiesError and Ctrl-C into one sentence at most and the exit code."""
+    try:
+        yield
+    except LiesError as error:
+        typer.echo(f"lies: {error}", err=True)
+        raise typer.Exit(error.exit_code) from error
+    except KeyboardInterrupt as interrupt:
+        raise typer.Exit(130) from interrupt
+
+
+def _nothing() -> None:
+    """Stands in the table until the command is imported."""
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lies {installed_version('lies')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=CommandGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    runtime_dir: RuntimeDir = None,
+) -> None:
+    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first."""
+    del version, runtime_dir  # their callbacks did it

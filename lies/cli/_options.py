@@ -1,0 +1,38 @@
+"""Options and arguments that several commands share."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lies.paths import RUNTIME_DIR_VARIABLE
+
+
+def new_app() -> typer.Typer:
+    """The typer app of one command module."""
+    return typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def _select(directory: Path | None) -> Path | None:
+    if directory is not None:
+        os.environ[RUNTIME_DIR_VARIABLE] = str(directory)  # lies.paths reads it, and child processes do
+    return directory
+
+
+RuntimeDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--runtime-dir",
+        metavar="DIR",
+        callback=_select,
+        help=f"Where the daemon's endpoints lie (default: ${RUNTIME_DIR_VARIABLE}, /run/lies, the user's own).",
+    ),
+]
+Json = Annotated[bool, typer.Option("-j", "--json", help="One JSON object a line.")]
+LinkName = Annotated[str, typer.Argument(metavar="LINK", help="Name of the link, as `lies links` shows it.")]

@@ -1,0 +1,29 @@
+"""`lies config check FILE`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lies.cli._options import new_app
+
+app = new_app()
+
+
+@app.callback()
+def config() -> None:
+    """Check a configuration file."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The TOML file.")],
+) -> None:
+    """Read a configuration as `lies run` would; exit 0 if it can be used, 2 with one sentence if not."""
+    from lies.config import load  # noqa: PLC0415 - imported when run
+    from lies.plugins import resolve  # noqa: PLC0415
+
+    settings = load(file)
+    plugins = resolve(settings)
+    counts = f"{len(plugins.drivers)} driver(s), {len(plugins.consumers)} consumer(s)"
+    print(f"{file}: good; {counts}")
