@@ -81,6 +81,11 @@ class Keeper:
         if not await _within(self._tried, self._patience.start_s):
             _log.warning("%s: still starting after %g s; the others go on", self.name, self._patience.start_s)
 
+    async def done(self) -> None:
+        """Wait until nothing is to be started again: it finished, or was stopped."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
     async def stop(self) -> None:
         """End it; returns within little more than Patience.stop_s."""
         self._stop.set()

@@ -5,14 +5,11 @@ then, and the limit is a thread's.
 """
 
 import asyncio
-import logging
 import os
 import signal
 import threading
 from types import FrameType
 from typing import Self
-
-_log = logging.getLogger("lies.daemon")
 
 
 class StopSignals:
@@ -45,6 +42,8 @@ class StopSignals:
         if self.received is not None:
             self._leave("a second signal")
         self.received = signal.Signals(number)
+        # Not logged: the interrupted code may hold the lock of a log handler.
+        os.write(2, f"stopping on {self.received.name}\n".encode())
         self._arm()
         self._loop.call_soon_threadsafe(self._event.set)
 
@@ -54,5 +53,5 @@ class StopSignals:
         self._timer.start()
 
     def _leave(self, why: str) -> None:
-        _log.error("stopped hard: %s", why)
+        os.write(2, f"stopped hard: {why}\n".encode())
         os._exit(130 if self.received is signal.SIGINT else 1)

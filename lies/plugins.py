@@ -11,7 +11,7 @@ from lies.config import Config, ConsumerConfig, DriverConfig, check_names
 from lies.consumer import Consumer
 from lies.driver import Driver, LinkPort
 from lies.errors import LiesError, ProtocolViolation
-from lies.events import Indication, Link, Raw, RawItem
+from lies.events import Indication, Link, Raw
 from lies.registry import Kind, Registry
 from lies.runtime import monotonic_ns
 

@@ -31,7 +31,7 @@ RuntimeDir = Annotated[
         "--runtime-dir",
         metavar="DIR",
         callback=_select,
-        help=f"Where the daemon's endpoints lie (default: ${RUNTIME_DIR_VARIABLE}, /run/lies, the user's own).",
+        help=f"Where the daemon's endpoints are (${RUNTIME_DIR_VARIABLE}, /run/lies, the user's own).",
     ),
 ]
 Json = Annotated[bool, typer.Option("-j", "--json", help="One JSON object a line.")]

@@ -1,0 +1,186 @@
+"""A keeper starts a plugin, starts it again when it fails, and stops it in bounded time."""
+
+import asyncio
+import logging
+
+import pytest
+
+from lies._keeper import Ended, Ending, Keeper, Patience
+
+QUICK = Patience(start_s=0.2, stop_s=0.1, restart_min_s=0.001, restart_max_s=0.004)
+
+
+class FakeRoom:
+    """A room that does what the test says and writes down what was asked of it."""
+
+    def __init__(self, house: "House", number: int) -> None:
+        self.house = house
+        self.number = number
+        self.end: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+
+    async def open(self) -> None:
+        """Start as the house says."""
+        self.house.log.append(f"open {self.number}")
+        if self.number <= self.house.broken_starts:
+            raise OSError("no radio")
+        if self.house.hang_in_start:
+            await asyncio.Event().wait()
+        self.house.opened.set()
+
+    async def ended(self) -> Ended:
+        """End when the test says so."""
+        return await asyncio.shield(self.end)
+
+    async def stop(self) -> None:
+        """Stop as the house says."""
+        self.house.log.append(f"stop {self.number}")
+        if self.house.hang_in_stop:
+            await asyncio.Event().wait()
+        if self.house.broken_stop:
+            raise RuntimeError("cannot clear")
+
+    def release(self) -> None:
+        """Note that the bus forgets the room."""
+        self.house.log.append(f"release {self.number}")
+
+
+class House:
+    """Makes the rooms of one keeper."""
+
+    def __init__(
+        self,
+        *,
+        broken_starts: int = 0,
+        hang_in_start: bool = False,
+        hang_in_stop: bool = False,
+        broken_stop: bool = False,
+    ) -> None:
+        self.broken_starts = broken_starts
+        self.hang_in_start = hang_in_start
+        self.hang_in_stop = hang_in_stop
+        self.broken_stop = broken_stop
+        self.log: list[str] = []
+        self.rooms: list[FakeRoom] = []
+        self.opened = asyncio.Event()
+
+    def room(self) -> FakeRoom:
+        """A new room."""
+        self.rooms.append(FakeRoom(self, len(self.rooms) + 1))
+        return self.rooms[-1]
+
+
+def test_failed_starts_are_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    """A plugin that cannot start is logged and tried again until it can; each try is cleared away."""
+
+    async def run() -> House:
+        house = House(broken_starts=2)
+        keeper = Keeper("wlan0", house.room, QUICK)
+        await keeper.start()
+        await asyncio.wait_for(house.opened.wait(), 2)
+        await keeper.stop()
+        return house
+
+    house = asyncio.run(run())
+    assert [entry for entry in house.log if entry.startswith(("open", "stop"))] == [
+        "open 1",
+        "stop 1",
+        "open 2",
+        "stop 2",
+        "open 3",
+        "stop 3",
+    ]
+    assert "wlan0: did not start: OSError: no radio; it is started again in 0.001 s" in caplog.text
+    assert "it is started again in 0.002 s" in caplog.text
+
+
+def test_start_returns_after_a_failed_attempt() -> None:
+    """The others need not wait for a plugin that cannot start."""
+
+    async def run() -> int:
+        house = House(broken_starts=1000)
+        keeper = Keeper("wlan0", house.room, Patience(restart_min_s=60.0, restart_max_s=60.0))
+        await asyncio.wait_for(keeper.start(), 2)
+        await asyncio.wait_for(keeper.stop(), 2)
+        return keeper.starts
+
+    assert asyncio.run(run()) == 1
+
+
+def test_failure_takes_links_away_before_the_stop() -> None:
+    """Who fails later loses its links at once and then is stopped and started again."""
+
+    async def run() -> House:
+        house = House()
+        keeper = Keeper("wlan0", house.room, QUICK)
+        await keeper.start()
+        house.opened.clear()
+        house.rooms[0].end.set_result(Ended(Ending.FAILED, "radio gone"))
+        await asyncio.wait_for(house.opened.wait(), 2)
+        await keeper.stop()
+        return house
+
+    house = asyncio.run(run())
+    assert house.log[:4] == ["open 1", "release 1", "stop 1", "release 1"]
+    assert "open 2" in house.log
+    assert house.log[-2:] == ["stop 2", "release 2"]
+
+
+def test_finished_is_not_started_again() -> None:
+    """A replay that came to its end stays ended."""
+
+    async def run() -> tuple[House, Keeper]:
+        house = House()
+        keeper = Keeper("replay", house.room, QUICK)
+        await keeper.start()
+        house.rooms[0].end.set_result(Ended(Ending.FINISHED))
+        await asyncio.wait_for(keeper.done(), 2)
+        await keeper.stop()
+        return house, keeper
+
+    house, keeper = asyncio.run(run())
+    assert keeper.starts == 1
+    assert house.log == ["open 1", "release 1", "stop 1", "release 1"]
+
+
+@pytest.mark.parametrize("where", ["start", "stop"])
+def test_hanging_plugin_is_left_behind(where: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Who hangs while starting or stopping holds up the daemon for a bounded time only."""
+
+    async def run() -> House:
+        house = House(hang_in_start=where == "start", hang_in_stop=where == "stop")
+        keeper = Keeper("wlan0", house.room, QUICK)
+        await asyncio.wait_for(keeper.start(), 2)
+        await asyncio.wait_for(keeper.stop(), 2)
+        return house
+
+    house = asyncio.run(run())
+    assert house.log[-1] == "release 1"
+    assert ("still starting after 0.2 s" if where == "start" else "did not stop within 0.1 s") in caplog.text
+
+
+def test_broken_stop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An error while stopping is logged and nothing else."""
+
+    async def run() -> None:
+        keeper = Keeper("wlan0", House(broken_stop=True).room, QUICK)
+        await keeper.start()
+        await keeper.stop()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(run())
+    assert "wlan0: did not stop cleanly: RuntimeError: cannot clear" in caplog.text
+
+
+def test_pause_grows_to_its_limit(caplog: pytest.LogCaptureFixture) -> None:
+    """The pause between starts doubles up to restart_max_s."""
+
+    async def run() -> None:
+        house = House(broken_starts=4)
+        keeper = Keeper("wlan0", house.room, QUICK)
+        await keeper.start()
+        await asyncio.wait_for(house.opened.wait(), 2)
+        await keeper.stop()
+
+    asyncio.run(run())
+    pauses = [r.getMessage().rsplit(" in ", 1)[1] for r in caplog.records if "again in" in r.getMessage()]
+    assert pauses == ["0.001 s", "0.002 s", "0.004 s", "0.004 s"]

@@ -1,0 +1,89 @@
+"""The daemon as a process: signals and the service manager."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lies._systemd import notify
+
+WAITER = """
+import asyncio, sys
+from lies._stopping import StopSignals
+async def main():
+    stop = asyncio.Event()
+    with StopSignals(asyncio.get_running_loop(), stop, limit_s=float(sys.argv[1])) as signals:
+        print("ready", flush=True)
+        if sys.argv[2] == "busy":
+            while True:
+                pass
+        await stop.wait()
+        print(signals.received.name, flush=True)
+asyncio.run(main())
+"""
+
+
+def waiter(limit_s: float, how: str) -> "subprocess.Popen[str]":
+    """A process that waits for a signal, in the loop or blocking it."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITER, str(limit_s), how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_first_signal_asks(number: signal.Signals) -> None:
+    """The first SIGTERM or SIGINT sets the event."""
+    process = waiter(10.0, "idle")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=10)
+    assert out == f"{number.name}\n"
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 1), (signal.SIGINT, 130)])
+def test_blocked_process_ends_all_the_same(number: signal.Signals, code: int) -> None:
+    """A plugin that blocks the event loop cannot keep the daemon beyond the limit."""
+    process = waiter(0.1, "busy")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == code
+    assert "stopped hard: no end after 0.1 s" in err
+
+
+def test_second_signal_ends_at_once() -> None:
+    """Who asks twice does not want to wait."""
+    process = waiter(60.0, "busy")
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "stopping on SIGTERM\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    assert process.returncode == 1
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_service_manager_is_told(abstract: bool, tmp_path: Path) -> None:
+    """The state goes as one datagram to the path or the abstract name in NOTIFY_SOCKET."""
+    name = f"@lies-test-{os.getpid()}" if abstract else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0" + name[1:] if abstract else name)
+        manager.settimeout(5)
+        assert notify("READY=1", {"NOTIFY_SOCKET": name})
+        assert manager.recv(100) == b"READY=1"
+
+
+def test_no_service_manager(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a service manager nothing is sent; a manager that is gone is logged."""
+    assert not notify("READY=1", {})
+    assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "none")})
+    assert "systemd is not told READY=1" in caplog.text
