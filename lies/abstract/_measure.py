@@ -1,0 +1,103 @@
+"""What one raw sample says about the signal of a PoA, on the scale of its technology.
+
+The scale is the main measure (SNR for Wi-Fi, RSRP or RSCP or RxLev for cellular). The others tell what
+the main one cannot see, interference and the direction away from the node, and only take off from it:
+the largest of the shortfalls of RSRQ and SNR below their onsets and of the retransmissions above theirs, at
+most penalty_max_db. The largest and not the sum, because they have the same cause.
+"""
+
+from lies.abstract._parameters import TechnologyParameters
+from lies.events import Attached, Detached, DownReason, Neighbour, RawItem, Sample, Technology
+
+_TECHNOLOGIES = {t.value: t for t in Technology}
+_CELLULAR = frozenset({Technology.LTE, Technology.NR, Technology.UMTS, Technology.GSM})
+_MAX_NAME = 255  # characters of a PoA's name
+_LIMIT = 1e6  # beyond any dB, dBm, Mbit/s or m/s there is
+_MAX_RETRIES = 1 << 40
+_MAX_NS = 1 << 62
+
+
+def technology_of(sample: Sample, own: Technology) -> Technology:
+    """The technology that the sample names, else the link's own; an unknown name is OTHER."""
+    if sample.technology is None:
+        return own
+    return _TECHNOLOGIES.get(sample.technology, Technology.OTHER)
+
+
+def signal_db(
+    heard: Sample | Neighbour, technology: Technology, p: TechnologyParameters, retries_hz: float = 0.0
+) -> float | None:
+    """The signal less its penalties on the technology's scale; None where nothing was measured."""
+    rssi = heard.rssi_dbm
+    snr = heard.snr_db
+    penalty = 0.0
+    if technology in _CELLULAR:
+        db = heard.rsrp_dbm
+        if db is None:
+            if rssi is None:
+                return None
+            db = rssi + p.rssi_offset_db
+        if snr is not None:
+            penalty = p.snr_onset_db - snr
+        if heard.rsrq_db is not None:
+            penalty = max(penalty, p.rsrq_onset_db - heard.rsrq_db)
+    elif snr is not None:
+        db = snr
+    elif rssi is not None:
+        db = rssi - p.noise_floor_dbm
+    else:
+        return None
+    if retries_hz > p.retries_onset_hz:
+        penalty = max(penalty, (retries_hz - p.retries_onset_hz) / p.retries_per_db_hz)
+    if penalty <= 0.0:
+        return float(db)
+    return db - min(penalty, p.penalty_max_db)
+
+
+def _number(value: object) -> bool:
+    """Whether a value is absent or a plausible finite number (NaN fails every comparison)."""
+    return value is None or (isinstance(value, int | float) and -_LIMIT < value < _LIMIT)
+
+
+def _name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
+
+
+def _sound_heard(heard: Sample | Neighbour) -> bool:
+    return (
+        _number(heard.rssi_dbm)
+        and _number(heard.rsrp_dbm)
+        and _number(heard.rsrq_db)
+        and _number(heard.snr_db)
+        and _number(heard.bitrate_mbps)
+    )
+
+
+def _sound_sample(item: Sample, max_neighbours: int) -> bool:
+    retries = item.retries
+    if not (
+        (item.poa is None or _name(item.poa))
+        and (item.technology is None or isinstance(item.technology, str))
+        and _sound_heard(item)
+        and _number(item.speed_mps)
+        and (retries is None or (isinstance(retries, int) and 0 <= retries < _MAX_RETRIES))
+    ):
+        return False
+    heard = item.neighbours
+    return heard is None or (
+        isinstance(heard, tuple | list)
+        and len(heard) <= max_neighbours
+        and all(isinstance(n, Neighbour) and _name(n.poa) and _sound_heard(n) for n in heard)
+    )
+
+
+def is_sound(item: RawItem, max_neighbours: int) -> bool:
+    """Whether an item can be believed: finite numbers, right types, names of usable length."""
+    if not isinstance(item, Sample | Attached | Detached):
+        return False
+    t_ns = item.t_ns
+    if not (isinstance(t_ns, int) and -_MAX_NS < t_ns < _MAX_NS):
+        return False
+    if isinstance(item, Sample):
+        return _sound_sample(item, max_neighbours)
+    return _name(item.poa) and (isinstance(item, Attached) or isinstance(item.reason, DownReason))

@@ -1,0 +1,121 @@
+"""The whole memory of an abstract entity: what an export holds and a restore brings back."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import attrs
+import msgspec
+from attrs import define, field
+
+from lies.abstract._damping import Damped
+from lies.abstract._slope import Line
+from lies.errors import MalformedMessage
+from lies.events import LinkGoingDown, Technology
+
+
+@define
+class PoaMemory:
+    """One PoA that was heard, or is attached to.
+
+    heard_ns: when last; rank: its level by hysteresis, 0 NONE ... 4 EXCELLENT; found: indicated by PoAFound
+    and not yet by PoALost; damped: None where it was never measured.
+    """
+
+    technology: Technology
+    heard_ns: int
+    rank: int = 0
+    found: bool = False
+    damped: Damped | None = None
+
+
+@define
+class Episode:
+    """A LinkGoingDown that is neither withdrawn nor come true.
+
+    indication: the last one; began_ns: of the first; told_ns: of the last; deadline_ns: withdrawn then;
+    sound_ns: since when the signal looks sound again, None while it does not.
+    """
+
+    indication: LinkGoingDown
+    began_ns: int
+    told_ns: int
+    deadline_ns: int
+    sound_ns: int | None = None
+
+
+@define
+class AeState:
+    """Memory of an abstract entity; times are the driver's.
+
+    refused: items ignored; behind: those in a row that went back in time; rank: level of the link as
+    last indicated; bitrate_mbps, bitrate_ns: damped, and when; retries_hz, retries_ns: likewise; nearest_db,
+    nearest_ns: strongest neighbour of the last scan; line, line_ns: margin to the break and its last
+    time; quiet_ns: no LinkGoingDown before; failures: withdrawals in a row; due_ns: a PoA may be too
+    old then.
+    """
+
+    kind: Literal["lies-ae-1"] = "lies-ae-1"
+    t_ns: int | None = None
+    refused: int = 0
+    behind: int = 0
+    poa: str | None = None
+    rank: int = 0
+    bitrate_mbps: float | None = None
+    bitrate_ns: int = 0
+    retries_hz: float = 0.0
+    retries_ns: int | None = None
+    nearest_db: float = 0.0
+    nearest_ns: int | None = None
+    line: Line = field(factory=Line)
+    line_ns: int | None = None
+    episode: Episode | None = None
+    quiet_ns: int | None = None
+    failures: int = 0
+    due_ns: int | None = None
+    poas: dict[str, PoaMemory] = field(factory=dict)
+
+
+_FIELDS = frozenset(a.name for a in attrs.fields(AeState))
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(AeState)
+
+
+def encode(state: AeState) -> bytes:
+    """The msgpack of a memory."""
+    return _encoder.encode(state)
+
+
+def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - walks the msgpack of a state
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _numbers(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def decode(data: bytes, max_poas: int) -> AeState:
+    """The memory in `data`; MalformedMessage if it is none or one that no entity can have."""
+    try:
+        raw = msgspec.msgpack.decode(data)
+        state = _decoder.decode(data)
+        numbers = list(_numbers(raw))
+    except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
+        raise MalformedMessage(f"not the memory of an abstract entity: {error}") from error
+    if raw.keys() != _FIELDS:
+        raise MalformedMessage("not the memory of an abstract entity: fields are missing or unknown")
+    if not all(math.isfinite(n) and abs(n) < 1e300 for n in numbers):
+        raise MalformedMessage("not the memory of an abstract entity: a number is not finite")
+    ranks = [state.rank, *(m.rank for m in state.poas.values())]
+    if not all(0 <= r <= 4 for r in ranks) or len(state.poas) > max_poas:
+        raise MalformedMessage(
+            "not the memory of an abstract entity: a level or the number of PoAs is impossible"
+        )
+    if state.poa is None and state.episode is not None:
+        raise MalformedMessage("not the memory of an abstract entity: a link that is down is going down")
+    if state.poa is not None and state.poa not in state.poas:
+        raise MalformedMessage("not the memory of an abstract entity: the attached PoA is missing")
+    return state
