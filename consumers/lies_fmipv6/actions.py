@@ -2,8 +2,8 @@
 
 Addresses are IPv6Address. Actions of one batch are carried out in order. Every CompleteHandover(pcoa, ncoa)
 is followed by exactly one EndTunnel(pcoa, ncoa), every ExpectNode by AdmitNode or ForgetNode, every AddTunnel
-by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every HoldUplink by ReleaseUplink or
-CompleteHandover.
+by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every HoldUplink by ReleaseUplink,
+by CompleteHandover with `tunnel`, or by EndTunnel.
 """
 
 from ipaddress import IPv6Address
@@ -93,8 +93,8 @@ class CompleteHandover:
     """The node is at nar: ncoa is in use, nar its default router, and what par tunnels to ncoa is accepted.
 
     tunnel: what is sent from pcoa is reverse-tunnelled to par; False while par has not confirmed the binding
-    (a second CompleteHandover with True follows its FBack). Held packets go out. Any address that ncoa itself
-    was the pcoa of keeps its own tunnel, so tunnels nest.
+    (a second CompleteHandover with True follows its FBack, or EndTunnel). Held packets go out with True. A
+    tunnel that ends at pcoa stays as it is, so tunnels nest.
     """
 
     pcoa: IPv6Address
@@ -138,10 +138,10 @@ class Publish:
 
 @frozen
 class AddTunnel:
-    """Packets to pcoa are tunnelled to endpoint; packets that endpoint tunnels with inner source pcoa are
-    accepted and forwarded (RFC 5568 section 4). Replaces an earlier tunnel of pcoa.
+    """Packets to pcoa are tunnelled to endpoint (RFC 5568 section 4); replaces an earlier tunnel of pcoa.
 
-    peer_lla: the mobile node's link-layer address.
+    Packets that endpoint tunnels with inner source pcoa are accepted and forwarded. peer_lla: the mobile
+    node's link-layer address.
     """
 
     pcoa: IPv6Address

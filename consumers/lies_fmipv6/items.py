@@ -61,9 +61,10 @@ Item = MobileNodeItem | AccessRouterItem
 
 
 def access_point_id(poa: str) -> bytes:
-    """The identifier of a PoA in RtSolPr and PrRtAdv: the six octets of a MAC address, else the name in UTF-8.
+    """The identifier of a PoA in RtSolPr and PrRtAdv.
 
-    RFC 5568 section 6.4.3 leaves identifiers to each link layer.
+    The six octets of a MAC address, else the name in UTF-8. RFC 5568 section 6.4.3 leaves
+    identifiers to each link layer.
     """
     parts = poa.split(":")
     if len(parts) == _MAC_PARTS and all(len(p) == 2 for p in parts):

@@ -224,6 +224,8 @@ class PrefixInformation:
     """L."""
     autonomous: bool = True
     """A: addresses may be formed from it (RFC 4862)."""
+    router: IPv6Address | None = None
+    """R: the sending router's own global address, which lies in the prefix (RFC 6275 section 7.2)."""
 
 
 @frozen

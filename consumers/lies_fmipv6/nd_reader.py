@@ -53,6 +53,7 @@ from lies_fmipv6.wire import (
     PREFIX,
     PREFIX_A,
     PREFIX_L,
+    PREFIX_R,
     ROUTER_ADVERTISEMENT,
     SUBTYPE_PRRTADV,
     SUBTYPE_RTSOLPR,
@@ -96,13 +97,6 @@ def _parse_fmipv6(packet: Ipv6Packet, message: bytes) -> RtSolPr | PrRtAdv:
     raise OtherProtocol(packet, ICMPV6_FMIPV6, f"subtype {subtype} of ICMPv6 type 154 is not read")
 
 
-def _identifier(padded: bytes) -> bytes:
-    identifier = unpack_identifier(padded)
-    if not identifier:
-        raise MalformedMessage("a link-layer address option has no address")
-    return identifier
-
-
 def _parse_rtsolpr(identifier: int, message: bytes) -> RtSolPr:
     source_lla: bytes | None = None
     access_points: list[bytes] = []
@@ -113,9 +107,9 @@ def _parse_rtsolpr(identifier: int, message: bytes) -> RtSolPr:
         if body[0] == LLA_WILDCARD:
             wildcard = True
         elif body[0] == LLA_NEW_ACCESS_POINT:
-            access_points.append(_identifier(body[1:]))
+            access_points.append(unpack_identifier(body[1:]))
         elif body[0] == LLA_SOURCE and source_lla is None:
-            source_lla = _identifier(body[1:])
+            source_lla = unpack_identifier(body[1:])
     if wildcard == bool(access_points):
         raise MalformedMessage("an RtSolPr has neither access points nor the wildcard, or both")
     return RtSolPr(identifier, source_lla, tuple(access_points), wildcard)
@@ -131,11 +125,11 @@ def _parse_prrtadv(code: int, identifier: int, message: bytes) -> PrRtAdv:
             if body[0] in _TUPLE_CODES:
                 if current is not None:
                     infos.append(current.info())
-                current = _Tuple(_identifier(body[1:]), body[0])
+                current = _Tuple(unpack_identifier(body[1:]), body[0])
             elif body[0] == LLA_SOURCE and source_lla is None:
-                source_lla = _identifier(body[1:])
+                source_lla = unpack_identifier(body[1:])
             elif body[0] == LLA_NAR and current is not None and current.router_lla is None:
-                current.router_lla = _identifier(body[1:])
+                current.router_lla = unpack_identifier(body[1:])
         elif kind == OPTION_ADDRESS:
             if len(body) != ADDRESS.size or body[1] > 128:
                 raise MalformedMessage("an address option has not length 3 or a prefix of more than 128 bits")
@@ -255,9 +249,9 @@ def _parse_prefix(body: bytes) -> PrefixInformation | None:
         raise MalformedMessage("a Prefix Information option has a prefix of more than 128 bits")
     if preferred_s > valid_s:
         return None
-    return PrefixInformation(
-        _network(octets, length), valid_s, preferred_s, bool(flags & PREFIX_L), bool(flags & PREFIX_A)
-    )
+    on_link, autonomous = bool(flags & PREFIX_L), bool(flags & PREFIX_A)
+    router = IPv6Address(octets) if flags & PREFIX_R and is_routable_unicast(octets) else None
+    return PrefixInformation(_network(octets, length), valid_s, preferred_s, on_link, autonomous, router)
 
 
 def _parse_naack(body: bytes) -> Naack:

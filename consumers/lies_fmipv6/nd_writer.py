@@ -48,6 +48,7 @@ from lies_fmipv6.wire import (
     PREFIX,
     PREFIX_A,
     PREFIX_L,
+    PREFIX_R,
     ROUTER_ADVERTISEMENT,
     SUBTYPE_PRRTADV,
     SUBTYPE_RTSOLPR,
@@ -65,6 +66,8 @@ def encode_nd(message: NdMessage, source: bytes, destination: bytes) -> bytes:
     code = 0
     match message:
         case RtSolPr():
+            if source == UNSPECIFIED:
+                raise ProtocolViolation("an RtSolPr is sent from an address of the interface")
             kind, body = ICMPV6_FMIPV6, _solicitation(message)
         case PrRtAdv():
             if not is_link_local(source):
@@ -155,8 +158,13 @@ def _router_advertisement(message: RouterAdvertisement) -> bytes:
         if info.preferred_s > info.valid_s:
             raise ProtocolViolation("a preferred lifetime is longer than the valid one")
         flags = (PREFIX_L if info.on_link else 0) | (PREFIX_A if info.autonomous else 0)
-        network = info.prefix.network_address.packed
-        body = PREFIX.pack(info.prefix.prefixlen, flags, info.valid_s, info.preferred_s, 0, network)
+        octets = info.prefix.network_address.packed
+        if info.router is not None:
+            if info.router not in info.prefix:
+                raise ProtocolViolation("a router's address does not lie in the prefix advertised with it")
+            flags |= PREFIX_R
+            octets = info.router.packed
+        body = PREFIX.pack(info.prefix.prefixlen, flags, info.valid_s, info.preferred_s, 0, octets)
         parts.append(build_nd_option(OPTION_PREFIX, body))
     if message.naack is not None:
         parts.append(_naack_option(message.naack))

@@ -30,7 +30,7 @@ ADDRESS = struct.Struct("!BBI16s")  # option-code, prefix length, reserved, addr
 ROUTER_ADVERTISEMENT = struct.Struct("!BBHII")  # hop limit, flags, lifetime, reachable, retransmission time
 PREFIX = struct.Struct("!BBIII16s")  # length, flags, valid, preferred, reserved, prefix
 MTU = struct.Struct("!HI")
-PREFIX_L, PREFIX_A = 0x80, 0x40  # RFC 4861 section 4.6.2
+PREFIX_L, PREFIX_A, PREFIX_R = 0x80, 0x40, 0x20  # RFC 4861 section 4.6.2, RFC 6275 section 7.2
 NA_FLAGS = 0xE0  # R, S, O: section 4.4
 
 MH_FBU = 8  # RFC 5568 section 6.2.2

@@ -1,0 +1,129 @@
+"""Parameters of the FMIPv6 engines: the RFC's, all configurable per node (RFC 5568 section 9), and ours."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import IPv6Address, IPv6Network
+
+from attrs import field, frozen
+
+from lies.errors import ConfigError
+
+ALL_NODES = IPv6Address("ff02::1")
+ALL_ROUTERS = IPv6Address("ff02::2")
+UNSPECIFIED = IPv6Address("::")
+LINK_LOCAL_PREFIX = IPv6Network("fe80::/64")
+
+
+class Mode(StrEnum):
+    """What a mobile node does of FMIPv6."""
+
+    PREDICTIVE = "predictive"  # all of it; reactive when the link breaks first
+    REACTIVE = "reactive"  # no FBU before the link breaks
+    NONE = "none"  # finds each new router by itself
+
+
+@frozen
+class Parameters:
+    """Timers and limits of the protocol; times in s."""
+
+    rtsolpr_retries: int = 3  # RTSOLPR_RETRIES, RFC 5568 section 9
+    max_rtsolpr_rate: int = 3  # MAX_RTSOLPR_RATE, messages a second, section 9
+    fbu_retries: int = 3  # FBU_RETRIES, section 9
+    hi_retries: int = 3  # HI_RETRIES, section 9
+    proxy_nd_lifetime_s: float = 1.5  # PROXY_ND_LIFETIME, section 9
+    first_wait_s: float = 0.1  # 6.1.1, 6.2.1.1: 100 ms while the round trip is unknown; FBU: by the same rule
+    fbu_lifetime_s: int = 20  # 5.6: of the order of tens of seconds, enough to update all bindings
+    max_fbu_lifetime_s: int = 60  # granted by a PAR at most
+    tunnel_max_s: float = 120.0  # a tunnel whose home binding is never confirmed is refreshed no longer
+    grace_s: float = 2.0  # how long the PAR's tunnel outlives the BA; spec/decisions.md
+    rs_first_wait_s: float = 0.1  # RFC 4861 has 4 s; here the link event says that a router is there
+    rs_max_wait_s: float = 4.0  # RTR_SOLICITATION_INTERVAL, RFC 4861 section 10
+    una_repeats: int = 2  # 6.3 allows them; they stop at the first sign that NAR has the node
+    una_first_wait_s: float = 0.1
+    connect_timeout_s: float = 2.0  # LinkConnect asked, and no LinkUp
+    hold_s: float = 2.0  # the uplink is held no longer than this
+    memory_s: float = 10.0  # an ended binding's sequence is remembered; as MAX_DELETE_BCE_TIMEOUT, RFC 6275
+    poll_s: float = 0.2  # how often candidates are looked at while the link is to be left
+    list_max_age_s: float = 0.1  # a PoA list older than this is asked for again before a decision
+    penalty_s: float = 5.0  # a PoA that refused, or whose router did, is not tried for this long
+    max_access_points: int = 16  # asked for in one RtSolPr
+
+
+def _prefix_64(_instance: object, _attribute: object, value: IPv6Network) -> None:
+    if value.prefixlen != 64:
+        raise ConfigError(f"{value} is no /64; addresses are formed from 64 bits and an interface identifier")
+
+
+@frozen
+class MobileNodeConfig:
+    """A mobile node. link: its interface; lla: the interface's link-layer address; interface_id: 64 bits.
+
+    insecure: FMIPv6 without BADF, for a test network; keys: handover key by the PAR's address, without
+    which (and without insecure) there is no fast handover from that router (RFC 5568 section 10).
+    first_sequence: of FBUs, at random best.
+    """
+
+    link: str
+    lla: bytes
+    interface_id: int
+    mode: Mode = Mode.PREDICTIVE
+    insecure: bool = False
+    keys: Mapping[IPv6Address, bytes] = field(factory=dict)
+    first_sequence: int = 1
+
+    @property
+    def link_local(self) -> IPv6Address:
+        """The link-local address with the same interface identifier."""
+        return form_address(LINK_LOCAL_PREFIX, self.interface_id)
+
+    def trusts(self, router: IPv6Address) -> bool:
+        """Whether FBU and FBack can be exchanged with a router."""
+        return self.insecure or router in self.keys
+
+
+@frozen
+class Neighbour:
+    """An access router beside this one; fast_handover False: known, but without FMIPv6."""
+
+    address: IPv6Address
+    lla: bytes
+    prefix: IPv6Network = field(validator=_prefix_64)
+    access_points: tuple[bytes, ...] = ()
+    fast_handover: bool = True
+
+
+@frozen
+class AccessRouterConfig:
+    """An access router.
+
+    address: its global one, end of its tunnels; link_local, lla, prefix: of its access link; access_points:
+    identifiers on that link; insecure: FBU without BADF and HI without a security association are accepted;
+    buffer: ask NARs to buffer; max_bindings, max_expected: limits of state (RFC 5568 section 10); mtu: of the
+    access link; advertise_interval_s: of unsolicited Router Advertisements, None for none.
+    """
+
+    address: IPv6Address
+    link_local: IPv6Address
+    lla: bytes
+    prefix: IPv6Network = field(validator=_prefix_64)
+    access_points: tuple[bytes, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    insecure: bool = False
+    buffer: bool = True
+    max_bindings: int = 1024
+    max_expected: int = 1024
+    max_known_nodes: int = 4096
+    mtu: int = 1500
+    advertise_interval_s: float | None = None
+    router_lifetime_s: int = 1800
+    prefix_lifetime_s: int = 3600
+
+
+def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:
+    """The address of a /64 prefix and a 64-bit interface identifier (RFC 4862 section 5.5.3)."""
+    return IPv6Address(int(prefix.network_address) | (interface_id & ((1 << 64) - 1)))
+
+
+def newer(sequence: int, than: int) -> bool:
+    """Whether a sequence number is after another, modulo 65536 (RFC 6275 section 9.5.1)."""
+    return 0 < ((sequence - than) & 0xFFFF) < 0x8000
