@@ -10,7 +10,7 @@ import sys
 
 def main() -> None:
     """Entry point of the program `lies`; ends the process with the exit code of DESIGN's table."""
-    from lies.cli._app import app  # noqa: PLC0415 - typer is imported when a command line is parsed, not before
+    from lies.cli._app import app
 
     for stream in (sys.stdout, sys.stderr):
         # A reader on a pipe gets each line at once; a PoA's name that the terminal cannot show is escaped.

@@ -20,8 +20,8 @@ def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The TOML file.")],
 ) -> None:
     """Read a configuration as `lies run` would; exit 0 if it can be used, 2 with one sentence if not."""
-    from lies.config import load  # noqa: PLC0415 - imported when run
-    from lies.plugins import resolve  # noqa: PLC0415
+    from lies.config import load
+    from lies.plugins import resolve
 
     settings = load(file)
     plugins = resolve(settings)
