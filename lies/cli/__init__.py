@@ -4,7 +4,6 @@ Each command is a module `lies.cli.NAME` with a typer app called `app`; it is im
 run, so that `lies --help` imports no ZeroMQ and `lies trace` no kernel code.
 """
 
-import os
 import sys
 
 
@@ -15,11 +14,4 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # A reader on a pipe gets each line at once; a PoA's name that the terminal cannot show is escaped.
         stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]  # TextIO lacks it
-    try:
-        app(prog_name="lies")
-    except BrokenPipeError:
-        # The reader has seen enough; keep the interpreter from complaining when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    app(prog_name="lies")

@@ -1,6 +1,8 @@
 """The table of commands, and the group that imports each of them when it is run."""
 
 import importlib
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
@@ -57,7 +59,7 @@ class CommandGroup(typer.core.TyperGroup):
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turn LiesError and Ctrl-C into one sentence at most and the exit code."""
+    """Turn LiesError, Ctrl-C and a reader that left into one sentence at most and the exit code."""
     try:
         yield
     except LiesError as error:
@@ -65,6 +67,10 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(130) from interrupt
+    except BrokenPipeError as pipe:
+        # The reader has seen enough; and the interpreter must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit from pipe
 
 
 def _nothing() -> None:

@@ -1,0 +1,245 @@
+"""The command line: exit codes, one sentence for each error, and what loads when."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+TRACE = """t_s,link_type,operator,poa,rssi_dbm,rsrp_dbm,rsrq_db,snr_db,speed_mps,state,nbr_rsrp_dbm
+"""
+
+
+def lies(*words: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run `lies` as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "lies", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def falling_trace(path: Path, seconds: int = 40) -> Path:
+    """A CSV trace whose only signal falls by 2 dB a second until it is lost."""
+    rows = [f"{t},wifi,,ap1,{-50 - (0 if t < 10 else 2 * (t - 10))},,,,,," for t in range(seconds - 10)]
+    rows += [f"{t},wifi,,,,,,,,no_rx," for t in range(seconds - 10, seconds)]
+    path.write_text(TRACE + "\n".join(rows) + "\n")
+    return path
+
+
+def test_version_and_help() -> None:
+    """--version and --help end with 0; help names every command of this release."""
+    assert lies("--version").stdout == f"lies {version('lies')}\n"
+    shown = lies("--help")
+    assert shown.returncode == 0
+    for command in [
+        "run",
+        "trace",
+        "links",
+        "poas",
+        "connect",
+        "disconnect",
+        "record",
+        "replay",
+        "info",
+        "predict",
+        "demo",
+        "config",
+    ]:
+        assert f"\n  {command} " in shown.stdout
+
+
+def test_help_loads_little() -> None:
+    """`lies --help` imports neither ZeroMQ, pyroute2, scapy nor rich."""
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "lies", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {line.rsplit("|", 1)[-1].strip().partition(".")[0] for line in shown.stderr.splitlines()}
+    assert "typer" in loaded
+    assert not loaded & {"zmq", "pyroute2", "scapy", "rich", "asyncio"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("trac",),
+        ("trace", "--no-such-option"),
+        ("trace", "link_upp"),
+        ("trace", "-t", "never"),
+        ("trace", "-n", "0"),
+        ("config", "check"),
+        ("predict", "a.csv"),
+        ("predict", "a.csv", "b.csv", "-o", "x"),
+        ("predict", "d1/a.csv", "d2/a.csv", "--out-dir", "x"),
+        ("record",),
+        ("record", "-o", "x.wav"),
+        ("connect", "wlan0"),
+    ],
+)
+def test_usage_errors(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Whatever cannot be meant ends with 2 and leaves nothing behind."""
+    before = list(tmp_path.iterdir())
+    done = subprocess.run(
+        [sys.executable, "-m", "lies", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == before
+
+
+def test_near_command_is_suggested() -> None:
+    """A mistyped command is answered with the nearest."""
+    assert "'trace'" in lies("trac").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trace",),
+        ("links",),
+        ("poas", "wlan0"),
+        ("connect", "wlan0", "ap1"),
+        ("disconnect", "wlan0"),
+        ("record", "-o", "{}/x.ndjson"),
+        ("replay", "{}/x.csv"),
+    ],
+)
+def test_no_daemon(words: tuple[str, ...], tmp_path: Path) -> None:
+    """Without a daemon everything that needs one ends with 4 and says how to start one."""
+    falling_trace(tmp_path / "x.csv")
+    (tmp_path / "run").mkdir()
+    done = lies(*(w.format(tmp_path) for w in words), "--runtime-dir", str(tmp_path / "run"))
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "lies run" in done.stderr
+    assert not (tmp_path / "x.ndjson").exists()
+
+
+def test_config_check(tmp_path: Path) -> None:
+    """A good file is 0; broken TOML, an unknown driver and a wrong option are 2, each with its sentence."""
+    good = tmp_path / "good.toml"
+    good.write_text("[daemon]\nheartbeat_s = 0.25\n")
+    assert lies("config", "check", str(good)).returncode == 0
+    for text, said in (
+        ("[daemon\n", "line 1, column 8: expected ']'"),
+        ("[drivers.wlan0]\ndriver = 'nl80212'\n", "unknown driver 'nl80212'"),
+        ("[drivers.simwifi]\nscenaroi = 'x'\n", "did you mean 'scenario'?"),
+        ("[drivers.simwifi.abstract]\ndampin_s = 1.0\n", "did you mean 'damping_s'?"),
+    ):
+        bad = tmp_path / "bad.toml"
+        bad.write_text(text)
+        done = lies("config", "check", str(bad))
+        assert done.returncode == 2, text
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"hello\n", "neither a recording nor a trace"),
+        (b"t_s,link_type,poa\n1,wifi,ap1\n", "no signal column"),
+        (TRACE.encode(), "no row"),
+        (b"\x1f\x8b\x08\0\0\0\0\0\0\x03abc", "is truncated"),
+        (b'{"type": "link_up"}\n', "not a recording"),
+    ],
+)
+def test_bad_input_files(content: bytes, said: str, tmp_path: Path) -> None:
+    """A file that is no trace ends with 3 and one sentence, and no output file is left."""
+    file = tmp_path / "x.csv"
+    file.write_bytes(content)
+    for words in (("info", str(file)), ("predict", str(file), "-o", str(tmp_path / "out"))):
+        done = lies(*words)
+        assert done.returncode == 3, done.stderr
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_missing_file_is_bad_input(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    done = lies("info", str(tmp_path / "none.csv"))
+    assert done.returncode == 3
+    assert "none.csv: cannot be read: No such file" in done.stderr
+
+
+def test_info_of_a_trace(tmp_path: Path) -> None:
+    """`lies info -j` is one object with type info."""
+    done = lies("info", "-j", str(falling_trace(tmp_path / "x.csv")))
+    found = json.loads(done.stdout)
+    assert found["type"] == "info"
+    assert (found["rows"], found["duration_s"], found["poas"]) == (40, 39.0, ["ap1"])
+
+
+def test_predict_warns_before_the_loss(tmp_path: Path) -> None:
+    """The lines of a falling signal come before its loss, each with t_s, time_to_down_ms and confidence."""
+    trace = falling_trace(tmp_path / "x.csv")
+    assert lies("predict", str(trace), "-o", str(tmp_path / "alarms.ndjson")).returncode == 0
+    alarms = [json.loads(line) for line in (tmp_path / "alarms.ndjson").read_text().splitlines()]
+    assert alarms
+    for alarm in alarms:
+        assert alarm["type"] == "link_going_down"
+        assert 10.0 <= alarm["t_s"] <= 30.0
+        assert alarm["time_to_down_ms"] >= 0
+        assert 0.0 <= alarm["confidence"] <= 1.0
+
+
+def test_predict_writes_an_empty_file(tmp_path: Path) -> None:
+    """A link that never fades gives a file without lines, named after the trace."""
+    trace = tmp_path / "steady.csv"
+    trace.write_text(TRACE + "".join(f"{t},wifi,,ap1,-50,,,,,,\n" for t in range(30)))
+    assert lies("predict", str(trace), "--out-dir", str(tmp_path / "out" / "deep")).returncode == 0
+    assert (tmp_path / "out" / "deep" / "steady.ndjson").read_text() == ""
+
+
+def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    """An output that cannot be written ends with 1."""
+    done = lies("predict", str(falling_trace(tmp_path / "x.csv")), "-o", "/dev/full")
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_quiet_when_the_reader_leaves(tmp_path: Path) -> None:
+    """A closed pipe ends the command without a word."""
+    trace = falling_trace(tmp_path / "x.csv")
+    command = subprocess.Popen(
+        [sys.executable, "-m", "lies", "info", str(trace)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert command.stdout is not None
+    command.stdout.close()
+    _, err = command.communicate(timeout=60)
+    assert err == b""
+    assert command.returncode == 0
+
+
+def test_interrupt_is_130(tmp_path: Path) -> None:
+    """Ctrl-C while a command works ends it with 130 and without a traceback."""
+    fifo = tmp_path / "trace.csv"
+    os.mkfifo(fifo)
+    command = subprocess.Popen(
+        [sys.executable, "-m", "lies", "info", str(fifo)], stderr=subprocess.PIPE, text=True
+    )
+    with fifo.open("wb"):  # the command has come to reading it
+        command.send_signal(signal.SIGINT)
+        _, err = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert "Traceback" not in err
