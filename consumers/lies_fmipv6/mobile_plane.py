@@ -1,0 +1,224 @@
+"""The mobile node's kernel state: one routing table per care-of address, a hold, and a reverse tunnel.
+
+Every care-of address has a table of its own, chosen by source address, and a second one for packets that
+come out of the hold. A handover replaces the default routes of these tables and nothing else, so what
+sockets and tunnels have cached is looked up anew (a new rule would not do that).
+"""
+
+import errno
+import logging
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+from socket import if_nametoindex
+
+from attrs import define
+
+from lies.kernel import messages as m
+from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.tunnels import DEFAULT, GONE, Decapsulator, Hold, forget_label, tunnel_source
+
+_log = logging.getLogger("lies.fmipv6")
+_FIRST_TABLE = 52000
+_TABLES = 512
+_PREFERENCE_DRAIN = 89
+_PREFERENCE_CARE_OF = 90
+_HOLD_OCTETS = 8 << 20
+_TUNNEL_MESSAGES = 3  # drain route, release, table route
+
+
+@define
+class _CareOf:
+    """One care-of address: its tables, the way out on its own link, and the tunnel it is part of."""
+
+    table: int
+    router: IPv6Address
+    router_lla: bytes | None
+
+    @property
+    def drain(self) -> int:
+        return self.table + 1
+
+
+class MobilePlane:
+    """Carries out the data-plane actions of lies_fmipv6.actions on one link; KernelError where it cannot."""
+
+    def __init__(self, netlink: Netlink, link: str) -> None:
+        self._netlink = netlink
+        self._index = if_nametoindex(link)
+        self._link = link
+        self._hold = Hold(netlink, octets=_HOLD_OCTETS)
+        self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+        self._care_of: dict[IPv6Address, _CareOf] = {}
+        self._tunnels: dict[IPv6Address, tuple[IPv6Address, IPv6Address]] = {}  # pcoa -> (ncoa, par)
+        self._held: set[IPv6Address] = set()
+        self._prepared: dict[tuple[IPv6Address, IPv6Address], list[bytes]] = {}
+        self._known_before: set[IPv6Address] = set()
+
+    @property
+    def addresses(self) -> tuple[IPv6Address, ...]:
+        """The care-of addresses that the node has now."""
+        return tuple(self._care_of)
+
+    def use_router(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> None:
+        """The router becomes the default route of coa, a new address, and of the node."""
+        self._netlink.execute(self._address(coa, router, router_lla), ignore=(errno.EEXIST,))
+        care_of = self._care_of[coa]
+        self._netlink.execute([*self._own_way(care_of), self._main(router)])
+        if coa in self._held:
+            self.release(coa)
+
+    def prepare(
+        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address, nar_lla: bytes | None
+    ) -> None:
+        """Build what the move to nar needs; nothing that is sent changes its way yet."""
+        if ncoa in self._care_of:
+            self._known_before.add(ncoa)
+        else:
+            self._netlink.execute(self._address(ncoa, nar, nar_lla), ignore=(errno.EEXIST,))
+            self._netlink.execute(self._own_way(self._care_of[ncoa]))
+        self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar, nar_lla)
+        setup = [
+            *tunnel_source(par, ncoa),
+            self._decapsulator.accept(ncoa, par),
+        ]
+        self._netlink.execute(setup, ignore=(errno.EEXIST,))
+
+    def hold(self, pcoa: IPv6Address) -> None:
+        """What is sent from pcoa waits."""
+        if (care_of := self._care_of.get(pcoa)) is not None and pcoa not in self._held:
+            self._hold.begin(care_of.table)
+            self._held.add(pcoa)
+
+    def release(self, pcoa: IPv6Address) -> None:
+        """What waits, and what comes, goes out on pcoa's own link."""
+        if (care_of := self._care_of.get(pcoa)) is None:
+            return
+        self._held.discard(pcoa)
+        table, drain = self._own_way(care_of)
+        self._netlink.execute([drain, self._hold.release, table])
+
+    def complete(  # as CompleteHandover has them
+        self,
+        pcoa: IPv6Address,
+        ncoa: IPv6Address,
+        par: IPv6Address,
+        nar: IPv6Address,
+        nar_lla: bytes | None,
+        *,
+        tunnel: bool,
+    ) -> None:
+        """At nar: with `tunnel`, what waits and comes from pcoa goes through par; without, it still waits."""
+        messages = self._prepared.pop((pcoa, ncoa), None)
+        if messages is None:
+            self.prepare(pcoa, ncoa, par, nar, nar_lla)
+            messages = self._prepared.pop((pcoa, ncoa))
+        if not tunnel:
+            self._netlink.execute(messages[_TUNNEL_MESSAGES:])
+            self._prepared[pcoa, ncoa] = messages
+        else:
+            self._netlink.execute(messages)
+            self._held.discard(pcoa)
+            self._tunnels[pcoa] = (ncoa, par)
+        self._known_before.discard(ncoa)
+
+    def end_tunnel(
+        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, *, keep_address: bool
+    ) -> None:
+        """The tunnel with par is gone, and pcoa with it unless it is in use on its own link again."""
+        self._prepared.pop((pcoa, ncoa), None)
+        self._tunnels.pop(pcoa, None)
+        gone = [self._decapsulator.accept(ncoa, par, add=False), forget_label(par)]
+        self._netlink.execute(gone, ignore=GONE)
+        care_of = self._care_of.get(pcoa)
+        if care_of is None:
+            return
+        if keep_address:
+            self._netlink.execute(self._own_way(care_of))
+        else:
+            self._remove(pcoa)
+
+    def abandon(self, ncoa: IPv6Address) -> None:
+        """What `prepare` built for ncoa goes, unless the address was there before."""
+        for key in [k for k in self._prepared if k[1] == ncoa]:
+            del self._prepared[key]
+        if ncoa in self._known_before:
+            self._known_before.discard(ncoa)
+        elif ncoa in self._care_of:
+            self._remove(ncoa)
+
+    def close(self) -> None:
+        """Remove everything."""
+        for ncoa, par in list(self._tunnels.values()):
+            self._netlink.execute(
+                [self._decapsulator.accept(ncoa, par, add=False), forget_label(par)], ignore=GONE
+            )
+        for coa in list(self._care_of):
+            self._remove(coa)
+        self._netlink.execute([m.route(DEFAULT, oif=self._index, add=False)], ignore=GONE)
+        self._hold.close()
+        self._decapsulator.close()
+
+    def _address(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
+        known = self._care_of.get(coa)
+        table = known.table if known is not None else self._free_table()
+        self._care_of[coa] = _CareOf(table, router, router_lla)
+        messages = [m.address(self._index, coa)]
+        if router_lla is not None:  # permanent, so that it outlives the loss of carrier
+            messages.append(m.neighbour(self._index, router, router_lla))
+        messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
+        messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))
+        return messages
+
+    def _own_way(self, care_of: _CareOf) -> list[bytes]:
+        return [
+            m.route(DEFAULT, table=table, oif=self._index, via=care_of.router)
+            for table in (care_of.table, care_of.drain)
+        ]
+
+    def _main(self, router: IPv6Address) -> bytes:
+        return m.route(DEFAULT, oif=self._index, via=router)
+
+    def _completion(
+        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address, nar_lla: bytes | None
+    ) -> list[bytes]:
+        """First _TUNNEL_MESSAGES that open the tunnel and let go what waits, then the new router's own."""
+        new = self._care_of[ncoa]
+        new.router, new.router_lla = nar, nar_lla
+        old = self._care_of.get(pcoa)
+        tunnel: list[bytes] = []
+        if old is not None:
+            drain, table = (
+                m.route(DEFAULT, table=t, oif=self._index, encap=par) for t in (old.drain, old.table)
+            )
+            tunnel = [drain, self._hold.release, table]
+        else:
+            tunnel = [self._hold.release] * _TUNNEL_MESSAGES
+        return [*tunnel, *self._own_way(new), self._main(nar)]
+
+    def _remove(self, coa: IPv6Address) -> None:
+        care_of = self._care_of.pop(coa)
+        self._held.discard(coa)
+        messages = [
+            m.rule(_PREFERENCE_CARE_OF, table=care_of.table, source=coa, add=False),
+            m.rule(_PREFERENCE_DRAIN, table=care_of.drain, source=coa, iif=self._hold.out_name, add=False),
+            m.route(DEFAULT, table=care_of.table, add=False),
+            m.route(DEFAULT, table=care_of.drain, add=False),
+            forget_label(coa),
+            m.address(self._index, coa, add=False),
+        ]
+        if all(other.router != care_of.router for other in self._care_of.values()):
+            messages.append(m.neighbour(self._index, care_of.router, add=False))
+        self._execute_all(messages)
+
+    def _execute_all(self, messages: Sequence[bytes]) -> None:
+        try:
+            self._netlink.execute(messages, ignore=GONE)
+        except KernelError as error:
+            _log.warning("clearing up on %s: %s", self._link, error)
+
+    def _free_table(self) -> int:
+        used = {c.table for c in self._care_of.values()}
+        for table in range(_FIRST_TABLE, _FIRST_TABLE + 2 * _TABLES, 2):
+            if table not in used:
+                return table
+        raise KernelError(errno.ENOSPC, "another care-of address", f"more than {_TABLES} at once")

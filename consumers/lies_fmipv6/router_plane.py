@@ -1,0 +1,102 @@
+"""The access router's kernel state: tunnels of nodes that left, and proxy entries of nodes to come.
+
+Packets to a node that has not arrived wait where the kernel keeps packets to any unresolved neighbour; the
+node's own UNA turns that entry STALE and sends them (RFC 5568 section 6.3, RFC 4861 section 7.2.5).
+"""
+
+import errno
+from ipaddress import IPv6Address
+from socket import if_nametoindex
+
+from lies.kernel import messages as m
+from lies.kernel.netlink import Netlink
+from lies.kernel.netns import sysctl
+from lies.kernel.tunnels import GONE, Decapsulator, host
+
+_SOLICITATIONS = 60  # one a second; a node that is awaited longer has long been forgotten by the engine
+
+
+class RouterPlane:
+    """Carries out the data-plane actions of lies_fmipv6.actions on an access router.
+
+    access, backbone: interfaces; address: the global address that tunnels end at; buffer_octets: how much
+    may wait for one node.
+    """
+
+    def __init__(
+        self, netlink: Netlink, *, access: str, backbone: str, address: IPv6Address, buffer_octets: int
+    ) -> None:
+        self._netlink = netlink
+        self._access = if_nametoindex(access)
+        self._backbone = if_nametoindex(backbone)
+        self._address = address
+        self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        self._tunnels: dict[IPv6Address, IPv6Address] = {}
+        self._expected: dict[IPv6Address, bool] = {}  # ncoa -> it is the pcoa of a tunnel of ours
+        sysctl(f"ipv6/conf/{access}/proxy_ndp", 1)
+        sysctl(f"ipv6/neigh/{access}/unres_qlen_bytes", buffer_octets)
+        sysctl(f"ipv6/neigh/{access}/mcast_solicit", _SOLICITATIONS)
+
+    def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
+        """Packets to pcoa go to endpoint in a tunnel; what endpoint tunnels from pcoa is forwarded."""
+        previous = self._tunnels.get(pcoa)
+        if previous is not None and previous != endpoint:
+            self._netlink.execute([self._accept(previous, add=False)], ignore=GONE)
+        self._tunnels[pcoa] = endpoint
+        self._netlink.execute(
+            [
+                self._accept(endpoint),
+                self._decapsulator.forward_inner(pcoa),
+                m.route(host(pcoa), oif=self._backbone, encap=endpoint),
+            ],
+            ignore=(errno.EEXIST,),
+        )
+
+    def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
+        """Both directions end; packets to pcoa go to the access link."""
+        self._tunnels.pop(pcoa, None)
+        messages = [
+            m.route(host(pcoa), add=False),
+            self._decapsulator.forward_inner(pcoa, add=False),
+        ]
+        if endpoint not in self._tunnels.values():
+            messages.append(self._accept(endpoint, add=False))
+        self._netlink.execute(messages, ignore=GONE)
+
+    def expect(self, ncoa: IPv6Address) -> None:
+        """Answer for ncoa on the access link, and let packets to it wait."""
+        comes_back = ncoa in self._tunnels
+        self._expected[ncoa] = comes_back
+        self._netlink.execute([m.neighbour(self._access, ncoa, add=False)], ignore=GONE)
+        self._netlink.execute([m.neighbour(self._access, ncoa, proxy=True)], ignore=(errno.EEXIST,))
+        if comes_back:
+            self._netlink.execute([m.route(host(ncoa), oif=self._access)])
+
+    def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
+        """The node is there: what waits goes to this link-layer address."""
+        self._expected.pop(ncoa, None)
+        self._netlink.execute([m.neighbour(self._access, ncoa, lla, state=m.NUD_STALE)])
+        self._netlink.execute([m.neighbour(self._access, ncoa, proxy=True, add=False)], ignore=GONE)
+
+    def forget(self, ncoa: IPv6Address) -> None:
+        """The node did not come: what waits is dropped."""
+        comes_back = self._expected.pop(ncoa, False)
+        gone = [
+            m.neighbour(self._access, ncoa, proxy=True, add=False),
+            m.neighbour(self._access, ncoa, add=False),
+        ]
+        self._netlink.execute(gone, ignore=GONE)
+        if comes_back and ncoa in self._tunnels:
+            route = m.route(host(ncoa), oif=self._backbone, encap=self._tunnels[ncoa])
+            self._netlink.execute([route])
+
+    def close(self) -> None:
+        """Remove every tunnel and proxy entry."""
+        for pcoa, endpoint in list(self._tunnels.items()):
+            self.remove_tunnel(pcoa, endpoint)
+        for ncoa in list(self._expected):
+            self.forget(ncoa)
+        self._decapsulator.close()
+
+    def _accept(self, peer: IPv6Address, *, add: bool = True) -> bytes:
+        return self._decapsulator.accept(self._address, peer, add=add)

@@ -1,0 +1,63 @@
+"""The home agent's kernel state: bindings as tunnel routes, and who may tunnel to it for whom."""
+
+import errno
+from ipaddress import IPv6Address
+from socket import if_nametoindex
+
+from lies.kernel import messages as m
+from lies.kernel.netlink import Netlink
+from lies.kernel.tunnels import GONE, Decapsulator, host
+
+
+class HomePlane:
+    """Carries out the data-plane actions of lies_mipv6.actions on a home agent.
+
+    backbone: the interface towards care-of addresses; address: where tunnels end.
+    """
+
+    def __init__(self, netlink: Netlink, *, backbone: str, address: IPv6Address) -> None:
+        self._netlink = netlink
+        self._index = if_nametoindex(backbone)
+        self._address = address
+        self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        self._bindings: dict[IPv6Address, IPv6Address] = {}
+        self._sources: dict[IPv6Address, set[IPv6Address]] = {}  # home address -> care-of addresses
+
+    def set_binding(self, home_address: IPv6Address, coa: IPv6Address) -> None:
+        """Packets to the home address go to coa in a tunnel, and are taken from it."""
+        self.accept_from(home_address, coa)
+        self._bindings[home_address] = coa
+        self._netlink.execute([m.route(host(home_address), oif=self._index, encap=coa)])
+
+    def accept_from(self, home_address: IPv6Address, coa: IPv6Address) -> None:
+        """Open what comes from coa with the home address as inner source."""
+        self._sources.setdefault(home_address, set()).add(coa)
+        opened = [self._accept(coa), self._decapsulator.forward_inner(home_address)]
+        self._netlink.execute(opened, ignore=(errno.EEXIST,))
+
+    def refuse_from(self, home_address: IPv6Address, coa: IPv6Address) -> None:
+        """Open nothing more from coa for this home address (RFC 6275 section 10.4.5)."""
+        self._sources.get(home_address, set()).discard(coa)
+        if not any(coa in sources for sources in self._sources.values()):
+            self._netlink.execute([self._accept(coa, add=False)], ignore=GONE)
+
+    def remove_binding(self, home_address: IPv6Address) -> None:
+        """The home address is served no more."""
+        self._bindings.pop(home_address, None)
+        for coa in list(self._sources.get(home_address, ())):
+            self.refuse_from(home_address, coa)
+        self._sources.pop(home_address, None)
+        gone = [
+            m.route(host(home_address), add=False),
+            self._decapsulator.forward_inner(home_address, add=False),
+        ]
+        self._netlink.execute(gone, ignore=GONE)
+
+    def close(self) -> None:
+        """Remove every binding."""
+        for home_address in list(self._sources):
+            self.remove_binding(home_address)
+        self._decapsulator.close()
+
+    def _accept(self, coa: IPv6Address, *, add: bool = True) -> bytes:
+        return self._decapsulator.accept(self._address, coa, add=add)

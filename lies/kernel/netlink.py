@@ -1,0 +1,141 @@
+"""A route netlink socket that executes finished messages.
+
+Messages are compiled beforehand (lies.kernel.messages) and sent as they are: many in one system call, each
+acknowledged by the kernel, so that nothing is built while packets wait.
+"""
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from lies.errors import LiesError
+
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (linux/netlink.h)
+_NLMSG_ERROR = 2
+_NLMSG_DONE = 3
+_SOL_NETLINK = 270
+_NETLINK_EXT_ACK = 11
+_NETLINK_CAP_ACK = 10
+_NLMSGERR_ATTR_MSG = 1
+_RECEIVE_OCTETS = 1 << 18
+
+
+class KernelError(LiesError, OSError):
+    """The kernel refused a message; errno and the kernel's own words."""
+
+    def __init__(self, number: int, what: str, detail: str) -> None:
+        text = os.strerror(number)
+        LiesError.__init__(self, f"the kernel refused {what}: {detail or text}")
+        self.errno = number
+        self.exit_code = 5 if number in {errno.EPERM, errno.EACCES} else 1
+
+
+class Netlink:
+    """One NETLINK_ROUTE socket in the network namespace that the thread is in when it is made."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+        )
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._socket.bind((0, 0))
+        self._sequence = 0
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def execute(self, messages: Sequence[bytes], *, ignore: Collection[int] = ()) -> None:
+        """Send finished messages in one call and read the kernel's answers.
+
+        All are carried out, in order, also after one was refused; then KernelError is raised for the
+        first refusal whose errno is not in `ignore`.
+        """
+        if not messages:
+            return
+        first = self._sequence + 1
+        parts = bytearray()
+        for message in messages:
+            self._sequence += 1
+            parts += message[:8] + struct.pack("=I", self._sequence) + message[12:]
+        self._socket.send(parts)
+        waiting = set(range(first, self._sequence + 1))
+        refusal: KernelError | None = None
+        while waiting:
+            for kind, sequence, body in self._receive():
+                if kind != _NLMSG_ERROR or sequence not in waiting:
+                    continue
+                waiting.discard(sequence)
+                code = -struct.unpack_from("=i", body)[0]
+                if code and code not in ignore and refusal is None:
+                    what = _describe(messages[sequence - first])
+                    refusal = KernelError(code, what, _extended(body))
+        if refusal is not None:
+            raise refusal
+
+    def dump(self, message: bytes) -> Iterator[tuple[int, bytes]]:
+        """Send a dump request; yields (type, body) of each answer."""
+        self._sequence += 1
+        sequence = self._sequence
+        self._socket.send(message[:8] + struct.pack("=I", sequence) + message[12:])
+        while True:
+            for kind, answered, body in self._receive():
+                if answered != sequence:
+                    continue
+                if kind == _NLMSG_DONE:
+                    return
+                if kind == _NLMSG_ERROR:
+                    code = -struct.unpack_from("=i", body)[0]
+                    if code:
+                        raise KernelError(code, _describe(message), _extended(body))
+                    return
+                yield kind, body
+
+    def _receive(self) -> Iterable[tuple[int, int, bytes]]:
+        data = self._socket.recv(_RECEIVE_OCTETS)
+        offset = 0
+        found = []
+        while offset + _HEADER.size <= len(data):
+            length, kind, _flags, sequence, _port = _HEADER.unpack_from(data, offset)
+            found.append((kind, sequence, data[offset + _HEADER.size : offset + length]))
+            offset += (length + 3) & ~3
+        return found
+
+
+_NAMES = {
+    16: "a new link",
+    17: "removing a link",
+    19: "a link's setting",
+    20: "an address",
+    21: "removing an address",
+    24: "a route",
+    25: "removing a route",
+    28: "a neighbour entry",
+    29: "removing a neighbour entry",
+    32: "a rule",
+    33: "removing a rule",
+    72: "an address label",
+    73: "removing an address label",
+}
+
+
+def _describe(message: bytes) -> str:
+    kind = struct.unpack_from("=H", message, 4)[0]
+    return _NAMES.get(kind, f"netlink message {kind}")
+
+
+def _extended(body: bytes) -> str:
+    """The kernel's own words (NLMSGERR_ATTR_MSG), behind the error code and the capped header."""
+    offset = 4 + _HEADER.size
+    while offset + 4 <= len(body):
+        length, kind = struct.unpack_from("=HH", body, offset)
+        if length < 4:
+            break
+        if kind & 0x3FFF == _NLMSGERR_ATTR_MSG:
+            return body[offset + 4 : offset + length].rstrip(b"\0").decode("utf-8", "replace")
+        offset += (length + 3) & ~3
+    return ""

@@ -1,0 +1,196 @@
+"""Tunnels as routes, on any kernel with seg6 light-weight tunnels.
+
+Encapsulation is a route (messages.route(encap=...)); this module holds what the other two directions need:
+`Decapsulator` opens tunnel packets of named peers, and `Hold` keeps packets until they may go. Both use a
+veth pair of this namespace as a way back into IPv6 input.
+"""
+
+import errno
+import fcntl
+import socket
+import struct
+import zlib
+from collections.abc import Iterator
+from ipaddress import IPv6Address, IPv6Network
+from pathlib import Path
+from socket import if_nametoindex
+
+from lies.kernel import messages as m
+from lies.kernel.netlink import Netlink
+from lies.kernel.netns import sysctl
+
+DEFAULT = IPv6Network("::/0")
+TABLE_DECAPSULATE = 51840
+PREFERENCE_DECAPSULATE = 0  # before the local table, which moves to 1
+PREFERENCE_LOCAL = 1
+PREFERENCE_INNER = 2  # what a decapsulated packet may be
+PREFERENCE_INNER_ELSE = 3
+_IN, _OUT = "lies-d0", "lies-d1"
+_HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
+_NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
+_HOLD_NEXT_HOP = IPv6Address("fe80::5184:f")
+GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)  # removing what is not there
+_IPV6_IN_IPV6 = 41
+_SIOCGIFHWADDR = 0x8927
+_FRA_TABLE = 15
+
+
+def host(address: IPv6Address) -> IPv6Network:
+    """The /128 of an address."""
+    return IPv6Network((address, 128))
+
+
+def label_of(address: IPv6Address) -> int:
+    """An address label (RFC 6724) that pairs a tunnel's far end with one of our addresses."""
+    return 0x40000000 | (zlib.crc32(address.packed) & 0x3FFFFFFF)
+
+
+def tunnel_source(peer: IPv6Address, source: IPv6Address) -> list[bytes]:
+    """Messages that make `source` the outer source of tunnels to `peer`."""
+    label = label_of(source)
+    return [m.address_label(host(peer), label), m.address_label(host(source), label)]
+
+
+def forget_label(address: IPv6Address) -> bytes:
+    """The message that undoes one label."""
+    return m.address_label(host(address), 0, add=False)
+
+
+def seg6_missing() -> str | None:
+    """Why this kernel cannot do tunnels as routes, or None."""
+    if not Path("/proc/sys/net/ipv6/conf/all/seg6_enabled").exists():
+        return "this kernel has no seg6 (CONFIG_IPV6_SEG6_LWTUNNEL)"
+    return None
+
+
+def _veth(netlink: Netlink, one: str, other: str) -> tuple[int, int]:
+    """A veth pair of this namespace, up; made if it is not there."""
+    try:
+        if_nametoindex(one)
+    except OSError:
+        netlink.execute([m.new_veth(one, other, mtu=65535)])
+    for name in (one, other):
+        sysctl(f"ipv6/conf/{name}/accept_dad", 0)
+        sysctl(f"ipv6/conf/{name}/accept_ra", 0)
+        sysctl(f"ipv6/conf/{name}/seg6_enabled", 1)
+        sysctl(f"ipv6/conf/{name}/forwarding", 1)
+    first, second = if_nametoindex(one), if_nametoindex(other)
+    netlink.execute([m.set_link(first, up=True), m.set_link(second, up=True)])
+    return first, second
+
+
+class Decapsulator:
+    """Opens IPv6-in-IPv6 packets for own end points, from named peers only (RFC 2473, RFC 6275 11.3.3).
+
+    The inner packet is sent through a veth pair back into IPv6 input, so that nested tunnels open one
+    level at a time and every level is judged by its own rule.
+    """
+
+    def __init__(self, netlink: Netlink, *, only_known_inner: bool) -> None:
+        self._netlink = netlink
+        self._only_known_inner = only_known_inner
+        index, _ = _veth(netlink, _IN, _OUT)
+        netlink.execute(
+            [
+                m.rule(PREFERENCE_LOCAL, table=m.TABLE_LOCAL),
+                m.route(host(_NEXT_HOP), oif=index),
+                m.neighbour(index, _NEXT_HOP, link_address(_OUT)),
+                m.route(DEFAULT, table=TABLE_DECAPSULATE, oif=index, decap_to=_NEXT_HOP),
+            ],
+            ignore=(errno.EEXIST,),
+        )
+        netlink.execute([m.rule(0, table=m.TABLE_LOCAL, add=False)], ignore=GONE)
+        if only_known_inner:
+            netlink.execute([m.rule(PREFERENCE_INNER_ELSE, table=None, iif=_OUT)], ignore=(errno.EEXIST,))
+
+    def accept(self, endpoint: IPv6Address, peer: IPv6Address, *, add: bool = True) -> bytes:
+        """Message that opens (add) or no longer opens packets from `peer` to our address `endpoint`."""
+        return m.rule(
+            PREFERENCE_DECAPSULATE,
+            table=TABLE_DECAPSULATE,
+            source=peer,
+            destination=endpoint,
+            ip_protocol=_IPV6_IN_IPV6,
+            add=add,
+        )
+
+    def forward_inner(self, source: IPv6Address, *, add: bool = True) -> bytes:
+        """Message that lets opened packets with this inner source pass on (where only_known_inner)."""
+        return m.rule(PREFERENCE_INNER, table=m.TABLE_MAIN, source=source, iif=_OUT, add=add)
+
+    def close(self) -> None:
+        """Remove what the constructor made, unless somebody's rule still leads to it."""
+        if any(table == TABLE_DECAPSULATE for table in _rule_tables(self._netlink)):
+            return
+        if self._only_known_inner:
+            self._netlink.execute(
+                [m.rule(PREFERENCE_INNER_ELSE, table=None, iif=_OUT, add=False)], ignore=GONE
+            )
+        self._netlink.execute([m.rule(0, table=m.TABLE_LOCAL)], ignore=(errno.EEXIST,))
+        self._netlink.execute([m.rule(PREFERENCE_LOCAL, table=m.TABLE_LOCAL, add=False)], ignore=GONE)
+        _remove(self._netlink, _IN)
+
+
+class Hold:
+    """Keeps packets in the kernel's own neighbour queue until they may go, in order.
+
+    A route to `next_hop` over `index` holds; `release` gives the next hop a link-layer address, whereupon
+    the kernel sends what waits through the veth pair back into IPv6 input (interface `out_name`).
+    """
+
+    def __init__(self, netlink: Netlink, *, octets: int, seconds: int = 60) -> None:
+        self._netlink = netlink
+        self.next_hop = _HOLD_NEXT_HOP
+        self.out_name = _HOLD_OUT
+        self.index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
+        sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
+        sysctl(f"ipv6/neigh/{_HOLD_IN}/mcast_solicit", seconds)  # one solicitation a second, then given up
+        self._release = m.neighbour(self.index, self.next_hop, link_address(_HOLD_OUT))
+        self._forget = m.neighbour(self.index, self.next_hop, add=False)
+
+    def hold_messages(self, table: int) -> list[bytes]:
+        """Messages that make the table's default route wait here."""
+        return [m.route(DEFAULT, table=table, oif=self.index, via=self.next_hop)]
+
+    def begin(self, table: int) -> None:
+        """Hold what takes the table's default route from now on."""
+        self._netlink.execute([self._forget], ignore=GONE)
+        self._netlink.execute(self.hold_messages(table))
+
+    @property
+    def release(self) -> bytes:
+        """Message that lets go what waits."""
+        return self._release
+
+    def close(self) -> None:
+        """Remove the veth pair."""
+        _remove(self._netlink, _HOLD_IN)
+
+
+def link_address(name: str) -> bytes:
+    """The MAC address of an interface of this namespace (sysfs would show another namespace's)."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16s24x", name.encode())
+        answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)
+    return answer[18:24]
+
+
+def _rule_tables(netlink: Netlink) -> Iterator[int]:
+    """The table of every IPv6 rule that has one."""
+    for _, body in netlink.dump(m.dump_rules()):
+        offset = 12
+        while offset + 4 <= len(body):
+            length, kind = struct.unpack_from("=HH", body, offset)
+            if length < 4:
+                break
+            if kind == _FRA_TABLE:
+                yield struct.unpack_from("=I", body, offset + 4)[0]
+            offset += (length + 3) & ~3
+
+
+def _remove(netlink: Netlink, name: str) -> None:
+    try:
+        index = if_nametoindex(name)
+    except OSError:
+        return
+    netlink.execute([m.delete_link(index)], ignore=GONE)

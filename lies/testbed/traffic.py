@@ -1,0 +1,182 @@
+"""Constant-rate UDP both ways, each packet with its number and send time, received with kernel timestamps.
+
+A flow's end point sends and receives in one thread: it sleeps until the next packet is due or one comes.
+Times are CLOCK_REALTIME in ns, the clock of the kernel's receive timestamps; every namespace shares it.
+"""
+
+import array
+import os
+import select
+import socket
+import struct
+from collections.abc import Sequence
+from ipaddress import IPv6Address
+from pathlib import Path
+
+from attrs import frozen
+
+from lies.runtime import wall_ns
+
+PACKET_HEADER = struct.Struct("!QQ")  # number from 0, send time
+_SO_TIMESTAMPNS = 35
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
+_IPV6_FREEBIND = 78
+_TIMESPEC = struct.Struct("@qq")
+_BUFFER = 8 << 20
+_BURST = 64
+_MAX_LAG_NS = 50_000_000  # a sender that was stopped does not make up for more than this
+_PROGRESS = struct.Struct("!QQ")
+_PROGRESS_EVERY_NS = 200_000_000
+
+
+@frozen
+class Flow:
+    """One end point: local and remote address, port, packet size in octets of payload, packets a second."""
+
+    local: IPv6Address
+    remote: IPv6Address
+    port: int
+    payload: int
+    packets_per_s: float
+
+    @property
+    def interval_ns(self) -> float:
+        """Nominal time between packets."""
+        return 1e9 / self.packets_per_s
+
+
+def rate_to_packets(rate_mbps: float, payload: int) -> float:
+    """Packets a second that make `rate_mbps` of UDP payload."""
+    return rate_mbps * 1e6 / 8 / payload
+
+
+class Endpoint:
+    """Sends and receives one flow until told to stop; what happened is kept in arrays."""
+
+    def __init__(self, flow: Flow) -> None:
+        if flow.payload < PACKET_HEADER.size:
+            raise ValueError(f"a packet needs at least {PACKET_HEADER.size} octets")
+        self.flow = flow
+        self.sent_ns = array.array("q")
+        self.received = array.array("q")  # number, send time, receive time, one after the other
+        self._padding = bytes(flow.payload - PACKET_HEADER.size)
+        self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        for force in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):  # beyond the system's limit where allowed
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, force, _BUFFER)
+            except PermissionError:
+                break
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)  # the home address may come later
+        self._socket.bind((str(flow.local), flow.port))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def run(self, control: int, progress: int | None = None) -> None:
+        """Obey the control pipe: `g` go (send), `s` stop sending, `q` or its end: quit.
+
+        progress: a pipe that is told (sent, received) five times a second.
+        """
+        sending = False
+        first_ns = 0
+        count = 0
+        tell_ns = 0
+        interval = self.flow.interval_ns
+        while True:
+            now = wall_ns()
+            due = first_ns + round(count * interval)
+            if sending and due <= now:
+                if now - due > _MAX_LAG_NS:
+                    first_ns = now - round(count * interval)
+                self._send()
+                count += 1
+                continue
+            if progress is not None and now >= tell_ns:
+                tell_ns = now + _PROGRESS_EVERY_NS
+                self._tell(progress)
+            wait = (due - now) / 1e9 if sending else 0.2
+            readable, _, _ = select.select([self._socket.fileno(), control], [], [], min(wait, 0.2))
+            if self._socket.fileno() in readable:
+                self._receive()
+            if control in readable:
+                order = os.read(control, 1)
+                if order == b"g":
+                    sending, first_ns, count = True, wall_ns(), 0
+                elif order == b"s":
+                    sending = False
+                else:
+                    if progress is not None:
+                        self._tell(progress)
+                    return
+
+    def save(self, path: Path) -> None:
+        """Write what happened: the count of sent packets, their send times, then the received triples."""
+        with path.open("wb") as file:
+            file.write(struct.pack("=q", len(self.sent_ns)))
+            self.sent_ns.tofile(file)
+            self.received.tofile(file)
+
+    def _send(self) -> None:
+        number = len(self.sent_ns)
+        now = wall_ns()
+        self.sent_ns.append(now)
+        data = PACKET_HEADER.pack(number, now) + self._padding
+        try:
+            self._socket.sendto(data, (str(self.flow.remote), self.flow.port))
+        except OSError:  # no route, no buffer: a packet that was sent and is lost
+            return
+
+    def _receive(self) -> None:
+        for _ in range(_BURST):
+            try:
+                data, ancillary, _, _ = self._socket.recvmsg(65536, 64)
+            except BlockingIOError:
+                return
+            except OSError:  # an ICMPv6 error about a packet of ours
+                continue
+            arrived = wall_ns()
+            for level, kind, stamp in ancillary:
+                if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                    seconds, nanoseconds = _TIMESPEC.unpack(stamp[: _TIMESPEC.size])
+                    arrived = seconds * 1_000_000_000 + nanoseconds
+            if len(data) >= PACKET_HEADER.size:
+                number, sent = PACKET_HEADER.unpack_from(data)
+                self.received.extend((number, sent, arrived))
+
+    def _tell(self, progress: int) -> None:
+        try:
+            os.write(progress, _PROGRESS.pack(len(self.sent_ns), len(self.received) // 3))
+        except BlockingIOError:  # nobody read the last ones; they are only for show
+            return
+
+
+@frozen(eq=False)
+class FlowLog:
+    """What one end point saw; sent_ns: by number; received: (number, send time, receive time) in order."""
+
+    sent_ns: Sequence[int]
+    received: list[tuple[int, int, int]]
+
+    @classmethod
+    def load(cls, path: Path) -> "FlowLog":
+        """Read what Endpoint.save wrote."""
+        data = path.read_bytes()
+        count = struct.unpack_from("=q", data)[0]
+        sent = array.array("q", data[8 : 8 + 8 * count])
+        flat = array.array("q", data[8 + 8 * count :])
+        return cls(sent, list(zip(flat[0::3], flat[1::3], flat[2::3], strict=True)))
+
+
+def read_progress(data: bytes) -> tuple[int, int] | None:
+    """The newest (sent, received) in what came through a progress pipe."""
+    if len(data) < _PROGRESS.size:
+        return None
+    sent, received = _PROGRESS.unpack(
+        data[len(data) // _PROGRESS.size * _PROGRESS.size - _PROGRESS.size :][:16]
+    )
+    return int(sent), int(received)
