@@ -101,6 +101,8 @@ def decode_mobility(
         coa = _update_coa(update, packet.source)
         if not is_routable_unicast(coa):
             raise MalformedMessage("the care-of address of an FBU is not a routable unicast address")
+        if update.lifetime_s and coa == packet.home_address:
+            raise MalformedMessage("an FBU from PCoA has no alternate care-of address other than PCoA")
         return update, *_verify(options, header, coa, packet.destination, update.home_address, key_for)
     if kind == MH_FBACK:
         options = _read_options(header, _BINDING_AT)
@@ -294,7 +296,7 @@ def _parse_initiate(header: bytes) -> HandoverInitiate:
     return HandoverInitiate(
         sequence,
         code,
-        bool(flags & _S),
+        bool(flags & _S) and code == HICode.FROM_PCOA,  # with code 1 the NAR assigns nothing (section 4)
         bool(flags & _U),
         mn_lla,
         _ipv6(options.get((MH_OPTION_ADDRESS, MH_OLD_COA))),

@@ -93,6 +93,8 @@ def build_ipv6(
     routing_address: bytes | None = None,
 ) -> bytes:
     """An IPv6 packet; the routing header comes before the Home Address option (RFC 6275 section 6.3)."""
+    if source[0] == 0xFF:
+        raise ProtocolViolation("no packet comes from a multicast address")
     extensions = b""
     if home_address is not None:
         extensions = bytes((next_header,)) + _HOME_ADDRESS_HEADER + home_address

@@ -88,7 +88,10 @@ def pack_identifier(identifier: bytes, *, shortest: int = 1) -> bytes:
 
 
 def unpack_identifier(padded: bytes) -> bytes:
-    """What pack_identifier was given, from the octets with padding; empty if nothing was there."""
+    """What pack_identifier was given, from the octets with padding; it can be sent again."""
     if len(padded) >= _EUI48_LENGTH and not any(padded[_EUI48_LENGTH:]):
         return padded[:_EUI48_LENGTH]
-    return padded.rstrip(b"\x00")
+    identifier = padded.rstrip(b"\x00")
+    if not 0 < len(identifier) <= _MAX_IDENTIFIER:
+        raise MalformedMessage(f"a link-layer address has not 1 to {_MAX_IDENTIFIER} octets")
+    return identifier
