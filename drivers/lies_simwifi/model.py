@@ -97,7 +97,7 @@ def retry_share(snr_db: float) -> float:
     """Share of frames sent again, 0.0..1.0, from the margin above the chosen rate's least SNR."""
     rate = bitrate_mbps(snr_db)
     margin_db = snr_db - next((least for r, least in RATE_STEPS if r == rate), LOWEST_SNR_DB)
-    return 1.0 / (1.0 + math.exp(min(50.0, 1.0 + 1.2 * margin_db)))
+    return 1.0 / (1.0 + math.exp(min(50.0, 2.2 + 1.2 * margin_db)))
 
 
 class RadioModel:

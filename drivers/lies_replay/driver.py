@@ -1,0 +1,187 @@
+"""The shell of the replay driver: recordings and traces in, raw items out, at their own pace or faster."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+
+from lies.association import Association, AssociationRules
+from lies.attachment import Attachment, open_attachment
+from lies.driver import Driver, DriverHost, LinkPort
+from lies.errors import ConfigError, LiesError
+from lies.events import Attached, Detached, DownReason, Link, RawState
+from lies.pace import Pace
+from lies.radio import RadioShell
+from lies.trace import FileKind, open_trace, rebase_state, sniff
+from lies.trace.merge import Radio, merge
+from lies_replay.config import ReplayConfig
+from lies_replay.entries import Entry, RecordingPlayer, renamed, shifted, trace_entries
+from lies_replay.follow import TraceSource
+
+log = logging.getLogger(__name__)
+
+DEFAULT_LINK = "replay0"
+LOOP_GAP_NS = 1_000_000_000  # between the last item of one pass and the first of the next
+
+
+class Replay(Driver):
+    """Plays a recording or traces through the host's abstract entity.
+
+    t_ns of an item is the time of the start plus what lies between it and the first item in the file, to
+    the ns, at every rate; only the delivery is faster. In a part where the association rules decide
+    (several traces, or follow_requests) t_ns are those of the driver's clock, which then runs faster.
+    """
+
+    Config = ReplayConfig
+
+    def __init__(self, name: str, config: ReplayConfig, host: DriverHost) -> None:
+        super().__init__(name, config, host)
+        self._pace = Pace(0.0 if config.asap else config.rate, clock=host.now_ns)
+        self._ports: dict[Link, LinkPort] = {}
+        self._attached: dict[Link, str] = {}
+        self._attachment: Attachment | None = None
+        self._shell: RadioShell | None = None
+        self._link: Link | None = None  # of the shell
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the traces, announce the links and begin to play."""
+        config: ReplayConfig = self.config
+        if FileKind.RECORDING in {sniff(path) for path in config.paths}:
+            self._check_recording(config)
+            played = self._play_items(self._recording_pass)
+        else:
+            traces = [await asyncio.to_thread(open_trace, path) for path in config.paths]
+            radio = merge(traces).window(config.start_s, config.duration_s)
+            link = Link(config.link or DEFAULT_LINK, radio.technology)
+            if config.follow_requests or len(traces) > 1:
+                played = self._play_radio(radio, self._open_radio(link))
+            else:
+                self._port(link)
+                played = self._play_items(lambda _: trace_entries(radio.traces[0], link))
+        if config.paused:
+            self.pause()
+        self._task = asyncio.create_task(self._run(played), name=f"{self.name}: replay")
+
+    async def stop(self) -> None:
+        """Stop playing and give the port back."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._attachment is not None:
+            await self._attachment.close()
+            self._attachment = None
+
+    def pause(self) -> None:
+        """Hold the next item back until `resume`."""
+        self._pace.pause()
+
+    def resume(self) -> None:
+        """Go on where `pause` stopped."""
+        self._pace.resume()
+
+    def link_connect(self, link: str, poa: str) -> None:
+        """Move to a PoA, where requests are followed."""
+        if self._follows(link) and self._shell is not None:
+            self._shell.connect(poa)
+
+    def link_disconnect(self, link: str, poa: str | None) -> None:
+        """Leave the PoA, where requests are followed."""
+        if self._follows(link) and self._shell is not None:
+            self._shell.disconnect(poa)
+
+    def _follows(self, link: str) -> bool:
+        config: ReplayConfig = self.config
+        return config.follow_requests and self._link is not None and link == self._link.name
+
+    def _check_recording(self, config: ReplayConfig) -> None:
+        table = f"drivers.{self.name}"
+        if len(config.paths) > 1:
+            raise ConfigError("a recording is played alone", table=table, key="files")
+        if config.follow_requests:
+            problem = "a recording's attachments are as recorded; requests can be followed on traces"
+            raise ConfigError(problem, table=table, key="follow_requests")
+
+    def _recording_pass(self, first: bool) -> Iterator[Entry]:
+        config: ReplayConfig = self.config
+        # Later passes begin with the links down: a memory of links that are up would contradict that.
+        return RecordingPlayer(
+            config.paths[0],
+            link=config.link,
+            start_s=config.start_s,
+            duration_s=config.duration_s,
+            with_state=first,
+        ).entries()
+
+    async def _run(self, played: Coroutine[None, None, None]) -> None:
+        try:
+            await played
+        except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor decides
+            self.host.failed(error)
+        else:
+            self.host.finished()
+
+    def _passes(self) -> Iterator[bool]:
+        """One value a pass: whether it is the first."""
+        config: ReplayConfig = self.config
+        count = 0
+        while config.loop == 0 or count < config.loop:
+            yield count == 0
+            count += 1
+
+    async def _play_items(self, entries: Callable[[bool], Iterator[Entry]]) -> None:
+        start_ns = self._pace.now_ns()
+        for first in self._passes():
+            if not first:
+                self._detach_all(start_ns)
+                start_ns += LOOP_GAP_NS
+            last_ns = start_ns
+            for entry in entries(first):
+                t_ns = start_ns + entry.offset_ns
+                while await self._pace.wait_until(t_ns):
+                    continue
+                self._feed(entry, t_ns - entry.recorded_ns)
+                last_ns = max(last_ns, t_ns)
+            start_ns = last_ns
+
+    def _feed(self, entry: Entry, by_ns: int) -> None:
+        names, port = self.config.map, self._port(entry.link)
+        if isinstance(entry.item, RawState):
+            try:
+                port.restore(rebase_state(entry.item.state, by_ns, names))
+            except LiesError as error:
+                log.warning("%s: the recorded state is left out: %s", self.name, error)
+            return
+        item = renamed(shifted(entry.item, by_ns), names)
+        if isinstance(item, Attached):
+            self._attached[entry.link] = item.poa
+        elif isinstance(item, Detached):
+            self._attached.pop(entry.link, None)
+        port.feed(item)
+
+    def _detach_all(self, t_ns: int) -> None:
+        """The end of one pass: what was attached is watched no more."""
+        for link, poa in self._attached.items():
+            self._port(link).feed(Detached(t_ns, poa, DownReason.DRIVER_LOST))
+        self._attached.clear()
+
+    def _port(self, link: Link) -> LinkPort:
+        if link not in self._ports:
+            self._ports[link] = self.host.add_link(link, controllable=self.config.follow_requests)
+        return self._ports[link]
+
+    def _open_radio(self, link: Link) -> RadioShell:
+        config: ReplayConfig = self.config
+        f = config.association
+        rules = AssociationRules(f.join_db, f.floor_db, f.lost_after_s, f.scan_delay_s, f.roam_db)
+        candidates = frozenset(config.port.bridges) if config.port is not None else None
+        self._attachment = open_attachment(config.port, l2_gap_ms=config.l2_gap_ms, pace=self._pace)
+        association = Association(rules, candidates)
+        self._link = link
+        self._shell = RadioShell(self._port(link), self._attachment, association, self._pace)
+        return self._shell
+
+    async def _play_radio(self, radio: Radio, shell: RadioShell) -> None:
+        for first in self._passes():
+            start_ns = self._pace.now_ns() + (0 if first else LOOP_GAP_NS)
+            await shell.run(TraceSource(radio, start_ns, self.config.map))
