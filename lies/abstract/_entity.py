@@ -140,9 +140,7 @@ class AbstractEntity:
         state.bitrate_mbps = None
         state.retries_hz = 0.0
         state.retries_ns = None
-        state.nearest_ns = None
-        state.line = Line()
-        state.line_ns = None
+        self._forget_line()
         state.quiet_ns = None
         state.due_ns = t_ns
         for memory in state.poas.values():
@@ -193,8 +191,7 @@ class AbstractEntity:
         state.bitrate_mbps = None
         state.retries_hz = 0.0
         state.retries_ns = None
-        state.line = Line()
-        state.line_ns = None
+        self._forget_line()
         state.due_ns = t_ns
         return LinkDown(self._stamp(t_ns), poa, reason)
 
@@ -212,14 +209,13 @@ class AbstractEntity:
             previous_db = None if serving.damped is None else serving.damped.db
             previous_mbps = self._hearing.bitrate_mbps(state)
             if not same_scale(serving.technology, technology):
-                state.line = Line()
-                state.line_ns = None
+                self._forget_line()
         serving_db = self._hearing.take(state, item, technology, p, changes)
         self._neighbours.age(state, item.t_ns, changes)
         self._report(changes, item.t_ns, out)
         if serving is None:
             return out
-        if item.t_ns - serving.heard_ns > self._silence_ns:
+        if serving.damped is not None and item.t_ns - serving.heard_ns > self._silence_ns:
             serving.rank = 0
         if serving.rank != state.rank:
             previous = self._condition_of(state.rank, previous_db, previous_mbps, p)
@@ -245,6 +241,8 @@ class AbstractEntity:
         if state.poa is None:
             return DOWN
         memory = state.poas[state.poa]
+        if state.rank == 0 and (state.t_ns or 0) - memory.heard_ns > self._silence_ns:
+            return DOWN
         db = None if memory.damped is None else memory.damped.db
         return self._condition_of(
             state.rank, db, self._hearing.bitrate_mbps(state), self._by_technology[memory.technology]
@@ -265,6 +263,12 @@ class AbstractEntity:
             out.append(PoAFound(self._stamp(t_ns), tuple(changes.found)))
 
     # -- what comes --
+
+    def _forget_line(self) -> None:
+        state = self._state
+        state.line = Line()
+        state.line_ns = None
+        state.nearest_ns = None
 
     def _extend_line(self, db: float, p: TechnologyParameters, t_ns: int) -> None:
         state = self._state

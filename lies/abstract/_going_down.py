@@ -25,10 +25,11 @@ class Verdict(Enum):
 
 @define
 class Claim:
-    """The content of a LinkGoingDown; in_s: time to the break."""
+    """The content of a LinkGoingDown; in_s: time to the break, level_db: margin to it now."""
 
     in_s: float
     confidence: float
+    level_db: float
 
 
 def claim_of(line: Fit | None, a: AeParameters, p: TechnologyParameters) -> Claim | None:
@@ -36,10 +37,17 @@ def claim_of(line: Fit | None, a: AeParameters, p: TechnologyParameters) -> Clai
     if line is None or line.confidence < p.min_confidence:
         return None
     if line.level <= 0.0:
-        return Claim(0.0, line.confidence)
+        return Claim(0.0, line.confidence, line.level)
     if line.slope >= 0.0 or line.level > -line.slope * a.horizon_s:
         return None
-    return Claim(line.level / -line.slope, line.confidence)
+    return Claim(line.level / -line.slope, line.confidence, line.level)
+
+
+def _may_begin(state: AeState, claim: Claim, a: AeParameters, t_ns: int) -> bool:
+    """Whether a first LinkGoingDown is allowed after those that were withdrawn."""
+    if state.quiet_ns is None or t_ns >= state.quiet_ns:
+        return True
+    return claim.level_db <= state.told_db - a.deeper_db
 
 
 def judge(
@@ -48,9 +56,7 @@ def judge(
     """Whether to tell, to withdraw, or to be silent; only on a link that is up."""
     episode = state.episode
     if episode is None:
-        if claim is None or (state.quiet_ns is not None and t_ns < state.quiet_ns):
-            return Verdict.SILENT
-        return Verdict.TELL
+        return Verdict.TELL if claim is not None and _may_begin(state, claim, a, t_ns) else Verdict.SILENT
     if line is not None and line.confidence < p.min_confidence / 2.0:
         if episode.sound_ns is None:
             episode.sound_ns = t_ns
@@ -69,15 +75,18 @@ def tell(state: AeState, indication: LinkGoingDown, claim: Claim, a: AeParameter
     """Begin an episode, or renew the one there is."""
     deadline_ns = t_ns + round((claim.in_s + a.patience_s) * 1e9)
     if state.episode is None:
-        state.episode = Episode(indication, t_ns, t_ns, deadline_ns)
+        state.episode = Episode(indication, t_ns, t_ns, deadline_ns, claim.level_db)
         return
     state.episode.indication = indication
+    state.episode.level_db = min(state.episode.level_db, claim.level_db)
     state.episode.told_ns = t_ns
     state.episode.deadline_ns = deadline_ns
 
 
 def withdraw(state: AeState, a: AeParameters, t_ns: int) -> None:
     """End the episode without a break, and be silent for a while."""
+    assert state.episode is not None
+    state.told_db = state.episode.level_db
     state.episode = None
     quiet_s = min(a.holdoff_s * 2.0 ** min(state.failures, 32), a.holdoff_max_s)
     state.failures += 1

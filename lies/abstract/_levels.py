@@ -6,6 +6,7 @@ from lies.abstract._parameters import TechnologyParameters
 from lies.events import Condition, Quality
 
 QUALITIES: tuple[Quality, ...] = tuple(sorted(Quality))  # index is the rank: NONE 0 ... EXCELLENT 4
+_MAX_SNR_DB = 300.0  # keeps the power of ten finite
 DOWN = Condition(Quality.NONE, 0.0)  # no frame passes, or nothing is heard
 
 
@@ -31,7 +32,8 @@ def bandwidth_mbps(db: float, p: TechnologyParameters) -> float:
 
     It rises strictly with the signal, so that it orders PoAs of one level.
     """
-    snr = 10.0 ** ((db - p.noise_db) / 10.0)
+    snr_db = min(max(db - p.noise_db, -_MAX_SNR_DB), _MAX_SNR_DB)
+    snr = 10.0 ** (snr_db / 10.0)
     return round(p.efficiency * p.bandwidth_mhz * math.log2(1.0 + snr), 3)
 
 

@@ -12,7 +12,11 @@ from lies.events import Attached, Detached, DownReason, Neighbour, RawItem, Samp
 _TECHNOLOGIES = {t.value: t for t in Technology}
 _CELLULAR = frozenset({Technology.LTE, Technology.NR, Technology.UMTS, Technology.GSM})
 _MAX_NAME = 255  # characters of a PoA's name
-_LIMIT = 1e6  # beyond any dB, dBm, Mbit/s or m/s there is
+_MAX_SIGNAL_DB = 300.0  # beyond any dB or dBm there is
+_MAX_VALUE = 1e9  # likewise of Mbit/s and m/s
+_NUMBERS = (int, float)
+_ITEMS = (Sample, Attached, Detached)
+_SCANS = (tuple, list)
 _MAX_RETRIES = 1 << 40
 _MAX_NS = 1 << 62
 
@@ -54,9 +58,9 @@ def signal_db(
     return db - min(penalty, p.penalty_max_db)
 
 
-def _number(value: object) -> bool:
-    """Whether a value is absent or a plausible finite number (NaN fails every comparison)."""
-    return value is None or (isinstance(value, int | float) and -_LIMIT < value < _LIMIT)
+def _number(value: object, limit: float) -> bool:
+    """Whether a value is absent or a number within the limit (NaN fails every comparison)."""
+    return value is None or (isinstance(value, _NUMBERS) and -limit < value < limit)
 
 
 def _name(value: object) -> bool:
@@ -65,11 +69,11 @@ def _name(value: object) -> bool:
 
 def _sound_heard(heard: Sample | Neighbour) -> bool:
     return (
-        _number(heard.rssi_dbm)
-        and _number(heard.rsrp_dbm)
-        and _number(heard.rsrq_db)
-        and _number(heard.snr_db)
-        and _number(heard.bitrate_mbps)
+        _number(heard.rssi_dbm, _MAX_SIGNAL_DB)
+        and _number(heard.rsrp_dbm, _MAX_SIGNAL_DB)
+        and _number(heard.rsrq_db, _MAX_SIGNAL_DB)
+        and _number(heard.snr_db, _MAX_SIGNAL_DB)
+        and _number(heard.bitrate_mbps, _MAX_VALUE)
     )
 
 
@@ -79,13 +83,13 @@ def _sound_sample(item: Sample, max_neighbours: int) -> bool:
         (item.poa is None or _name(item.poa))
         and (item.technology is None or isinstance(item.technology, str))
         and _sound_heard(item)
-        and _number(item.speed_mps)
+        and _number(item.speed_mps, _MAX_VALUE)
         and (retries is None or (isinstance(retries, int) and 0 <= retries < _MAX_RETRIES))
     ):
         return False
     heard = item.neighbours
     return heard is None or (
-        isinstance(heard, tuple | list)
+        isinstance(heard, _SCANS)
         and len(heard) <= max_neighbours
         and all(isinstance(n, Neighbour) and _name(n.poa) and _sound_heard(n) for n in heard)
     )
@@ -93,7 +97,7 @@ def _sound_sample(item: Sample, max_neighbours: int) -> bool:
 
 def is_sound(item: RawItem, max_neighbours: int) -> bool:
     """Whether an item can be believed: finite numbers, right types, names of usable length."""
-    if not isinstance(item, Sample | Attached | Detached):
+    if not isinstance(item, _ITEMS):
         return False
     t_ns = item.t_ns
     if not (isinstance(t_ns, int) and -_MAX_NS < t_ns < _MAX_NS):

@@ -1,5 +1,7 @@
 """The table of PoAs that are heard: found, damped, aged, bounded (RFC 5184 appendix D.2 to D.4)."""
 
+import math
+
 from attrs import define, field
 
 from lies.abstract._damping import begin, update
@@ -14,10 +16,11 @@ _SAME_SCALE = {Technology.NR: Technology.LTE}  # 5G NSA reports its LTE anchor
 
 @define
 class Changes:
-    """PoAs found and lost at one item, as names with their conditions."""
+    """PoAs found and lost at one item; floor_db: the table is full of PoAs above this margin."""
 
     found: list[PoACondition] = field(factory=list)
     lost: list[PoACondition] = field(factory=list)
+    floor_db: float = -math.inf
 
 
 def same_scale(a: Technology, b: Technology) -> bool:
@@ -107,7 +110,7 @@ class Neighbours:
         memory = state.poas.get(name)
         if memory is None:
             if len(state.poas) >= self._p.max_poas:
-                self._make_room(state, float("inf"), changes)
+                self._make_room(state, math.inf, changes)
             memory = state.poas[name] = PoaMemory(technology, t_ns)
         return memory
 
@@ -121,6 +124,8 @@ class Neighbours:
 
     def _make_room(self, state: AeState, margin_db: float, changes: Changes) -> bool:
         """Drop the weakest PoA (of equals the oldest) if it is weaker than the newcomer."""
+        if margin_db <= changes.floor_db:
+            return False
         victims = [
             (m.found, self.margin_db(m), m.heard_ns, name)
             for name, m in state.poas.items()
@@ -130,6 +135,7 @@ class Neighbours:
             return False
         found, weakest, _, name = min(victims)
         if found and weakest >= margin_db:
+            changes.floor_db = weakest
             return False
         memory = state.poas.pop(name)
         if memory.found:

@@ -42,7 +42,7 @@ class TechnologyParameters:
     handover_offset_db: float | None = None
     slope_window_s: float = 4.0
     slope_sigma_db: float = 1.0
-    min_confidence: float = 0.5
+    min_confidence: float = 0.7
     bandwidth_mhz: float = 20.0
     efficiency: float = 0.12  # 27 Mbit/s of IP at 34 dB, where 802.11a sends 54 Mbit/s frames
     noise_db: float = 0.0
@@ -50,10 +50,10 @@ class TechnologyParameters:
     def __attrs_post_init__(self) -> None:
         if not self.excellent_db > self.good_db > self.fair_db > self.bad_db:
             raise ValueError("excellent_db, good_db, fair_db, bad_db must fall in that order")
-        for name in ("hysteresis_db", "penalty_max_db", "retries_onset_hz", "slope_sigma_db"):
+        for name in ("hysteresis_db", "penalty_max_db", "retries_onset_hz"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"{name} must not be negative")
-        for name in ("retries_per_db_hz", "slope_window_s", "bandwidth_mhz", "efficiency"):
+        for name in ("retries_per_db_hz", "slope_window_s", "slope_sigma_db", "bandwidth_mhz", "efficiency"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be more than 0")
         if not 0.0 <= self.min_confidence <= 1.0:
@@ -75,8 +75,8 @@ class LteParameters(TechnologyParameters):
     bad_db: float = -115.0
     rssi_offset_db: float = -28.0  # RSSI is summed over the 12 * 50 subcarriers of 10 MHz, RSRP is one's
     penalty_max_db: float = 10.0
-    handover_offset_db: float | None = 3.0  # TS 36.331 event A3
-    slope_window_s: float = 4.0
+    handover_offset_db: float | None = 5.0  # TS 36.331 event A3: a usual offset of 3 dB, hysteresis of 2 dB
+    slope_window_s: float = 3.0
     bandwidth_mhz: float = 10.0
     efficiency: float = 0.3  # half of TS 36.942 annex A.2's 0.6: the cell is shared
     noise_db: float = -125.0  # thermal noise of 15 kHz and a noise figure of 7 dB
@@ -97,7 +97,8 @@ class UmtsParameters(TechnologyParameters):
     bad_db: float = -115.0
     rssi_offset_db: float = -8.0  # a usual Ec/No
     penalty_max_db: float = 10.0
-    handover_offset_db: float | None = 3.0
+    handover_offset_db: float | None = 5.0
+    slope_window_s: float = 3.0
     bandwidth_mhz: float = 5.0
     efficiency: float = 0.2
     noise_db: float = -126.0  # noise of 3.84 MHz, noise figure 7 dB: -101 dBm; spreading gain 25 dB
@@ -134,8 +135,8 @@ class AeParameters:
     between two LinkGoingDown of one episode. patience_s: how long after the announced time an episode waits
     for the break. episode_max_s: longest episode. recover_s: how long the signal must look sound before a
     withdrawal. holdoff_s: silence after a withdrawal; doubled by each further one without a break, up to
-    holdoff_max_s. resync_items: after so many items in a row that go back in time the entity takes the
-    clock as set anew.
+    holdoff_max_s; deeper_db: but not for a signal this much nearer to the break than when last announced.
+    resync_items: after so many items in a row that go back in time the entity takes the clock as set anew.
     """
 
     damping_s: float = 1.0
@@ -150,7 +151,8 @@ class AeParameters:
     episode_max_s: float = 15.0
     recover_s: float = 1.0
     holdoff_s: float = 2.0
-    holdoff_max_s: float = 30.0
+    holdoff_max_s: float = 120.0
+    deeper_db: float = 6.0
     resync_items: int = 16
     wifi: WifiParameters = field(factory=WifiParameters)
     lte: LteParameters = field(factory=LteParameters)
@@ -163,7 +165,7 @@ class AeParameters:
         for name in ("damping_s", "stale_s", "silence_s", "poa_age_s", "horizon_s", "episode_max_s"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be more than 0")
-        for name in ("renew_s", "patience_s", "recover_s", "holdoff_s", "holdoff_max_s"):
+        for name in ("renew_s", "patience_s", "recover_s", "holdoff_s", "holdoff_max_s", "deeper_db"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"{name} must not be negative")
         if not 1 <= self.max_poas <= 65536:

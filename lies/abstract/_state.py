@@ -1,6 +1,5 @@
 """The whole memory of an abstract entity: what an export holds and a restore brings back."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -34,13 +33,15 @@ class Episode:
     """A LinkGoingDown that is neither withdrawn nor come true.
 
     indication: the last one; began_ns: of the first; told_ns: of the last; deadline_ns: withdrawn then;
-    sound_ns: since when the signal looks sound again, None while it does not.
+    level_db: lowest margin to the break it was told at; sound_ns: since when the signal looks sound again,
+    None while it does not.
     """
 
     indication: LinkGoingDown
     began_ns: int
     told_ns: int
     deadline_ns: int
+    level_db: float
     sound_ns: int | None = None
 
 
@@ -48,11 +49,11 @@ class Episode:
 class AeState:
     """Memory of an abstract entity; times are the driver's.
 
-    refused: items ignored; behind: those in a row that went back in time; rank: level of the link as
-    last indicated; bitrate_mbps, bitrate_ns: damped, and when; retries_hz, retries_ns: likewise; nearest_db,
-    nearest_ns: strongest neighbour of the last scan; line, line_ns: margin to the break and its last
-    time; quiet_ns: no LinkGoingDown before; failures: withdrawals in a row; due_ns: a PoA may be too
-    old then.
+    refused: items ignored; behind: those in a row that went back in time; rank: level of the link as last
+    indicated; bitrate_mbps, bitrate_ns: damped, and when; retries_hz, retries_ns: likewise; nearest_db,
+    nearest_ns: strongest neighbour of the last scan; line, line_ns: margin to the break and its last time;
+    quiet_ns, told_db: no LinkGoingDown before, unless far below; failures: withdrawals in a row; due_ns: a
+    PoA may be too old then.
     """
 
     kind: Literal["lies-ae-1"] = "lies-ae-1"
@@ -71,12 +72,14 @@ class AeState:
     line_ns: int | None = None
     episode: Episode | None = None
     quiet_ns: int | None = None
+    told_db: float = 0.0
     failures: int = 0
     due_ns: int | None = None
     poas: dict[str, PoaMemory] = field(factory=dict)
 
 
 _FIELDS = frozenset(a.name for a in attrs.fields(AeState))
+_LIMIT = 1e12  # beyond every sum of dB and of squares that the memory keeps
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AeState)
 
@@ -86,7 +89,7 @@ def encode(state: AeState) -> bytes:
     return _encoder.encode(state)
 
 
-def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - walks the msgpack of a state
+def _numbers(value: Any) -> Iterator[int | float]:  # noqa: ANN401 - walks the msgpack of a state
     if isinstance(value, dict):
         for item in value.values():
             yield from _numbers(item)
@@ -97,25 +100,44 @@ def _numbers(value: Any) -> Iterator[float]:  # noqa: ANN401 - walks the msgpack
         yield value
 
 
+def _measured_ns(state: AeState) -> Iterator[int]:
+    """The times of measurements, none of which can be after the state's own."""
+    for t_ns in (state.retries_ns, state.nearest_ns, state.line_ns):
+        if t_ns is not None:
+            yield t_ns
+    if state.bitrate_mbps is not None:
+        yield state.bitrate_ns
+    for memory in state.poas.values():
+        yield memory.heard_ns
+        if memory.damped is not None:
+            yield memory.damped.t_ns
+
+
+def _faults(state: AeState, raw: dict[str, Any], max_poas: int) -> Iterator[str]:
+    """Why no entity can have this memory."""
+    if raw.keys() != _FIELDS:
+        yield "fields are missing or unknown"
+    if not all(isinstance(n, int) or -_LIMIT < n < _LIMIT for n in _numbers(raw)):
+        yield "a number is out of range"
+    if not all(0 <= rank <= 4 for rank in (state.rank, *(m.rank for m in state.poas.values()))):
+        yield "a level is none of the five"
+    if len(state.poas) > max_poas:
+        yield f"more than {max_poas} PoAs"
+    if state.poa is None and state.episode is not None:
+        yield "a link that is down is going down"
+    if state.poa is not None and state.poa not in state.poas:
+        yield "the attached PoA is missing"
+    if any(state.t_ns is None or t_ns > state.t_ns for t_ns in _measured_ns(state)):
+        yield "a measurement is later than the state"
+
+
 def decode(data: bytes, max_poas: int) -> AeState:
     """The memory in `data`; MalformedMessage if it is none or one that no entity can have."""
     try:
         raw = msgspec.msgpack.decode(data)
         state = _decoder.decode(data)
-        numbers = list(_numbers(raw))
     except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
         raise MalformedMessage(f"not the memory of an abstract entity: {error}") from error
-    if raw.keys() != _FIELDS:
-        raise MalformedMessage("not the memory of an abstract entity: fields are missing or unknown")
-    if not all(math.isfinite(n) and abs(n) < 1e300 for n in numbers):
-        raise MalformedMessage("not the memory of an abstract entity: a number is not finite")
-    ranks = [state.rank, *(m.rank for m in state.poas.values())]
-    if not all(0 <= r <= 4 for r in ranks) or len(state.poas) > max_poas:
-        raise MalformedMessage(
-            "not the memory of an abstract entity: a level or the number of PoAs is impossible"
-        )
-    if state.poa is None and state.episode is not None:
-        raise MalformedMessage("not the memory of an abstract entity: a link that is down is going down")
-    if state.poa is not None and state.poa not in state.poas:
-        raise MalformedMessage("not the memory of an abstract entity: the attached PoA is missing")
+    for fault in _faults(state, raw, max_poas):
+        raise MalformedMessage(f"not the memory of an abstract entity: {fault}")
     return state
