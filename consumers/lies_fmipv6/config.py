@@ -1,0 +1,128 @@
+"""The consumer's TOML table, `[consumers.NAME]` with consumer = "fmipv6"."""
+
+from enum import StrEnum
+from ipaddress import IPv6Address, IPv6Network
+
+from attrs import field, frozen
+
+from lies.errors import ConfigError
+from lies_fmipv6.items import access_point_id
+from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour, Parameters
+from lies_fmipv6.policy import LevelPolicy
+
+_MAC_OCTETS = 6
+
+
+class Role(StrEnum):
+    """What this host is."""
+
+    MOBILE_NODE = "mobile-node"
+    ACCESS_ROUTER = "access-router"  # previous and new access router at once
+
+
+@frozen
+class NeighbourOptions:
+    """One table `[[consumers.NAME.neighbours]]` of an access router.
+
+    address: the neighbour's global address; lla: MAC address of its access interface; prefix: of its access
+    link; access_points: PoAs on that link; fast_handover: whether it speaks FMIPv6.
+    """
+
+    address: IPv6Address
+    lla: str
+    prefix: IPv6Network
+    access_points: tuple[str, ...] = ()
+    fast_handover: bool = True
+
+
+@frozen
+class Config:
+    """Options of the consumer.
+
+    role; insecure: exchange FBU, FBack, HI and HAck without authentication, for a test network only.
+    mobile-node: link, mode, policy, parameters. access-router: access and backbone interfaces, address,
+    prefix, access_points (PoAs on the access link), neighbours, buffer_octets (for one node to come),
+    advertise_interval_s (None: Router Advertisements only when asked).
+    """
+
+    role: Role
+    insecure: bool = False
+    link: str | None = None
+    mode: Mode = Mode.PREDICTIVE
+    policy: LevelPolicy = field(factory=LevelPolicy)
+    parameters: Parameters = field(factory=Parameters)
+    access: str | None = None
+    backbone: str | None = None
+    address: IPv6Address | None = None
+    prefix: IPv6Network | None = None
+    access_points: tuple[str, ...] = ()
+    neighbours: tuple[NeighbourOptions, ...] = ()
+    buffer_octets: int = 4 << 20
+    advertise_interval_s: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        needed = {
+            Role.MOBILE_NODE: ("link",),
+            Role.ACCESS_ROUTER: ("access", "backbone", "address", "prefix"),
+        }[self.role]
+        for name in needed:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is needed where role = {self.role.value!r}")
+        if self.role is Role.ACCESS_ROUTER:
+            router(self, IPv6Address("fe80::1"), bytes(_MAC_OCTETS))
+        if not 0 < self.buffer_octets <= 1 << 30:
+            raise ValueError("buffer_octets must lie between 1 and 1073741824")
+
+
+def _mac(text: str, key: str) -> bytes:
+    try:
+        octets = bytes.fromhex(text.replace(":", ""))
+    except ValueError:
+        octets = b""
+    if len(octets) != _MAC_OCTETS:
+        raise ConfigError(f"{text!r} is no MAC address", key=key)
+    return octets
+
+
+def eui64(mac: bytes) -> int:
+    """The modified EUI-64 interface identifier of a MAC address (RFC 4291 appendix A)."""
+    octets = bytes((mac[0] ^ 2, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5]))
+    return int.from_bytes(octets)
+
+
+def mobile_node(config: Config, lla: bytes, first_sequence: int) -> MobileNodeConfig:
+    """The engine's configuration of a mobile node with that link-layer address."""
+    return MobileNodeConfig(
+        link=config.link or "",
+        lla=lla,
+        interface_id=eui64(lla),
+        mode=config.mode,
+        insecure=config.insecure,
+        first_sequence=first_sequence,
+    )
+
+
+def router(config: Config, link_local: IPv6Address, lla: bytes) -> AccessRouterConfig:
+    """The engine's configuration of an access router; ConfigError names the key at fault."""
+    neighbours = tuple(
+        Neighbour(
+            address=n.address,
+            lla=_mac(n.lla, "neighbours.lla"),
+            prefix=n.prefix,
+            access_points=tuple(access_point_id(p) for p in n.access_points),
+            fast_handover=n.fast_handover,
+        )
+        for n in config.neighbours
+    )
+    if config.address is None or config.prefix is None:
+        raise ConfigError("an access router needs address and prefix", key="address")
+    return AccessRouterConfig(
+        address=config.address,
+        link_local=link_local,
+        lla=lla,
+        prefix=config.prefix,
+        access_points=tuple(access_point_id(p) for p in config.access_points),
+        neighbours=neighbours,
+        insecure=config.insecure,
+        advertise_interval_s=config.advertise_interval_s,
+    )

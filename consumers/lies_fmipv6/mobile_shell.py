@@ -1,0 +1,167 @@
+"""The mobile node's shell: link events and packets into the engine, its actions onto bus, wire and kernel."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Coroutine
+from typing import assert_never
+
+from lies.consumer import BusClient
+from lies.errors import LiesError, LinkError
+from lies.events import (
+    BindingUpdated,
+    Header,
+    Indication,
+    Link,
+    LinkDown,
+    LinkGoingDown,
+    LinkGoingDownCancelled,
+    LinkStatusChanged,
+    LinkUp,
+    PoAFound,
+    PoALost,
+    Raw,
+    Technology,
+)
+from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.signalling import Signalling
+from lies.kernel.tunnels import link_address
+from lies.packet import OtherProtocol
+from lies.runtime import Runtime, monotonic_ns, wall_ns
+from lies_fmipv6 import actions as a
+from lies_fmipv6.codec import decode, encode
+from lies_fmipv6.config import Config, mobile_node
+from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.mobile_node import MobileNode
+from lies_fmipv6.mobile_plane import MobilePlane
+
+_log = logging.getLogger("lies.fmipv6")
+_EVENTS = (
+    LinkUp,
+    LinkDown,
+    LinkStatusChanged,
+    LinkGoingDown,
+    LinkGoingDownCancelled,
+    PoAFound,
+    PoALost,
+)
+_PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
+
+
+class MobileShell:
+    """Runs lies_fmipv6.mobile_node.MobileNode on one link of this host."""
+
+    def __init__(self, config: Config, bus: BusClient) -> None:
+        self._link = config.link or ""
+        self._bus = bus
+        self._netlink = Netlink()
+        lla = link_address(self._link)
+        self._plane = MobilePlane(self._netlink, self._link)
+        self._signalling = Signalling(self._netlink, [self._link], self._on_packet, addresses=None)
+        engine = MobileNode(
+            mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, config.policy
+        )
+        self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seen_up = False
+
+    async def start(self) -> None:
+        """Register, then catch up with a link that is up already."""
+        self._signalling.start()
+        self._runtime.start()
+        self._bus.on_event(self._on_event)
+        for primitive in _PRIMITIVES:
+            await self._bus.register(primitive, self._link)
+        await self._bus.register("report", "*")
+        await self._catch_up()
+
+    async def stop(self) -> None:
+        """Stop, and clear the kernel."""
+        self._runtime.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._signalling.close()
+        self._plane.close()
+        self._netlink.close()
+
+    async def _catch_up(self) -> None:
+        try:
+            status = await self._bus.link_status(self._link)
+        except LinkError:  # the link's driver has not announced it yet: its LinkUp will come
+            return
+        if status.poa is not None and not self._seen_up:
+            link = status.link or Link(self._link, Technology.OTHER)
+            header = Header("fmipv6", 0, 0, monotonic_ns(), wall_ns(), link)
+            self._seen_up = True
+            self._runtime.feed(LinkUp(header, status.poa))
+
+    def _on_event(self, event: Indication | Raw) -> None:
+        if isinstance(event, _EVENTS):
+            if event.header.link.name == self._link:
+                self._seen_up = self._seen_up or isinstance(event, LinkUp)
+                self._runtime.feed(event)
+        elif isinstance(event, BindingUpdated):
+            self._runtime.feed(event)
+
+    def _on_packet(self, packet: bytes, lla: bytes, _interface: str) -> None:
+        try:
+            got = decode(packet)
+        except OtherProtocol:
+            return
+        item = Received(got.message, got.source, got.destination, lla, got.authenticated)
+        self._runtime.feed(item)
+
+    def _perform(self, action: a.MobileNodeAction) -> None:
+        try:
+            self._carry_out(action)
+        except KernelError as error:
+            _log.error("%s: %s", type(action).__name__, error)
+
+    def _carry_out(self, action: a.MobileNodeAction) -> None:
+        plane = self._plane
+        match action:
+            case a.SendMessage(message, source, destination, _):
+                self._signalling.send(encode(message, source, destination), destination, interface=self._link)
+            case a.RequestPoAList(link):
+                self._spawn(self._poa_list(link))
+            case a.RequestConnect(link, poa):
+                self._spawn(self._connect(link, poa))
+            case a.UseRouter(coa, _, router, router_lla):
+                plane.use_router(coa, router, router_lla)
+            case a.PrepareHandover(pcoa, ncoa, par, nar, nar_lla):
+                plane.prepare(pcoa, ncoa, par, nar, nar_lla)
+            case a.HoldUplink(pcoa):
+                plane.hold(pcoa)
+            case a.ReleaseUplink(pcoa):
+                plane.release(pcoa)
+            case a.CompleteHandover(pcoa, ncoa, par, nar, nar_lla, tunnel):
+                plane.complete(pcoa, ncoa, par, nar, nar_lla, tunnel=tunnel)
+            case a.EndTunnel(pcoa, ncoa, par, keep_address):
+                plane.end_tunnel(pcoa, ncoa, par, keep_address=keep_address)
+            case a.AbandonHandover(ncoa):
+                plane.abandon(ncoa)
+            case a.Publish(report):
+                self._bus.publish(report)
+            case _:
+                assert_never(action)
+
+    async def _poa_list(self, link: str) -> None:
+        try:
+            confirm = await self._bus.poa_list(link)
+        except LiesError as error:
+            _log.warning("PoA list of %s: %s", link, error)
+            return
+        self._runtime.feed(confirm)
+
+    async def _connect(self, link: str, poa: str) -> None:
+        try:
+            await self._bus.link_connect(link, poa)
+        except LiesError as error:
+            _log.warning("connect %s to %s: %s", link, poa, error)
+            self._runtime.feed(ConnectRefused(poa, str(error)))
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

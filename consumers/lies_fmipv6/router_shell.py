@@ -1,0 +1,103 @@
+"""The access router's shell: packets into the engine, its actions onto wire and kernel."""
+
+import logging
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import assert_never
+
+from lies.errors import ConfigError
+from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.signalling import Signalling
+from lies.kernel.tunnels import link_address
+from lies.packet import OtherProtocol
+from lies.runtime import Runtime
+from lies_fmipv6 import actions as a
+from lies_fmipv6.access_router import AccessRouter
+from lies_fmipv6.codec import decode, encode
+from lies_fmipv6.config import Config, router
+from lies_fmipv6.items import AccessRouterItem, Received
+from lies_fmipv6.router_plane import RouterPlane
+
+_log = logging.getLogger("lies.fmipv6")
+_SCOPE_LINK = "20"  # /proc/net/if_inet6
+
+
+def link_local_of(interface: str) -> IPv6Address:
+    """The link-local address of an interface of this namespace; ConfigError if it has none."""
+    for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
+        fields = line.split()
+        if fields[5] == interface and fields[3] == _SCOPE_LINK:
+            return IPv6Address(bytes.fromhex(fields[0]))
+    raise ConfigError(f"{interface} has no link-local address", key="access")
+
+
+class RouterShell:
+    """Runs lies_fmipv6.access_router.AccessRouter on this host."""
+
+    def __init__(self, config: Config) -> None:
+        access, backbone = config.access or "", config.backbone or ""
+        self._access = access
+        engine_config = router(config, link_local_of(access), link_address(access))
+        self._netlink = Netlink()
+        self._plane = RouterPlane(
+            self._netlink,
+            access=access,
+            backbone=backbone,
+            address=engine_config.address,
+            buffer_octets=config.buffer_octets,
+        )
+        self._signalling = Signalling(
+            self._netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
+        )
+        engine = AccessRouter(engine_config, config.parameters)
+        self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(engine, self._perform)
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._signalling.start()
+        self._runtime.start()
+
+    async def stop(self) -> None:
+        """Stop, and clear the kernel."""
+        self._runtime.close()
+        self._signalling.close()
+        self._plane.close()
+        self._netlink.close()
+
+    def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
+        try:
+            got = decode(packet)
+        except OtherProtocol:
+            return
+        on_access = lla if interface == self._access else None
+        self._runtime.feed(Received(got.message, got.source, got.destination, on_access, got.authenticated))
+
+    def _perform(self, action: a.AccessRouterAction) -> None:
+        try:
+            self._carry_out(action)
+        except KernelError as error:
+            _log.error("%s: %s", type(action).__name__, error)
+
+    def _carry_out(self, action: a.AccessRouterAction) -> None:
+        plane = self._plane
+        match action:
+            case a.SendMessage(message, source, destination, link_layer):
+                local = link_layer is not None or destination.is_link_local or destination.is_multicast
+                self._signalling.send(
+                    encode(message, source, destination),
+                    destination,
+                    interface=self._access if local else None,
+                    link_layer=link_layer,
+                )
+            case a.AddTunnel(pcoa, endpoint, _):
+                plane.add_tunnel(pcoa, endpoint)
+            case a.RemoveTunnel(pcoa, endpoint):
+                plane.remove_tunnel(pcoa, endpoint)
+            case a.ExpectNode(ncoa, _, _):
+                plane.expect(ncoa)
+            case a.AdmitNode(ncoa, lla):
+                plane.admit(ncoa, lla)
+            case a.ForgetNode(ncoa):
+                plane.forget(ncoa)
+            case _:
+                assert_never(action)

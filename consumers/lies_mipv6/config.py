@@ -1,0 +1,49 @@
+"""The consumer's TOML table, `[consumers.NAME]` with consumer = "mipv6"."""
+
+from enum import StrEnum
+from ipaddress import IPv6Address, IPv6Network
+
+from attrs import field, frozen
+
+from lies_mipv6.parameters import Parameters
+
+
+class Role(StrEnum):
+    """What this host is."""
+
+    MOBILE_NODE = "mobile-node"
+    HOME_AGENT = "home-agent"
+
+
+@frozen
+class Config:
+    """Options of the consumer.
+
+    role; insecure: Binding Updates without IPsec, for a test network only. mobile-node: link, home_address,
+    home_agent, mtu of what applications send. home-agent: address, home_prefix, backbone interface, grace_s
+    (how long the previous care-of address may still tunnel after the BU that replaced it; 0 is strict
+    RFC 6275 section 10.4.5).
+    """
+
+    role: Role
+    insecure: bool = False
+    link: str | None = None
+    home_address: IPv6Address | None = None
+    home_agent: IPv6Address | None = None
+    mtu: int = 1420
+    address: IPv6Address | None = None
+    home_prefix: IPv6Network | None = None
+    backbone: str | None = None
+    grace_s: float = 2.0
+    parameters: Parameters = field(factory=Parameters)
+
+    def __attrs_post_init__(self) -> None:
+        needed = {
+            Role.MOBILE_NODE: ("link", "home_address", "home_agent"),
+            Role.HOME_AGENT: ("address", "home_prefix", "backbone"),
+        }[self.role]
+        for name in needed:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is needed where role = {self.role.value!r}")
+        if self.grace_s < 0:
+            raise ValueError("grace_s must not be negative")

@@ -1,0 +1,172 @@
+"""The consumer: one role of Mobile IPv6 on this host."""
+
+import logging
+import secrets
+from typing import Any, assert_never
+
+from lies.consumer import BusClient, Consumer
+from lies.errors import ConfigError
+from lies.events import CareOfAddressChanged, Indication, Raw
+from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.signalling import Signalling
+from lies.packet import OtherProtocol
+from lies.runtime import Runtime
+from lies_mipv6 import actions as a
+from lies_mipv6.codec import decode, encode
+from lies_mipv6.config import Config, Role
+from lies_mipv6.home_agent import HomeAgent
+from lies_mipv6.home_plane import HomePlane
+from lies_mipv6.items import HomeAgentItem, MobileNodeItem, Received
+from lies_mipv6.mobile_node import MobileNode
+from lies_mipv6.mobile_plane import MobilePlane
+from lies_mipv6.parameters import HomeAgentConfig, MobileNodeConfig
+
+_log = logging.getLogger("lies.mipv6")
+
+
+class MobileShell:
+    """Runs lies_mipv6.mobile_node.MobileNode: care-of addresses in, Binding Updates out."""
+
+    def __init__(self, config: Config, bus: BusClient) -> None:
+        if config.link is None or config.home_address is None or config.home_agent is None:
+            raise ConfigError("a mobile node needs link, home_address and home_agent")
+        self._bus = bus
+        self._link = config.link
+        self._netlink = Netlink()
+        self._plane = MobilePlane(
+            self._netlink, link=config.link, home_address=config.home_address, mtu=config.mtu
+        )
+        self._signalling = Signalling(self._netlink, [config.link], self._on_packet, addresses=None)
+        engine_config = MobileNodeConfig(
+            home_address=config.home_address,
+            home_agent=config.home_agent,
+            insecure=config.insecure,
+            first_sequence=secrets.randbelow(1 << 16),
+        )
+        engine = MobileNode(engine_config, config.parameters)
+        self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
+
+    async def start(self) -> None:
+        """Register for care-of addresses."""
+        self._signalling.start()
+        self._runtime.start()
+        self._bus.on_event(self._on_event)
+        await self._bus.register("report", "*")
+
+    async def stop(self) -> None:
+        """Stop, and clear the kernel."""
+        self._runtime.close()
+        self._signalling.close()
+        self._plane.close()
+        self._netlink.close()
+
+    def _on_event(self, event: Indication | Raw) -> None:
+        if isinstance(event, CareOfAddressChanged) and event.header.link.name == self._link:
+            self._runtime.feed(event)
+
+    def _on_packet(self, packet: bytes, _lla: bytes, _interface: str) -> None:
+        try:
+            got = decode(packet)
+        except OtherProtocol:
+            return
+        self._runtime.feed(Received(got.message, got.source, got.destination))
+
+    def _perform(self, action: a.MobileNodeAction) -> None:
+        try:
+            match action:
+                case a.SendMessage(message, source, destination):
+                    self._signalling.send(encode(message, source, destination), destination)
+                case a.AcceptCareOf(coa, home_agent):
+                    self._plane.accept(coa, home_agent)
+                case a.UseTunnel(_, home_agent, coa, _):
+                    self._plane.use_tunnel(home_agent, coa)
+                case a.DropCareOf(coa):
+                    self._plane.drop(coa)
+                case a.Publish(report):
+                    self._bus.publish(report)
+                case _:
+                    assert_never(action)
+        except KernelError as error:
+            _log.error("%s: %s", type(action).__name__, error)
+
+
+class HomeShell:
+    """Runs lies_mipv6.home_agent.HomeAgent on this host."""
+
+    def __init__(self, config: Config) -> None:
+        if config.address is None or config.home_prefix is None or config.backbone is None:
+            raise ConfigError("a home agent needs address, home_prefix and backbone")
+        self._netlink = Netlink()
+        self._plane = HomePlane(self._netlink, backbone=config.backbone, address=config.address)
+        self._signalling = Signalling(
+            self._netlink, [config.backbone], self._on_packet, addresses=[config.address]
+        )
+        engine_config = HomeAgentConfig(
+            address=config.address,
+            home_prefix=config.home_prefix,
+            grace_s=config.grace_s,
+            insecure=config.insecure,
+        )
+        engine = HomeAgent(engine_config, config.parameters)
+        self._runtime: Runtime[HomeAgentItem, a.HomeAgentAction] = Runtime(engine, self._perform)
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._signalling.start()
+        self._runtime.start()
+
+    async def stop(self) -> None:
+        """Stop, and clear the kernel."""
+        self._runtime.close()
+        self._signalling.close()
+        self._plane.close()
+        self._netlink.close()
+
+    def _on_packet(self, packet: bytes, _lla: bytes, _interface: str) -> None:
+        try:
+            got = decode(packet)
+        except OtherProtocol:
+            return
+        self._runtime.feed(Received(got.message, got.source, got.destination))
+
+    def _perform(self, action: a.HomeAgentAction) -> None:
+        try:
+            match action:
+                case a.SendMessage(message, source, destination):
+                    self._signalling.send(encode(message, source, destination), destination)
+                case a.SetBinding(home_address, coa):
+                    self._plane.set_binding(home_address, coa)
+                case a.AcceptFrom(home_address, coa):
+                    self._plane.accept_from(home_address, coa)
+                case a.RefuseFrom(home_address, coa):
+                    self._plane.refuse_from(home_address, coa)
+                case a.RemoveBinding(home_address):
+                    self._plane.remove_binding(home_address)
+                case _:
+                    assert_never(action)
+        except KernelError as error:
+            _log.error("%s: %s", type(action).__name__, error)
+
+
+class Mipv6(Consumer):
+    """Mobile IPv6 (RFC 6275) as a consumer of care-of addresses; fed by reports and packets."""
+
+    Config = Config
+
+    def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
+        super().__init__(name, config, bus)
+        self._shell: MobileShell | HomeShell | None = None
+
+    async def start(self) -> None:
+        """Open sockets, take over the kernel's part, begin."""
+        if self.config.role is Role.MOBILE_NODE:
+            self._shell = MobileShell(self.config, self.bus)
+        else:
+            self._shell = HomeShell(self.config)
+        await self._shell.start()
+
+    async def stop(self) -> None:
+        """Stop, and clear what was set up in the kernel."""
+        if self._shell is not None:
+            shell, self._shell = self._shell, None
+            await shell.stop()
