@@ -73,3 +73,10 @@ def access_point_id(poa: str) -> bytes:
         except ValueError:
             pass
     return poa.encode()
+
+
+def poa_of(access_point: bytes) -> str:
+    """The PoA of an identifier: the reverse of access_point_id."""
+    if len(access_point) == _MAC_PARTS:
+        return access_point.hex(":")
+    return access_point.decode(errors="replace")
