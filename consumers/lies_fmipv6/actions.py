@@ -184,7 +184,10 @@ class AdmitNode:
 
 @frozen
 class ForgetNode:
-    """The node did not come: end the defence and drop what waits."""
+    """The node did not come: end the defence and drop what waits.
+
+    Where ncoa is still the pcoa of a tunnel of this router, packets to it are tunnelled again.
+    """
 
     ncoa: IPv6Address
 

@@ -213,6 +213,7 @@ EXPECTED: Mapping[tuple[ExpectedState, ExpectedEvent], ExpectedState] = {
     (X.ADMITTED, XE.HI): X.EXPECTED,
     (X.ADMITTED, XE.UNA): X.ADMITTED,
     (X.ADMITTED, XE.LEFT): X.FORGOTTEN,
+    (X.EXPECTED, XE.LEFT): X.FORGOTTEN,
 }
 
 _MACHINES: tuple[tuple[str, str, Mapping[tuple[Any, Any], Any]], ...] = (

@@ -1,0 +1,299 @@
+"""An access router as the previous one: FBU in, HI out, HAck in, tunnel, FBack (RFC 5568 section 4)."""
+
+from collections.abc import Callable
+from ipaddress import IPv6Address
+
+from attrs import define, field
+
+from lies.timers import Backoff, Timers
+from lies_fmipv6.actions import AccessRouterAction as Action
+from lies_fmipv6.actions import AddTunnel, AdmitNode, RemoveTunnel, SendMessage
+from lies_fmipv6.items import Received
+from lies_fmipv6.messages import (
+    FastBindingAck,
+    FastBindingUpdate,
+    FBackStatus,
+    HAckCode,
+    HandoverAcknowledge,
+    HandoverInitiate,
+    HICode,
+)
+from lies_fmipv6.parameters import AccessRouterConfig, Neighbour, Parameters, newer
+from lies_fmipv6.states import BINDING, BindingEvent, BindingState
+
+_KNOWN_REFUSALS = {FBackStatus.PROHIBITED, FBackStatus.INSUFFICIENT_RESOURCES}
+
+
+@define(eq=False)
+class _Pending:
+    """An HI without its HAck; proposed: the NCoA of the FBU."""
+
+    proposed: IPv6Address
+    neighbour: Neighbour
+    hi: HandoverInitiate
+    backoff: Backoff
+    lifetime_s: int
+
+
+@define(eq=False)
+class Binding:
+    """One PCoA. proposed, endpoint: NCoA as the FBU had it, and as the NAR gave it."""
+
+    pcoa: IPv6Address
+    state: BindingState = BindingState.ENDED
+    sequence: int = 0
+    lla: bytes = b""
+    reply_to: IPv6Address = field(default=IPv6Address("::"))
+    proposed: IPv6Address | None = None
+    endpoint: IPv6Address | None = None
+    pending: _Pending | None = None
+
+    def go(self, event: BindingEvent) -> None:
+        """Change state by the table."""
+        self.state = BINDING[self.state, event]
+
+
+class PreviousRouter:
+    """The bindings of nodes that leave or left this router's link.
+
+    left: called with a PCoA when its packets begin to be tunnelled away.
+    """
+
+    def __init__(
+        self,
+        config: AccessRouterConfig,
+        parameters: Parameters,
+        *,
+        drop: Callable[[str], None],
+        left: Callable[[IPv6Address], list[Action]],
+    ) -> None:
+        self._c = config
+        self._p = parameters
+        self._drop = drop
+        self._left = left
+        self._bindings: dict[IPv6Address, Binding] = {}
+        self._hi_of: dict[int, Binding] = {}
+        self._sequence = 0
+        self._active = 0
+        self.timers: Timers[tuple[str, IPv6Address]] = Timers()
+        # longest match (F21): the longest prefix first
+        self._neighbours = sorted(config.neighbours, key=lambda n: -n.prefix.prefixlen)
+
+    @property
+    def bindings(self) -> int:
+        """How many bindings there are, the ended ones that are only remembered not counted."""
+        return self._active
+
+    def bound(self, pcoa: IPv6Address) -> Binding | None:
+        """The binding of a PCoA whose packets are tunnelled."""
+        binding = self._bindings.get(pcoa)
+        return binding if binding is not None and binding.endpoint is not None else None
+
+    def fast_binding_update(
+        self, item: Received, fbu: FastBindingUpdate, lla: bytes | None, now: float
+    ) -> list[Action]:
+        """Process an FBU; lla: the sender's link-layer address where it was learned otherwise."""
+        binding = self._binding_of(item, fbu)
+        if binding is None:
+            return []
+        binding.lla = fbu.lla or lla or binding.lla
+        known = binding.pcoa in self._bindings
+        if fbu.lifetime_s > 0 and self._is_full(binding):
+            return self._refusal(binding, fbu.sequence, item.source, FBackStatus.INSUFFICIENT_RESOURCES)
+        if known or len(self._bindings) < 2 * self._c.max_bindings:
+            self._bindings[binding.pcoa] = binding
+        binding.sequence, binding.reply_to = fbu.sequence, item.source
+        if binding.state is BindingState.ENDED:
+            self._remember(binding, now)
+        return self._update(binding, item, fbu, now) if fbu.lifetime_s else self._zero(binding, item, now)
+
+    def _binding_of(self, item: Received, fbu: FastBindingUpdate) -> Binding | None:
+        """The binding that an FBU may change, a new one if there is none; None if it may not."""
+        pcoa = fbu.home_address
+        cause = None
+        binding = self._bindings.get(pcoa)
+        if not (item.authenticated or self._c.insecure):
+            cause = "FBU without a valid BADF"  # section 10: no binding, and no word to a forger
+        elif pcoa not in self._c.prefix or item.source not in {pcoa, fbu.alternate_coa or item.source}:
+            cause = "FBU for a PCoA that is not of this link, or from elsewhere than PCoA or NCoA"
+        elif binding is not None and not newer(fbu.sequence, binding.sequence):
+            cause = "FBU with an old sequence number"
+        if cause is not None:
+            self._drop(cause)
+            return None
+        return binding or Binding(pcoa)
+
+    def _is_full(self, binding: Binding) -> bool:
+        """Whether a binding would be one too many; those that are only remembered count less."""
+        if binding.state is not BindingState.ENDED:
+            return False
+        remembered = binding.pcoa not in self._bindings and len(self._bindings) >= 2 * self._c.max_bindings
+        return remembered or self._active >= self._c.max_bindings
+
+    def _update(self, binding: Binding, item: Received, fbu: FastBindingUpdate, now: float) -> list[Action]:
+        ncoa = fbu.alternate_coa or item.source
+        neighbour = next((n for n in self._neighbours if ncoa in n.prefix), None)
+        if neighbour is None or not neighbour.fast_handover or ncoa in self._c.prefix:
+            return self._refusal(binding, fbu.sequence, item.source, FBackStatus.PROHIBITED)
+        if not binding.lla:  # F24: the HI could not say who the node is
+            return self._refusal(binding, fbu.sequence, item.source, FBackStatus.UNSPECIFIED)
+        lifetime_s = min(fbu.lifetime_s, self._p.max_fbu_lifetime_s)
+        if binding.endpoint is not None and binding.proposed == ncoa:
+            binding.go(BindingEvent.FBU_SAME)
+            self._forget_hi(binding)
+            return self._grant(binding, lifetime_s, now)
+        if binding.pending is not None and binding.pending.proposed == ncoa:
+            if binding.state is BindingState.HI_SENT:
+                binding.go(BindingEvent.FBU_SAME)
+            binding.pending.lifetime_s = lifetime_s
+            return []
+        return self._initiate(binding, ncoa, neighbour, lifetime_s, now)
+
+    def handover_acknowledge(self, item: Received, ack: HandoverAcknowledge, now: float) -> list[Action]:
+        """Process a HAck."""
+        binding = self._hi_of.get(ack.sequence)
+        pending = binding.pending if binding is not None else None
+        if binding is None or pending is None or item.source != pending.neighbour.address:
+            self._drop("HAck that answers no HI")
+            return []
+        if not (item.authenticated or self._c.insecure):
+            self._drop("HAck without a security association")
+            return []
+        if ack.code == HAckCode.UNSOLICITED:
+            return []
+        endpoint = self._endpoint(pending, ack)
+        if endpoint is None:
+            status = ack.code if ack.code in _KNOWN_REFUSALS else FBackStatus.UNSPECIFIED
+            return self._refused(binding, status, now)
+        if binding.state is BindingState.HI_SENT:
+            self.timers.cancel(("memory", binding.pcoa))
+        binding.go(BindingEvent.HACK)
+        self._forget_hi(binding)
+        binding.proposed, binding.endpoint = pending.proposed, endpoint
+        tunnel = AddTunnel(binding.pcoa, endpoint, binding.lla)
+        return [*self._left(binding.pcoa), tunnel, *self._grant(binding, pending.lifetime_s, now)]
+
+    def returned(self, pcoa: IPv6Address, now: float) -> list[Action]:
+        """The node of a binding is on this link again."""
+        binding = self._bindings.get(pcoa)
+        if binding is None or binding.state is BindingState.ENDED:
+            return []
+        return self._end(binding, BindingEvent.RETURNED, now)
+
+    def timeout(self, kind: str, pcoa: IPv6Address, now: float) -> list[Action]:
+        """A timer of this role has come."""
+        binding = self._bindings[pcoa]
+        if kind == "memory":
+            del self._bindings[pcoa]
+            return []
+        if kind == "lifetime":
+            return self._expired(binding, now)
+        pending = binding.pending
+        assert pending is not None
+        if not pending.backoff.again(now):
+            return self._refused(binding, FBackStatus.UNSPECIFIED, now)
+        return [self._send_hi(binding, pending)]
+
+    def _endpoint(self, pending: _Pending, ack: HandoverAcknowledge) -> IPv6Address | None:
+        """Where to tunnel to; None if the NAR refused, or offers a host route (code 3), which is not done."""
+        if ack.code == HAckCode.NCOA_VALID:
+            return pending.proposed
+        if pending.hi.code == HICode.NOT_FROM_PCOA or ack.ncoa is None:
+            return None
+        assigned = ack.code in {HAckCode.NCOA_INVALID, HAckCode.NCOA_ASSIGNED}
+        return ack.ncoa if assigned and ack.ncoa in pending.neighbour.prefix else None
+
+    def _initiate(
+        self, binding: Binding, ncoa: IPv6Address, neighbour: Neighbour, lifetime_s: int, now: float
+    ) -> list[Action]:
+        was_ended = binding.state is BindingState.ENDED
+        binding.go(BindingEvent.FBU if was_ended else BindingEvent.FBU_ELSEWHERE)
+        if was_ended:
+            self._active += 1
+            self.timers.cancel(("memory", binding.pcoa))
+        self._forget_hi(binding)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        predictive = binding.reply_to == binding.pcoa
+        hi = HandoverInitiate(
+            sequence=self._sequence,
+            code=HICode.FROM_PCOA if predictive else HICode.NOT_FROM_PCOA,
+            assigned_address=False,
+            buffer=predictive and self._c.buffer,
+            mn_lla=binding.lla,
+            pcoa=binding.pcoa,
+            ncoa=ncoa,
+        )
+        backoff = Backoff(now, self._p.first_wait_s, retries=self._p.hi_retries)
+        binding.pending = pending = _Pending(ncoa, neighbour, hi, backoff, lifetime_s)
+        self._hi_of[hi.sequence] = binding
+        return [self._send_hi(binding, pending)]
+
+    def _send_hi(self, binding: Binding, pending: _Pending) -> Action:
+        assert pending.backoff.due is not None
+        self.timers.set(("hi", binding.pcoa), pending.backoff.due)
+        return SendMessage(pending.hi, self._c.address, pending.neighbour.address)
+
+    def _forget_hi(self, binding: Binding) -> None:
+        if binding.pending is not None:
+            self._hi_of.pop(binding.pending.hi.sequence, None)
+            binding.pending = None
+            self.timers.cancel(("hi", binding.pcoa))
+
+    def _grant(self, binding: Binding, lifetime_s: int, now: float) -> list[Action]:
+        self.timers.set(("lifetime", binding.pcoa), now + lifetime_s)
+        supplied = binding.endpoint if binding.endpoint != binding.proposed else None
+        status = FBackStatus.ACCEPTED if supplied is None else FBackStatus.ACCEPTED_USE_SUPPLIED
+        ack = FastBindingAck(status, binding.sequence, lifetime_s, supplied)
+        assert binding.endpoint is not None
+        answers: list[Action] = []
+        if binding.reply_to == binding.pcoa:  # on the old link, past the tunnel that PCoA now has
+            answers.append(SendMessage(ack, self._c.address, binding.pcoa, binding.lla))
+        answers.append(SendMessage(ack, self._c.address, binding.endpoint))
+        return answers
+
+    def _refusal(self, binding: Binding, sequence: int, to: IPv6Address, status: int) -> list[Action]:
+        on_link = binding.lla or None if to == binding.pcoa else None
+        return [SendMessage(FastBindingAck(status, sequence, 0), self._c.address, to, on_link)]
+
+    def _refused(self, binding: Binding, status: int, now: float) -> list[Action]:
+        binding.go(BindingEvent.REFUSED)
+        self._forget_hi(binding)
+        if binding.state is BindingState.ENDED:
+            self._active -= 1
+            self._remember(binding, now)
+        return self._refusal(binding, binding.sequence, binding.reply_to, status)
+
+    def _zero(self, binding: Binding, item: Received, now: float) -> list[Action]:
+        """F44: the node is back, or needs the tunnel no more."""
+        actions: list[Action] = []
+        if binding.state is BindingState.ENDED:
+            binding.go(BindingEvent.FBU_ZERO)
+        else:
+            actions += self._end(binding, BindingEvent.FBU_ZERO, now)
+        here = item.source == binding.pcoa and bool(binding.lla)
+        if here:
+            actions.append(AdmitNode(binding.pcoa, binding.lla))
+        ack = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, 0)
+        return [*actions, SendMessage(ack, self._c.address, item.source, binding.lla if here else None)]
+
+    def _expired(self, binding: Binding, now: float) -> list[Action]:
+        if binding.state is not BindingState.MOVING:
+            return self._end(binding, BindingEvent.EXPIRED, now)
+        binding.go(BindingEvent.EXPIRED)
+        return self._remove_tunnel(binding)
+
+    def _end(self, binding: Binding, event: BindingEvent, now: float) -> list[Action]:
+        binding.go(event)
+        self._active -= 1
+        self._forget_hi(binding)
+        self._remember(binding, now)
+        return self._remove_tunnel(binding)
+
+    def _remove_tunnel(self, binding: Binding) -> list[Action]:
+        endpoint, binding.endpoint, binding.proposed = binding.endpoint, None, None
+        self.timers.cancel(("lifetime", binding.pcoa))
+        return [RemoveTunnel(binding.pcoa, endpoint)] if endpoint is not None else []
+
+    def _remember(self, binding: Binding, now: float) -> None:
+        """Keep the sequence number, so that a late or repeated FBU does nothing."""
+        self.timers.set(("memory", binding.pcoa), now + self._p.memory_s)
