@@ -58,15 +58,21 @@ class Pace:
         self._woken.set()
 
     async def wait_until(self, t_ns: int) -> bool:
-        """Wait for that time: False when it has come, True when woken earlier."""
+        """Wait for that time: False when it has come, True when woken earlier.
+
+        A time that has come goes before a wake, which then ends the next wait: who is woken again and
+        again still gets on.
+        """
         await asyncio.sleep(0)  # others run even where every time has come already
+        if not self.paused and self.now_ns() >= t_ns:
+            return False
         if not self._woken.is_set():
             if self.paused:
                 await self._woken.wait()
             elif self.rate == 0:
-                self._own_ns = max(self._own_ns, t_ns)
-            elif (rest_ns := t_ns - self.now_ns()) > 0:
-                await self._wait_woken(rest_ns / 1e9 / self.rate)
+                self._own_ns = t_ns
+            else:
+                await self._wait_woken((t_ns - self.now_ns()) / 1e9 / self.rate)
         if self._woken.is_set():
             self._woken.clear()
             return True

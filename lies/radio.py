@@ -82,19 +82,24 @@ class RadioShell:
         """Measure and move until the source has no more."""
         while (due_ns := source.next_ns(self._last_ns)) is not None:
             if await self._pace.wait_until(due_ns):
-                await self._follow_requests()
+                await self._follow_request()
                 continue
             measured = source.measure(due_ns, self.serving)
             self._feed(measured.sample)
             await self._go(self._association.measured(due_ns, measured.levels))
 
-    async def _follow_requests(self) -> None:
-        while self._requests:
-            match self._requests.popleft():
-                case _Connect(poa):
-                    await self._go(self._association.connect(self._pace.now_ns(), poa))
-                case _Disconnect(poa):
-                    await self._go(self._association.disconnect(poa))
+    async def _follow_request(self) -> None:
+        """The oldest request; the next one has to wait for a measurement that is due."""
+        if not self._requests:
+            return
+        request = self._requests.popleft()
+        if self._requests:
+            self._pace.wake()
+        match request:
+            case _Connect(poa):
+                await self._go(self._association.connect(self._pace.now_ns(), poa))
+            case _Disconnect(poa):
+                await self._go(self._association.disconnect(poa))
 
     async def _go(self, go: Go | None) -> None:
         if go is None:
