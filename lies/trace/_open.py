@@ -6,7 +6,7 @@ from pathlib import Path
 from lies.errors import TraceFormatError
 from lies.trace import csv_trace, gnettrack
 from lies.trace._rows import Trace
-from lies.trace._text import first_bytes
+from lies.trace._text import first_line
 
 
 class FileKind(StrEnum):
@@ -20,7 +20,7 @@ class FileKind(StrEnum):
 def sniff(path: Path | str) -> FileKind:
     """The kind of a file; TraceFormatError if it is none."""
     path = Path(path)
-    line = first_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].strip()
+    line = first_line(path).removeprefix(b"\xef\xbb\xbf").strip()
     if line.startswith(b"{"):
         return FileKind.RECORDING
     columns = [c.strip() for c in line.split(b",")]

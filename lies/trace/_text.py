@@ -11,6 +11,7 @@ from typing import BinaryIO, cast
 from lies.errors import TraceFormatError
 
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_FIRST_LINE = 1 << 20  # octets
 MAX_BYTES = 1 << 28  # of a trace, unpacked; an hour at 10 Hz is 4 MB
 
 
@@ -26,11 +27,11 @@ def open_bytes(path: Path) -> BinaryIO:
         raise TraceFormatError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
 
 
-def first_bytes(path: Path, count: int = 4096) -> bytes:
-    """The beginning of the file's content."""
+def first_line(path: Path) -> bytes:
+    """The first line of the file's content, or its beginning; later damage does not matter."""
     try:
         with open_bytes(path) as file:
-            return file.read(count)
+            return file.readline(MAX_FIRST_LINE)
     except (OSError, EOFError, zlib.error) as error:
         raise TraceFormatError(_broken(error), file=str(path)) from error
 

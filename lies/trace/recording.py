@@ -194,6 +194,8 @@ def read_recording(path: Path | str) -> Iterator[Record]:
             try:
                 line = file.readline(MAX_LINE)
             except EOFError:
+                if number == 0:
+                    break
                 yield Record(number + 1, TORN, {"octets": 0})
                 return
             except (OSError, zlib.error) as error:
