@@ -44,8 +44,12 @@ class Room(Protocol):
         """Ask it to stop and wait until it has."""
         ...
 
+    def lost(self) -> None:
+        """It failed: its links go down (driver_lost) at once. `stop` and `release` follow."""
+        ...
+
     def release(self) -> None:
-        """Take away what the bus knows of it, at once: links go down. Comes before `stop` if it failed."""
+        """After `stop`, or after it took too long: leave the bus, and end by force what still runs."""
         ...
 
 
@@ -118,7 +122,7 @@ class Keeper:
             ended = await self._life(room)
         finally:
             if ended is not None:
-                room.release()
+                room.lost()
             await self._bounded_stop(room)
             room.release()
             self._tried.set()

@@ -38,16 +38,22 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned, it takes
 
+    def ask(self) -> None:
+        """Set the event and start the time limit, as the first signal does."""
+        self._arm()
+        self._loop.call_soon_threadsafe(self._event.set)
+
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
             self._leave("a second signal")
         self.received = signal.Signals(number)
         # Not logged: the interrupted code may hold the lock of a log handler.
         os.write(2, f"stopping on {self.received.name}\n".encode())
-        self._arm()
-        self._loop.call_soon_threadsafe(self._event.set)
+        self.ask()
 
     def _arm(self) -> None:
+        if self._timer is not None:
+            return
         self._timer = threading.Timer(self._limit_s, self._leave, [f"no end after {self._limit_s:g} s"])
         self._timer.daemon = True
         self._timer.start()

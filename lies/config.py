@@ -44,7 +44,7 @@ class DaemonConfig:
     runtime_dir: Path | None = None
     log_level: LogLevel = LogLevel.INFO
     group: str | None = None
-    heartbeat_s: float = 0.5  # a lost tail must be seen within 1 s
+    heartbeat_s: float = 0.25  # a lost tail must be seen within 1 s
     stop_s: float = 5.0
     restart_min_s: float = 0.5
     restart_max_s: float = 30.0

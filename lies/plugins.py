@@ -1,16 +1,16 @@
 """From a configuration to classes and their decoded options: every fault is found before anything starts."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from attrs import frozen
 
 from lies._decode import decode
 from lies.abstract import AeParameters
 from lies.config import Config, ConsumerConfig, DriverConfig, check_names
-from lies.consumer import Consumer
+from lies.consumer import BusClient, Consumer
 from lies.driver import Driver, LinkPort
-from lies.errors import LiesError, ProtocolViolation
+from lies.errors import ConfigError, LiesError, ProtocolViolation
 from lies.events import Indication, Link, Raw
 from lies.registry import Kind, Registry
 from lies.runtime import monotonic_ns
@@ -53,10 +53,15 @@ def resolve(config: Config, registry: Registry | None = None) -> Plugins:
     check_names(config)
     drivers = tuple(driver_plan(d, config, registry) for d in config.drivers)
     consumers = tuple(consumer_plan(c, config, registry) for c in config.consumers)
-    for driver in drivers:
-        driver.cls(driver.config.name, driver.options, _NoHost())
-    for consumer in consumers:
-        consumer.cls(consumer.config.name, consumer.options, _NoBus())
+    try:
+        for driver in drivers:
+            driver.cls(driver.config.name, driver.options, _NoHost())
+        for consumer in consumers:
+            consumer.cls(consumer.config.name, consumer.options, cast(BusClient, _NoBus()))
+    except ConfigError as error:
+        if error.file or not config.file:
+            raise
+        raise ConfigError(error.problem, file=config.file, table=error.table, key=error.key) from error
     return Plugins(drivers, consumers)
 
 

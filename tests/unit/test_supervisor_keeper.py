@@ -39,6 +39,10 @@ class FakeRoom:
         if self.house.broken_stop:
             raise RuntimeError("cannot clear")
 
+    def lost(self) -> None:
+        """Note that the links go down."""
+        self.house.log.append(f"lost {self.number}")
+
     def release(self) -> None:
         """Note that the bus forgets the room."""
         self.house.log.append(f"release {self.number}")
@@ -120,7 +124,7 @@ def test_failure_takes_links_away_before_the_stop() -> None:
         return house
 
     house = asyncio.run(run())
-    assert house.log[:4] == ["open 1", "release 1", "stop 1", "release 1"]
+    assert house.log[:4] == ["open 1", "lost 1", "stop 1", "release 1"]
     assert "open 2" in house.log
     assert house.log[-2:] == ["stop 2", "release 2"]
 
@@ -139,7 +143,7 @@ def test_finished_is_not_started_again() -> None:
 
     house, keeper = asyncio.run(run())
     assert keeper.starts == 1
-    assert house.log == ["open 1", "release 1", "stop 1", "release 1"]
+    assert house.log == ["open 1", "lost 1", "stop 1", "release 1"]
 
 
 @pytest.mark.parametrize("where", ["start", "stop"])

@@ -1,0 +1,104 @@
+"""What daemon and child process say to each other over the child's stdin and its channel.
+
+One JSON object a line. The daemon sends one Order; the child answers with Reports. End of file on stdin
+tells the child to stop: it comes also when the daemon dies.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from attrs import field, frozen
+
+from lies.config import Config, ConsumerConfig, DriverConfig
+from lies.errors import MalformedMessage
+
+MAX_LINE = 1 << 24  # octets of an order or report
+
+
+@frozen
+class Order:
+    """Which plugin the child is to run, and where the bus is.
+
+    directory: the runtime directory; file: of the configuration, for errors and relative paths; abstract:
+    only for a driver.
+    """
+
+    kind: str
+    name: str
+    plugin: str
+    directory: str
+    file: str
+    log_level: str
+    stop_s: float
+    options: dict[str, Any] = field(factory=dict)
+    abstract: dict[str, Any] = field(factory=dict)
+
+    def config(self) -> Config:
+        """The configuration of just this plugin."""
+        if self.kind == "driver":
+            driver = DriverConfig(self.name, self.plugin, abstract=self.abstract, options=self.options)
+            return Config(drivers=(driver,), file=self.file)
+        consumer = ConsumerConfig(self.name, self.plugin, options=self.options)
+        return Config(consumers=(consumer,), file=self.file)
+
+
+class State(StrEnum):
+    """How far a child is."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    FINISHED = "finished"
+
+
+@frozen
+class Report:
+    """What a child says; detail: why it failed."""
+
+    state: State
+    detail: str = ""
+
+
+def order_for(
+    plugin: DriverConfig | ConsumerConfig, config: Config, directory: Path, log_level: str
+) -> Order:
+    """The order to run one configured plugin."""
+    driver = isinstance(plugin, DriverConfig)
+    return Order(
+        kind="driver" if driver else "consumer",
+        name=plugin.name,
+        plugin=plugin.driver if isinstance(plugin, DriverConfig) else plugin.consumer,
+        directory=str(directory.absolute()),
+        file=str(Path(config.file).absolute()) if config.file else "",
+        log_level=log_level,
+        stop_s=config.daemon.stop_s,
+        options=dict(plugin.options),
+        abstract=dict(plugin.abstract) if isinstance(plugin, DriverConfig) else {},
+    )
+
+
+def encode(message: Order | Report) -> bytes:
+    """One line."""
+    return msgspec.json.encode(message, enc_hook=_as_text) + b"\n"
+
+
+def decode_order(line: bytes) -> Order:
+    """The order in a line; MalformedMessage if it is none."""
+    try:
+        return msgspec.json.decode(line, type=Order)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise MalformedMessage(f"not an order: {error}") from error
+
+
+def decode_report(line: bytes) -> Report:
+    """The report in a line; MalformedMessage if it is none."""
+    try:
+        return msgspec.json.decode(line, type=Report)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise MalformedMessage(f"not a report: {error}") from error
+
+
+def _as_text(value: object) -> str:
+    """Paths and addresses, which a configuration built in code may hold."""
+    return str(value)

@@ -1,0 +1,39 @@
+"""The bus client of a command."""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from lies.bus.client import Client
+from lies.paths import client_runtime_dir
+
+T = TypeVar("T")
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; Ctrl-C cancels it, so that it can clear up, and then raises."""
+    return asyncio.run(main)
+
+
+@asynccontextmanager
+async def connected(command: str) -> AsyncIterator[Client]:
+    """A client of the selected daemon, named after the command; NoDaemon without one."""
+    client = await Client.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def on_reader_gone(callback: Callable[[], None]) -> None:
+    """Call back when the reader of a piped stdout leaves, also while nothing is being printed."""
+    try:
+        number = sys.stdout.fileno()
+        if stat.S_ISFIFO(os.fstat(number).st_mode):
+            asyncio.get_running_loop().add_reader(number, callback)  # epoll reports the error as readable
+    except (OSError, ValueError):
+        return  # no file descriptor, or one that cannot be watched: the next print finds out

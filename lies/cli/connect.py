@@ -1,0 +1,30 @@
+"""`lies connect LINK POA`: L2-LinkConnect."""
+
+from typing import Annotated
+
+import typer
+
+from lies.cli._options import LinkName, RuntimeDir, new_app
+
+app = new_app()
+
+
+@app.command()
+def connect(
+    link: LinkName,
+    poa: Annotated[str, typer.Argument(metavar="POA", help="Name of the PoA, as `lies poas LINK` shows it.")],
+    *,
+    runtime_dir: RuntimeDir = None,
+) -> None:
+    """Move a link to a PoA; ends when the driver has taken the order (RFC 5184 section 4.8)."""
+    del runtime_dir  # its callback did it
+    from lies.cli._client import run
+
+    run(_connect(link, poa))
+
+
+async def _connect(link: str, poa: str) -> None:
+    from lies.cli._client import connected
+
+    async with connected("connect") as client:
+        await client.link_connect(link, poa)

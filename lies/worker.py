@@ -1,0 +1,135 @@
+"""`python -m lies.worker`: one driver or consumer in a process of its own, as a child of the daemon.
+
+The order comes on stdin; reports go where stdout was, while prints of the plugin go to stderr. The child
+ends when stdin does, when the daemon dies, or on SIGTERM.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from lies._keeper import Ended, Ending, describe
+from lies._orders import MAX_LINE, Order, Report, State, decode_order, encode
+from lies._stopping import StopSignals
+from lies.bus.client import Client
+from lies.bus.publisher import RemotePublisher
+from lies.errors import LiesError
+from lies.logs import set_up_logs
+from lies.plugins import resolve
+from lies.registry import Registry
+from lies.rooms import ConsumerRoom, DriverRoom, Failed, OpenClient, OpenPublisher
+
+PR_SET_PDEATHSIG = 1  # prctl(2)
+
+_log = logging.getLogger("lies.worker")
+
+
+def main() -> int:
+    """Read the order and run it; 0 when told to stop or finished, 1 when the plugin failed."""
+    _die_with_parent()
+    channel = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        order = decode_order(_read_line(0))
+    except LiesError as error:
+        _tell(channel, Report(State.FAILED, str(error)))
+        return 1
+    set_up_logs(order.log_level, name=order.name)
+    return asyncio.run(_work(order, channel))
+
+
+async def _work(order: Order, channel: int) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with StopSignals(loop, stop, limit_s=order.stop_s) as signals:
+        loop.add_reader(0, _on_stdin, signals)
+        try:
+            room = _room(order)
+        except LiesError as error:
+            _tell(channel, Report(State.FAILED, str(error)))
+            return 1
+        try:
+            ended = await _life(room, stop, channel)
+        finally:
+            try:
+                await room.stop()
+            except Exception as error:  # noqa: BLE001 - the process ends anyway; a plugin may raise anything
+                _log.error("did not stop cleanly: %s", describe(error))
+            room.release()
+    if ended is None:
+        return 0
+    finished = ended.ending is Ending.FINISHED
+    _tell(channel, Report(State.FINISHED if finished else State.FAILED, ended.detail))
+    return 0 if finished else 1
+
+
+async def _life(room: DriverRoom | ConsumerRoom, stop: asyncio.Event, channel: int) -> Ended | None:
+    """Run until stopped (None) or until the plugin ends."""
+    stopped = asyncio.create_task(stop.wait())
+    opening = asyncio.create_task(room.open())
+    ended = asyncio.create_task(room.ended())
+    try:
+        await asyncio.wait({opening, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            return None
+        if (error := opening.exception()) is not None:
+            return Ended(Ending.FAILED, describe(error))
+        _tell(channel, Report(State.RUNNING))
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return None if stop.is_set() else ended.result()
+    finally:
+        for task in (stopped, opening, ended):
+            task.cancel()
+
+
+def _room(order: Order) -> DriverRoom | ConsumerRoom:
+    plugins = resolve(order.config(), Registry())
+    directory = Path(order.directory)
+
+    async def publisher() -> OpenPublisher:
+        return await RemotePublisher.connect(directory, name=order.name)
+
+    async def client(failed: Failed) -> OpenClient:
+        return await Client.connect(directory, name=order.name, on_failure=failed)
+
+    if plugins.drivers:
+        return DriverRoom(plugins.drivers[0], publisher)
+    return ConsumerRoom(plugins.consumers[0], client)
+
+
+def _on_stdin(signals: StopSignals) -> None:
+    if not os.read(0, 4096):
+        asyncio.get_running_loop().remove_reader(0)
+        signals.ask()
+
+
+def _read_line(number: int) -> bytes:
+    line = bytearray()
+    while not line.endswith(b"\n") and len(line) < MAX_LINE:
+        octets = os.read(number, 65536)
+        if not octets:
+            break
+        line += octets
+    return bytes(line)
+
+
+def _tell(channel: int, report: Report) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the daemon has died: stdin tells us so too
+        os.write(channel, encode(report))
+
+
+def _die_with_parent() -> None:
+    """SIGTERM when the daemon dies; end of file on stdin says the same, but not to a plugin that blocks."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
