@@ -1,0 +1,204 @@
+"""The mobile node's engine of Mobile IPv6: one home registration (RFC 6275 sections 11.7 and 11.8)."""
+
+from collections import deque
+from ipaddress import IPv6Address
+from typing import assert_never
+
+from lies.events import BindingUpdated, CareOfAddressChanged, Header
+from lies.timers import Backoff
+from lies_mipv6.actions import AcceptCareOf, DropCareOf, Publish, SendMessage, UseTunnel
+from lies_mipv6.actions import MobileNodeAction as Action
+from lies_mipv6.items import MobileNodeItem as Item
+from lies_mipv6.items import Received
+from lies_mipv6.messages import BAStatus, BindingAcknowledgement, BindingUpdate
+from lies_mipv6.parameters import MobileNodeConfig, Parameters
+from lies_mipv6.states import MOBILE_NODE
+from lies_mipv6.states import MobileNodeEvent as E
+from lies_mipv6.states import MobileNodeState as S
+
+_REFUSED = 128  # BA status from which on a BU was refused (6.1.8)
+_NS = 1_000_000_000
+_PASSING = {BAStatus.UNSPECIFIED, BAStatus.INSUFFICIENT_RESOURCES}  # may go better later
+
+
+class MobileNode:
+    """Keeps the home agent informed of the care-of address, and the tunnel's source right.
+
+    Driven by CareOfAddressChanged reports, Binding Acknowledgements and time. While the previous care-of
+    address works through a PAR's tunnel, it stays the source of the tunnel to the home agent until the BA.
+    """
+
+    def __init__(self, config: MobileNodeConfig, parameters: Parameters | None = None) -> None:
+        self.state = S.IDLE
+        self.coa: IPv6Address | None = None
+        self._c = config
+        self._p = parameters or Parameters()
+        self._sequence = (config.first_sequence - 1) & 0xFFFF  # of the last BU
+        self._tunnel_coa: IPv6Address | None = None
+        self._accepted: dict[IPv6Address, float | None] = {}  # coa -> when it is dropped
+        self._outstanding: dict[int, float] = {}  # sequence -> when it was sent
+        self._sent: deque[float] = deque(maxlen=self._p.max_update_rate)
+        self._backoff: Backoff | None = None
+        self._send_at: float | None = None  # a BU that the rate limit holds back
+        self._refresh: float | None = None
+        self._expires: float | None = None
+        self._header: Header | None = None
+
+    def receive(self, item: Item, now: float) -> list[Action]:
+        """What follows from a new care-of address or a message."""
+        match item:
+            case CareOfAddressChanged():
+                return self._care_of(item, now)
+            case Received():
+                return self._received(item, now)
+            case _:
+                assert_never(item)
+
+    def next_timeout(self) -> float | None:
+        """When handle_timeout wants to be called."""
+        dues = [self._send_at, self._refresh, *self._accepted.values()]
+        dues.append(self._backoff.due if self._backoff is not None and self._send_at is None else None)
+        return min((d for d in dues if d is not None), default=None)
+
+    def handle_timeout(self, now: float) -> list[Action]:
+        """What follows from time having come to `now`."""
+        actions: list[Action] = []
+        for coa, drop_at in list(self._accepted.items()):
+            if drop_at is not None and drop_at <= now:
+                del self._accepted[coa]
+                actions.append(DropCareOf(coa))
+        if self._send_at is not None:
+            if self._send_at <= now:
+                actions += self._send(now)
+        elif self._backoff is not None and self._backoff.due is not None and self._backoff.due <= now:
+            self._go(E.RETRANSMIT)
+            self._backoff.again(now)
+            actions += self._send(now)
+        if self._refresh is not None and self._refresh <= now:
+            self._go(E.REFRESH)
+            actions += self._register(now)
+        return actions
+
+    def _care_of(self, report: CareOfAddressChanged, now: float) -> list[Action]:
+        self._header = report.header
+        coa = IPv6Address(report.coa)
+        if coa == self.coa:
+            return []
+        self._go(E.CARE_OF)
+        self.coa = coa
+        self._accepted.pop(coa, None)
+        self._accepted[coa] = None
+        actions: list[Action] = [AcceptCareOf(coa, self._c.home_agent), *self._register(now)]
+        # the BU goes first, so that the home agent knows coa when the first packet comes from there
+        if self._tunnel_coa is None or report.tunnel_from is None:
+            actions.append(self._use_tunnel(coa))
+        return actions
+
+    def _use_tunnel(self, coa: IPv6Address) -> Action:
+        previous, self._tunnel_coa = self._tunnel_coa, coa
+        return UseTunnel(self._c.home_address, self._c.home_agent, coa, previous)
+
+    def _register(self, now: float) -> list[Action]:
+        bound = self._expires is not None and self._expires > now
+        first = self._p.initial_bindack_timeout_s if bound else self._p.first_bindack_timeout_s
+        self._backoff = Backoff(now, first, retries=None, max_s=self._p.max_bindack_timeout_s)
+        self._refresh = None
+        self._outstanding.clear()  # an answer about another care-of address says nothing about this one
+        return self._send(now)
+
+    def _send(self, now: float) -> list[Action]:
+        """A BU, each with a new number (11.8); later if there were too many."""
+        self._send_at = None
+        if len(self._sent) == self._p.max_update_rate and self._sent[0] + 1.0 > now:
+            self._send_at = self._sent[0] + 1.0
+            return []
+        assert self.coa is not None
+        self._sent.append(now)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._outstanding[self._sequence] = now
+        update = BindingUpdate(
+            sequence=self._sequence,
+            lifetime_s=self._p.lifetime_s,
+            home_address=self._c.home_address,
+            alternate_coa=self.coa,
+            link_local=self._c.link_local,
+        )
+        return [SendMessage(update, self.coa, self._c.home_agent)]
+
+    def _received(self, item: Received, now: float) -> list[Action]:
+        ack = item.message
+        if not isinstance(ack, BindingAcknowledgement) or self.state is not S.REGISTERING:
+            return []
+        trusted = item.source == self._c.home_agent and (item.authenticated or self._c.insecure)
+        if not trusted or ack.home_address not in {None, self._c.home_address}:
+            return []
+        if ack.status == BAStatus.SEQUENCE_OUT_OF_WINDOW:
+            self._go(E.RESYNC)
+            self._sequence = ack.sequence
+            return self._send(now)
+        sent = self._outstanding.get(ack.sequence)
+        if sent is None:
+            return []
+        if ack.status >= _REFUSED or ack.lifetime_s == 0:
+            return self._refused(ack, sent, now)
+        return self._acknowledged(ack, sent, now)
+
+    def _acknowledged(self, ack: BindingAcknowledgement, sent: float, now: float) -> list[Action]:
+        assert self.coa is not None
+        self._go(E.ACCEPTED)
+        self._backoff = self._send_at = None
+        self._outstanding.clear()
+        # 11.7.3: the granted lifetime counts from the sending of the BU
+        self._expires = sent + ack.lifetime_s
+        self._refresh = max(now, sent + ack.lifetime_s * self._p.refresh_fraction)
+        previous = max((c for c in self._accepted if c != self.coa), default=None, key=self._order)
+        actions: list[Action] = []
+        if self._tunnel_coa != self.coa:
+            previous = self._tunnel_coa
+            actions.append(self._use_tunnel(self.coa))
+        for coa in [c for c in self._accepted if c != self.coa]:
+            if self._p.grace_s > 0:
+                self._accepted[coa] = now + self._p.grace_s
+            else:
+                del self._accepted[coa]
+                actions.append(DropCareOf(coa))
+        return [*actions, self._report(ack, previous, sent, now)]
+
+    def _order(self, coa: IPv6Address) -> int:
+        """Position in the order of use: the greatest is the latest."""
+        return list(self._accepted).index(coa)
+
+    def _refused(self, ack: BindingAcknowledgement, sent: float, now: float) -> list[Action]:
+        report = self._report(ack, None, sent, now)
+        if ack.status in _PASSING or ack.status < _REFUSED:
+            self._go(E.LATER)
+            slow = self._p.max_bindack_timeout_s
+            self._backoff = Backoff(now, slow, retries=None, max_s=slow)
+        else:
+            self._go(E.REFUSED)
+            self._backoff = self._send_at = None
+        return [report]
+
+    def _report(
+        self, ack: BindingAcknowledgement, previous: IPv6Address | None, sent: float, now: float
+    ) -> Publish:
+        assert self._header is not None
+        ns = round(now * _NS)
+        old = self._header
+        header = Header("", 0, 0, ns, ns + old.wall_ns - old.mono_ns, old.link)
+        return Publish(
+            BindingUpdated(
+                header,
+                str(self._c.home_address),
+                str(self._c.home_agent),
+                str(self.coa),
+                str(previous) if previous is not None else None,
+                ack.status,
+                ack.lifetime_s,
+                round(sent * _NS),
+                ns,
+            )
+        )
+
+    def _go(self, event: E) -> None:
+        self.state = MOBILE_NODE[self.state, event]

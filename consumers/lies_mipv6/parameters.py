@@ -1,0 +1,61 @@
+"""Parameters of the Mobile IPv6 engines: the RFC's (RFC 6275 sections 12 and 13), and ours."""
+
+from ipaddress import IPv6Address, IPv6Network
+
+from attrs import frozen
+
+
+@frozen
+class Parameters:
+    """Timers and limits of the protocol; times in s."""
+
+    initial_bindack_timeout_s: float = 1.0  # INITIAL_BINDACK_TIMEOUT, RFC 6275 section 12
+    first_bindack_timeout_s: float = 1.5  # InitialBindackTimeoutFirstReg, section 13
+    max_bindack_timeout_s: float = 32.0  # MAX_BINDACK_TIMEOUT, section 12
+    max_update_rate: int = 3  # MAX_UPDATE_RATE, Binding Updates a second, section 12
+    max_delete_bce_timeout_s: float = 10.0  # MAX_DELETE_BCE_TIMEOUT, section 12
+    lifetime_s: int = 600  # asked for; the RFC has no default
+    max_lifetime_s: int = 3600  # granted at most
+    refresh_fraction: float = 0.75  # of the lifetime, then the binding is renewed: "well before", 11.7.1
+    grace_s: float = 2.0  # how long earlier care-of addresses are accepted after the BA; spec/decisions.md
+
+
+@frozen
+class MobileNodeConfig:
+    """A mobile node with one home address.
+
+    insecure: Binding Acknowledgements without IPsec are believed, in a test network; first_sequence: at
+    random best (RFC 6275 section 11.7.2); link_local: the link-local address has the home address's interface
+    identifier (L, section 11.7.1).
+    """
+
+    home_address: IPv6Address
+    home_agent: IPv6Address
+    insecure: bool = False
+    first_sequence: int = 1
+    link_local: bool = False
+
+
+@frozen
+class HomeAgentConfig:
+    """A home agent. address: its own; home_prefix: of the home link.
+
+    home_addresses: whom it serves, None for everybody of the prefix; grace_s: how long the previous care-of
+    address may still tunnel after the BU that replaced it, 0 for strict RFC 6275 section 10.4.5; serving
+    False: not a home agent (status 131); max_bindings, max_previous: limits of state, max_previous of earlier
+    care-of addresses per home address.
+    """
+
+    address: IPv6Address
+    home_prefix: IPv6Network
+    home_addresses: tuple[IPv6Address, ...] | None = None
+    grace_s: float = 2.0
+    insecure: bool = False
+    serving: bool = True
+    max_bindings: int = 4096
+    max_previous: int = 4
+
+
+def newer(sequence: int, than: int) -> bool:
+    """Whether a sequence number is after another, modulo 65536 (RFC 6275 section 9.5.1)."""
+    return 0 < ((sequence - than) & 0xFFFF) < 0x8000
