@@ -93,7 +93,7 @@ def spawn(
         die_with_parent(signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us, in its order
+        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which stops us in its order
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if log_fd is not None:
             os.dup2(log_fd, 1)

@@ -1,0 +1,233 @@
+"""`lies demo`: the main job, a drive past access routers with every packet counted."""
+
+import contextlib
+import json
+import statistics
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lies.cli._options import Json, new_app
+
+if TYPE_CHECKING:
+    from lies.events import HandoverDone
+    from lies.testbed.drive import DriveResult
+
+app = new_app()
+
+
+class ModeChoice(StrEnum):
+    """What the mobile node does of FMIPv6 on the drive."""
+
+    PREDICTIVE = "predictive"
+    REACTIVE = "reactive"
+    NONE = "none"
+    ALL = "all"  # the three, one after the other
+
+
+@app.command()
+def demo(
+    *,
+    mode: Annotated[ModeChoice, typer.Option(help="How handovers are made.")] = ModeChoice.PREDICTIVE,
+    aps: Annotated[int, typer.Option(min=2, max=64, help="Access points, one access router each.")] = 8,
+    speed_kmh: Annotated[float, typer.Option(min=1, max=500, help="Speed of the car.")] = 35.0,
+    rate_mbps: Annotated[float, typer.Option(min=0.01, max=100, help="UDP payload, each way.")] = 15.0,
+    l2_gap_ms: Annotated[
+        float, typer.Option(min=0, max=10_000, help="Least time between two access points.")
+    ] = 2.0,
+    backbone_ms: Annotated[
+        float,
+        typer.Option(min=0, max=1000, help="Delay added between home agent and access routers, one way."),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the simulated radio: same seed, same radio.")] = 1,
+    duration: Annotated[
+        float | None, typer.Option(min=1, help="Seconds of driving (default: the whole road or trace).")
+    ] = None,
+    trace: Annotated[
+        list[Path] | None,
+        typer.Option(help="Recorded radio instead of simulated; repeatable for files of one clock."),
+    ] = None,
+    start: Annotated[float, typer.Option(min=0, help="Second of the trace to start at.")] = 0.0,
+    json_lines: Json = False,
+) -> None:
+    """Drive past access routers with traffic both ways, and say what each handover cost.
+
+    Everything is real but the radio: namespaces, IPv6, tunnels, sockets, and the daemons of `lies run`.
+    """
+    from lies.cli._demo_view import Lines, Picture, Silent, View
+    from lies.cli._output import on_terminal
+    from lies.kernel.netns import ensure_privileged
+    from lies.testbed.plan import MODES, DriveOptions, make_plan
+
+    modes = MODES if mode is ModeChoice.ALL else (mode.value,)
+    plans = [
+        make_plan(
+            DriveOptions(
+                mode=m,
+                routers=aps,
+                speed_kmh=speed_kmh,
+                rate_mbps=rate_mbps,
+                l2_gap_ms=l2_gap_ms,
+                backbone_ms=backbone_ms,
+                seed=seed,
+                start_s=start,
+                duration_s=duration,
+                traces=tuple(trace or ()),
+            )
+        )
+        for m in modes
+    ]
+    ensure_privileged()
+    from lies.testbed.drive import Drive, DriveResult  # after the user namespace: it may start threads
+
+    view: View = Silent() if json_lines else Picture() if on_terminal() else Lines()
+    results: list[DriveResult] = []
+    for plan in plans:
+        view.open(plan)
+        try:
+            results.append(Drive(plan, view).run())
+        finally:
+            view.close()
+        if json_lines:
+            for line in _json_lines(results[-1]):
+                print(json.dumps(line), flush=True)
+        else:
+            _print_result(results[-1])
+    if len(results) > 1 and not json_lines:
+        _print_comparison(results)
+
+
+def _ms(value: float | None, digits: int = 3) -> float | None:
+    return None if value is None else round(value, digits)
+
+
+def _fbu_fback(report: "HandoverDone | None") -> float | None:
+    if report is None or report.fbu_ns is None or report.fback_ns is None:
+        return None
+    return (report.fback_ns - report.fbu_ns) / 1e6
+
+
+def _mode_of(report: "HandoverDone | None") -> str:
+    return "unknown" if report is None else str(report.mode)
+
+
+def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
+    from lies.cli._demo_view import Names
+
+    names = Names(result.plan)
+    lines = []
+    for number, (verdict, report) in enumerate(zip(result.verdicts, result.reports, strict=True), 1):
+        move = verdict.move
+        lines.append(
+            {
+                "type": "handover",
+                "number": number,
+                "handover_mode": _mode_of(report),
+                "from": names.of(move.from_poa),
+                "to": names.of(move.to_poa),
+                "from_poa": move.from_poa,
+                "to_poa": move.to_poa,
+                "port_out_ns": move.out_ns,
+                "port_in_ns": move.in_ns,
+                "l2_gap_ms": _ms(verdict.l2_gap_ms),
+                "total_gap_ms": _ms(verdict.total_gap_ms),
+                "l3_gap_ms": _ms(verdict.l3_gap_ms),
+                "fbu_fback_ms": _ms(_fbu_fback(report)),
+                "lost": verdict.lost,
+            }
+        )
+    lines.append(summary(result))
+    return lines
+
+
+def summary(result: "DriveResult") -> dict[str, Any]:
+    """The `summary` line of a drive; counts add up both directions, what was not measured is null."""
+    options = result.plan.options
+    modes = [_mode_of(r) for r in result.reports]
+    return {
+        "type": "summary",
+        "mode": options.mode,
+        "handovers": len(result.verdicts),
+        "predictive": modes.count("predictive"),
+        "reactive": modes.count("reactive"),
+        "packets_sent": result.packets_sent,
+        "packets_lost": result.packets_lost,
+        "duplicated": sum(d.duplicated for d in result.directions),
+        "reordered": sum(d.reordered for d in result.directions),
+        "l2_gap_ms": [_ms(v.l2_gap_ms) for v in result.verdicts],
+        "total_gap_ms": [_ms(v.total_gap_ms) for v in result.verdicts],
+        "l3_gap_ms": [_ms(v.l3_gap_ms) for v in result.verdicts],
+        "fbu_fback_ms": [_ms(_fbu_fback(r)) for r in result.reports],
+        "access_routers": result.plan.routers,
+        "rate_mbps": options.rate_mbps,
+        "backbone_ms": options.backbone_ms,
+        "duration_s": _ms(result.plan.duration_s),
+        "setup_s": _ms(result.setup_s),
+        "teardown_s": _ms(result.teardown_s),
+    }
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _print_result(result: "DriveResult") -> None:
+    from lies.cli._demo_view import Names
+    from lies.cli._output import print_table
+
+    names = Names(result.plan)
+    judged = zip(result.verdicts, result.reports, strict=True)
+    rows = [
+        [
+            str(number),
+            names.of(v.move.from_poa),
+            names.of(v.move.to_poa),
+            _mode_of(report),
+            _cell(v.l2_gap_ms),
+            _cell(v.total_gap_ms),
+            _cell(v.l3_gap_ms),
+            str(v.lost),
+            _cell(_fbu_fback(report)),
+        ]
+        for number, (v, report) in enumerate(judged, 1)
+    ]
+    heads = ["#", "from", "to", "mode", "L2 gap ms", "total gap ms", "L3 ms", "lost", "FBU-FBack ms"]
+    print_table(heads, rows)
+    s = summary(result)
+    print(
+        f"{s['mode']}: {s['handovers']} handovers ({s['predictive']} predictive, {s['reactive']} reactive), "
+        f"{s['packets_sent']} packets sent, {s['packets_lost']} lost, {s['duplicated']} duplicated, "
+        f"{s['reordered']} reordered; set up in {result.setup_s:.1f} s, torn down in {result.teardown_s:.1f} s"
+    )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    with contextlib.suppress(statistics.StatisticsError):
+        return statistics.median(known)
+    return None
+
+
+def _print_comparison(results: "Sequence[DriveResult]") -> None:
+    from lies.cli._output import print_table
+
+    rows = []
+    for result in results:
+        s = summary(result)
+        rows.append(
+            [
+                str(s["mode"]),
+                str(s["handovers"]),
+                str(s["packets_sent"]),
+                str(s["packets_lost"]),
+                _cell(_median(s["l2_gap_ms"])),
+                _cell(_median(s["total_gap_ms"])),
+                _cell(_median(s["l3_gap_ms"])),
+                _cell(_median(s["fbu_fback_ms"])),
+            ]
+        )
+    heads = ["mode", "handovers", "sent", "lost", "L2 ms", "total ms", "L3 ms", "FBU-FBack ms"]
+    print_table(heads, rows)

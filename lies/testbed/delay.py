@@ -1,0 +1,75 @@
+"""A delay line in user space between the two halves of the backbone, for kernels without netem."""
+
+import heapq
+import itertools
+import os
+import select
+import socket
+from collections.abc import Callable
+
+from lies.runtime import monotonic_ns
+
+_ETH_P_ALL = 3
+_SOL_PACKET = 263
+_PACKET_IGNORE_OUTGOING = 23
+_MAX_FRAME = 65536
+_BUFFER = 16 << 20
+_SO_RCVBUFFORCE = 33
+_BURST = 64
+
+
+def run(ends: tuple[str, str], delay_ms: float, ready: Callable[[], None], control: int) -> int:
+    """Carry every frame from each interface to the other, `delay_ms` later and in order, until told to end.
+
+    control: a descriptor whose readability (or end) is the end.
+    """
+    sockets = [_open(name) for name in ends]
+    delay_ns = round(delay_ms * 1e6)
+    waiting: list[tuple[int, int, socket.socket, bytes]] = []
+    order = itertools.count()
+    ready()
+    while True:
+        now = monotonic_ns()
+        while waiting and waiting[0][0] <= now:
+            _, _, out, frame = heapq.heappop(waiting)
+            _send(out, frame)
+            now = monotonic_ns()
+        timeout = max(0.0, (waiting[0][0] - now) / 1e9) if waiting else 1.0
+        readable, _, _ = select.select([*(s.fileno() for s in sockets), control], [], [], timeout)
+        if control in readable:
+            os.read(control, 1)
+            return 0
+        for this, other in (sockets, sockets[::-1]):
+            if this.fileno() in readable:
+                for frame in _receive(this):
+                    heapq.heappush(waiting, (monotonic_ns() + delay_ns, next(order), other, frame))
+
+
+def _open(name: str) -> socket.socket:
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(_ETH_P_ALL))
+    sock.setblocking(False)
+    sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        except PermissionError:
+            continue
+    sock.bind((name, _ETH_P_ALL))
+    return sock
+
+
+def _receive(sock: socket.socket) -> list[bytes]:
+    frames = []
+    for _ in range(_BURST):
+        try:
+            frames.append(sock.recv(_MAX_FRAME))
+        except BlockingIOError:
+            break
+    return frames
+
+
+def _send(sock: socket.socket, frame: bytes) -> None:
+    try:
+        sock.send(frame)
+    except OSError:  # a full queue: the frame is lost, as on any line
+        return

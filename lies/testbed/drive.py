@@ -1,0 +1,406 @@
+"""A drive: the testbed built, its daemons and traffic run, every packet counted, everything torn down."""
+
+import asyncio
+import gc
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from lies import supervisor
+from lies.bus.client import Client
+from lies.config import Config
+from lies.errors import LiesError, NoDaemon
+from lies.events import (
+    BindingUpdated,
+    HandoverDone,
+    Indication,
+    Raw,
+    RawAttached,
+    RawDetached,
+)
+from lies.runtime import monotonic_ns, now_s, wall_ns
+from lies.testbed import delay
+from lies.testbed import topology as t
+from lies.testbed.measure import Direction, Move, Verdict, judge
+from lies.testbed.node import Node, spawn, stop_all
+from lies.testbed.plan import Configurations, Plan
+from lies.testbed.traffic import Endpoint, Flow, FlowLog, read_progress
+
+_READY_S = 30.0
+_REGISTERED_S = 20.0
+_STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
+_STILL_LIMIT_S = 10.0
+_REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
+_PORT = 5001
+_DIRECTORY_PREFIX = "lies-demo-"
+_PRIMITIVES = (
+    "link_up",
+    "link_down",
+    "link_status_changed",
+    "link_going_down",
+    "poa_found",
+    "poa_lost",
+    "report",
+    "raw",
+)
+
+
+class DriveFailed(LiesError):
+    """A drive that could not be made to its end; the message says what failed."""
+
+
+class Watcher(Protocol):
+    """Who looks on while a drive runs."""
+
+    def on_stage(self, text: str) -> None:
+        """What is being done now."""
+        ...
+
+    def on_event(self, event: Indication | Raw) -> None:
+        """What the mobile node's daemon indicates."""
+        ...
+
+    def on_traffic(self, elapsed_s: float, sent: int, received: int) -> None:
+        """Packets so far, both directions."""
+        ...
+
+
+@frozen(eq=False)
+class DriveResult:
+    """What a drive came to. handovers: one verdict and report each, in order; times in ns, wall clock."""
+
+    plan: Plan
+    verdicts: tuple[Verdict, ...]
+    reports: tuple[HandoverDone | None, ...]
+    directions: tuple[Direction, ...]
+    setup_s: float
+    teardown_s: float
+    registered: bool
+
+    @property
+    def packets_sent(self) -> int:
+        """Both directions."""
+        return sum(len(d.sent_ns) for d in self.directions)
+
+    @property
+    def packets_lost(self) -> int:
+        """Both directions: sent minus distinct received."""
+        return sum(len(d.lost) for d in self.directions)
+
+
+@define
+class _Flow:
+    """One end point's process and pipes."""
+
+    node: Node
+    control: int
+    progress: int
+    path: Path
+    counts: tuple[int, int] = (0, 0)
+
+    def order(self, letter: bytes) -> None:
+        with suppress(BrokenPipeError):
+            os.write(self.control, letter)
+
+    def poll(self) -> tuple[int, int]:
+        with suppress(BlockingIOError):
+            self.counts = read_progress(os.read(self.progress, 65536)) or self.counts
+        return self.counts
+
+    def close(self) -> None:
+        os.close(self.control)
+        os.close(self.progress)
+
+
+@define
+class Drive:
+    """One drive; run it once. Everything it made is gone when `run` returns or raises."""
+
+    plan: Plan
+    watcher: Watcher
+    topology: t.Topology | None = None
+    on_built: Callable[["Drive"], None] | None = None  # called when all daemons run, before the traffic
+    on_settled: Callable[["Drive"], None] | None = None  # called after the last packet, before teardown
+    _nodes: list[Node] = field(factory=list)
+    _flows: list[_Flow] = field(factory=list)
+    _controls: list[int] = field(factory=list)
+    _events: list[Indication | Raw] = field(factory=list)
+    _directory: Path = Path()
+
+    def run(self) -> DriveResult:
+        """Make the drive; DriveFailed, NotPermitted or KeyboardInterrupt after everything is torn down."""
+        begun = now_s()
+        result: DriveResult | None = None
+        with _directory() as directory:
+            self._directory = directory
+            try:
+                self._set_up(directory)
+                setup_s = now_s() - begun
+                asyncio.run(self._drive())
+                if self.on_settled is not None:
+                    self.on_settled(self)
+                result = self._result(setup_s)
+            except NoDaemon as error:
+                raise DriveFailed(f"the mobile node's daemon is gone{self._why()}") from error
+            finally:
+                torn = now_s()
+                self._tear_down()
+        if result is None:
+            raise DriveFailed("the drive ended without a result")
+        return DriveResult(
+            result.plan,
+            result.verdicts,
+            result.reports,
+            result.directions,
+            result.setup_s,
+            now_s() - torn,
+            result.registered,
+        )
+
+    def descriptor(self, name: str) -> int:
+        """A namespace of the running testbed."""
+        if self.topology is None:
+            raise DriveFailed("the testbed is not built")
+        return self.topology.descriptor(name)
+
+    @property
+    def bus_directory(self) -> Path:
+        """Where the mobile node's daemon has its endpoints."""
+        return self._directory / "mn"
+
+    def _set_up(self, directory: Path) -> None:
+        options = self.plan.options
+        self.watcher.on_stage(f"building {self.plan.routers} access routers")
+        self.topology = t.Topology(self.plan.routers, delayed_backbone=options.backbone_ms > 0)
+        make = Configurations(self.plan, self.topology, directory)
+        gc.collect()
+        gc.freeze()  # what the forked processes share stays shared
+        if options.backbone_ms > 0:
+            read, write = os.pipe2(os.O_CLOEXEC)
+            self._controls.append(write)
+
+            def delay_line(ready: Callable[[], None]) -> int:
+                os.close(write)
+                return delay.run(("dl-home-in", "dl-bb-in"), options.backbone_ms, ready, read)
+
+            self._spawn("core", delay_line)
+            os.close(read)
+        self._daemon("ha", make.home_agent())
+        for router in self.topology.routers:
+            self._daemon(router.name, make.access_router(router))
+        self._wait_ready()
+        self._daemon("mn", make.mobile_node())
+        self._flow("cn", t.CORRESPONDENT, t.HOME_ADDRESS)
+        self._flow("mn", t.HOME_ADDRESS, t.CORRESPONDENT)
+        self._wait_ready()
+        if self.on_built is not None:
+            self.on_built(self)
+
+    def _spawn(self, name: str, main: Callable[[Callable[[], None]], int]) -> Node:
+        log = os.open(self._directory / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            node = spawn(name, self.descriptor(name), main, log_fd=log)
+        finally:
+            os.close(log)
+        self._nodes.append(node)
+        return node
+
+    def _daemon(self, name: str, config: Config) -> None:
+        def main(ready: Callable[[], None]) -> int:
+            asyncio.run(supervisor.run(config, ready=ready))
+            return 0
+
+        self._spawn(name, main)
+
+    def _flow(self, name: str, local: IPv6Address, remote: IPv6Address) -> None:
+        options = self.plan.options
+        flow = Flow(local, remote, _PORT, options.payload, options.packets_per_s)
+        path = self._directory / f"{name}.packets"
+        control_read, control_write = os.pipe2(os.O_CLOEXEC)
+        progress_read, progress_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+        def main(ready: Callable[[], None]) -> int:
+            os.close(control_write)
+            endpoint = Endpoint(flow)
+            ready()
+            endpoint.run(control_read, progress_write)
+            endpoint.save(path)
+            endpoint.close()
+            return 0
+
+        node = self._spawn(name, main)
+        os.close(control_read)
+        os.close(progress_write)
+        self._flows.append(_Flow(node, control_write, progress_read, path))
+
+    def _wait_ready(self) -> None:
+        deadline = now_s() + _READY_S
+        for node in self._nodes:
+            try:
+                node.wait_ready(deadline)
+            except LiesError as error:
+                raise DriveFailed(f"{error}{self._why(node.name)}") from error
+
+    async def _drive(self) -> None:
+        begun = now_s()
+        async with await Client.connect(self.bus_directory, name="demo", timeout_s=_READY_S) as client:
+            registered = asyncio.Event()
+
+            def on_event(event: Indication | Raw) -> None:
+                self._events.append(event)
+                if isinstance(event, BindingUpdated) and event.status == 0:
+                    registered.set()
+                self.watcher.on_event(event)
+
+            client.on_event(on_event)
+            for primitive in _PRIMITIVES:
+                await client.register(primitive)
+            self.watcher.on_stage("waiting for the home registration")
+            try:
+                await asyncio.wait_for(registered.wait(), _REGISTERED_S)
+            except TimeoutError as error:
+                raise DriveFailed(f"no home registration within {_REGISTERED_S:g} s{self._why()}") from error
+            self.watcher.on_stage("driving")
+            for flow in self._flows:
+                flow.order(b"g")
+            await self._until(begun + self.plan.duration_s, begun)
+            for flow in self._flows:
+                flow.order(b"s")
+            self.watcher.on_stage("counting")
+            await self._until_still(begun)
+            await self._until_reported()
+        for flow in self._flows:
+            flow.order(b"q")
+        deadline = now_s() + _STILL_LIMIT_S
+        for flow in self._flows:
+            if flow.node.finish(deadline) != 0:
+                raise DriveFailed(f"the traffic of {flow.node.name} failed{self._why(flow.node.name)}")
+
+    async def _until(self, deadline_s: float, begun: float) -> None:
+        while (left := deadline_s - now_s()) > 0:
+            await asyncio.sleep(min(0.2, left))
+            self._watch(begun)
+
+    async def _until_still(self, begun: float) -> None:
+        last, since, limit = self._watch(begun), now_s(), now_s() + _STILL_LIMIT_S
+        while now_s() - since < _STILL_S and now_s() < limit:
+            await asyncio.sleep(0.1)
+            if (counts := self._watch(begun)) != last:
+                last, since = counts, now_s()
+
+    async def _until_reported(self) -> None:
+        limit = now_s() + _REPORTS_LIMIT_S
+        while now_s() < limit and len(self._reports()) < len(self._moves()):
+            await asyncio.sleep(0.1)
+            self._check_nodes()
+
+    def _watch(self, begun: float) -> tuple[int, int]:
+        self._check_nodes()
+        counts = [flow.poll() for flow in self._flows]
+        sent, received = sum(c[0] for c in counts), sum(c[1] for c in counts)
+        self.watcher.on_traffic(now_s() - begun, sent, received)
+        return sent, received
+
+    def _check_nodes(self) -> None:
+        for node in self._nodes:
+            if (status := node.poll()) is not None:
+                raise DriveFailed(f"a process of {node.name} ended with {status}{self._why(node.name)}")
+
+    def _moves(self) -> list[tuple[str, str, int, int]]:
+        """(from, to, port out, port in) of every change of PoA, on the monotonic clock."""
+        moves = []
+        here: str | None = None
+        left_ns: int | None = None
+        for event in self._events:
+            if isinstance(event, RawDetached):
+                left_ns = event.detached.t_ns
+            elif isinstance(event, RawAttached):
+                a = event.attached
+                in_ns = a.port_in_ns if a.port_in_ns is not None else a.t_ns
+                out_ns = a.port_out_ns if a.port_out_ns is not None else left_ns
+                if here is not None and here != a.poa and out_ns is not None:
+                    moves.append((here, a.poa, out_ns, in_ns))
+                here = a.poa
+        return moves
+
+    def _reports(self) -> list[HandoverDone]:
+        return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]
+
+    def _result(self, setup_s: float) -> DriveResult:
+        logs = {flow.node.name: FlowLog.load(flow.path) for flow in self._flows}
+        interval = 1e9 / self.plan.options.packets_per_s
+        directions = (
+            Direction.of("downlink", logs["cn"], logs["mn"], interval, at_radio=True),
+            Direction.of("uplink", logs["mn"], logs["cn"], interval, at_radio=False),
+        )
+        to_wall = wall_ns() - monotonic_ns()
+        first = min((d.sent_ns[0] for d in directions if len(d.sent_ns)), default=0)
+        moves = [(f, to, out + to_wall, into + to_wall) for f, to, out, into in self._moves()]
+        driven = [Move(f, to, out, into) for f, to, out, into in moves if into >= first]
+        reports = self._reports()
+        matched = [
+            next(
+                (
+                    r
+                    for r in reports
+                    if r.to_poa == move.to_poa
+                    and r.link_up_ns is not None
+                    and abs(r.link_up_ns + to_wall - move.in_ns) < 1_000_000_000
+                ),
+                None,
+            )
+            for move in driven
+        ]
+        verdicts = judge(driven, directions)
+        return DriveResult(
+            self.plan, tuple(verdicts), tuple(matched), directions, setup_s, 0.0, registered=True
+        )
+
+    def _tear_down(self) -> None:
+        for control in self._controls:
+            os.close(control)
+        stop_all([n for n in self._nodes if n.exit_status is None])
+        for flow in self._flows:
+            flow.close()
+        if self.topology is not None:
+            self.topology.close()
+        gc.unfreeze()
+
+    def _why(self, name: str = "mn") -> str:
+        """The last line that a node's processes wrote, as a clause."""
+        try:
+            lines = (self._directory / f"{name}.log").read_text("utf-8", "replace").split("\n")
+        except OSError:
+            return ""
+        said = [line.strip() for line in lines if line.strip()]
+        return f" (it said: {said[-1][:300]})" if said else ""
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """A directory of this drive's own; those of drives that were killed are removed first."""
+    base = Path(tempfile.gettempdir())
+    for old in base.glob(f"{_DIRECTORY_PREFIX}*"):
+        pid = old.name.removeprefix(_DIRECTORY_PREFIX).split("-")[0]
+        if pid.isdigit() and not Path("/proc", pid).exists() and old.stat().st_uid == os.geteuid():
+            shutil.rmtree(old, ignore_errors=True)
+    path = Path(tempfile.mkdtemp(prefix=f"{_DIRECTORY_PREFIX}{os.getpid()}-"))
+    previous = signal.getsignal(signal.SIGTERM)
+
+    def terminated(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, terminated)
+    try:
+        yield path
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        shutil.rmtree(path, ignore_errors=True)

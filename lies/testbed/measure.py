@@ -1,0 +1,127 @@
+"""The judge of a drive: what the packets say about each handover, and nothing else.
+
+All times are CLOCK_REALTIME in ns. Numbers come from the logs of the flows' end points; the radio's port
+times only say where to look.
+"""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from lies.testbed.traffic import FlowLog
+
+_MS = 1e6
+
+
+@frozen(eq=False)
+class Direction:
+    """One direction of traffic; at_radio: the receiver sits on the radio link."""
+
+    name: str
+    sent_ns: Sequence[int]
+    received: Sequence[tuple[int, int, int]]  # number, send time, receive time, in order of arrival
+    interval_ns: float
+    at_radio: bool
+
+    @classmethod
+    def of(
+        cls, name: str, sender: FlowLog, receiver: FlowLog, interval_ns: float, *, at_radio: bool
+    ) -> "Direction":
+        """The direction from one end point's log to another's, in order of arrival."""
+        arrived = sorted(receiver.received, key=lambda packet: packet[2])
+        return cls(name, sender.sent_ns, arrived, interval_ns, at_radio)
+
+    @property
+    def lost(self) -> list[int]:
+        """Numbers that were sent and never arrived."""
+        arrived = {number for number, _, _ in self.received}
+        return [number for number in range(len(self.sent_ns)) if number not in arrived]
+
+    @property
+    def duplicated(self) -> int:
+        """Arrivals of numbers that had arrived before."""
+        return len(self.received) - len({number for number, _, _ in self.received})
+
+    @property
+    def reordered(self) -> int:
+        """Arrivals after a packet that was sent later (RFC 4737 section 3)."""
+        newest, count = -1, 0
+        for number, _, _ in self.received:
+            if number < newest:
+                count += 1
+            else:
+                newest = number
+        return count
+
+    @property
+    def least_delay_ns(self) -> int:
+        """The shortest time that any packet was on its way."""
+        return min((arrived - sent for _, sent, arrived in self.received), default=0)
+
+    def gap_ns(self, out_ns: int, in_ns: int) -> float | None:
+        """The total gap of a handover whose port was out from out_ns to in_ns; None if nothing came after.
+
+        Among neighbouring arrivals a, b between which the outage falls (seen from the receiver, behind the
+        path if that is not on the radio link): receive time of b minus that of a, minus what their send
+        times differ by more than one nominal interval. The largest counts.
+        """
+        shift = 0 if self.at_radio else self.least_delay_ns
+        low, high = out_ns + shift, in_ns + shift
+        found: float | None = None
+        for (_, sent_a, got_a), (_, sent_b, got_b) in zip(self.received, self.received[1:], strict=False):
+            if got_b < low or got_a > high:
+                continue
+            gap = (got_b - got_a) - max(0.0, (sent_b - sent_a) - self.interval_ns)
+            found = gap if found is None else max(found, gap)
+        if not self.received or self.received[-1][2] < high:
+            return None
+        return found
+
+
+@frozen
+class Move:
+    """One change of PoA as the radio did it: when the port went out and came in."""
+
+    from_poa: str
+    to_poa: str
+    out_ns: int
+    in_ns: int
+
+
+@frozen
+class Verdict:
+    """What one handover cost, in ms; lost: packets of both directions sent nearer to it than to another."""
+
+    move: Move
+    l2_gap_ms: float
+    total_gap_ms: float | None
+    lost: int
+
+    @property
+    def l3_gap_ms(self) -> float | None:
+        """What the network layer added: total minus L2, never clipped."""
+        return None if self.total_gap_ms is None else self.total_gap_ms - self.l2_gap_ms
+
+
+def judge(moves: Sequence[Move], directions: Sequence[Direction]) -> list[Verdict]:
+    """The verdict on each move; the gap is the worse direction's."""
+    lost = [0] * len(moves)
+    for direction in directions:
+        for number in direction.lost:
+            if moves:
+                sent = direction.sent_ns[number]
+                nearest = min(range(len(moves)), key=lambda k: _distance(moves[k], sent))
+                lost[nearest] += 1
+    verdicts = []
+    for move, missing in zip(moves, lost, strict=True):
+        gaps = [d.gap_ns(move.out_ns, move.in_ns) for d in directions]
+        known = [gap for gap in gaps if gap is not None]
+        total = max(known) / _MS if known and len(known) == len(gaps) else None
+        verdicts.append(Verdict(move, (move.in_ns - move.out_ns) / _MS, total, missing))
+    return verdicts
+
+
+def _distance(move: Move, at_ns: int) -> int:
+    if move.out_ns <= at_ns <= move.in_ns:
+        return 0
+    return min(abs(at_ns - move.out_ns), abs(at_ns - move.in_ns))

@@ -1,0 +1,212 @@
+"""What a drive is to be, and the configurations of its daemons."""
+
+from collections.abc import Mapping
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from lies.config import Config, ConsumerConfig, DaemonConfig, DriverConfig, LogLevel
+from lies.errors import LiesError
+from lies.testbed import topology as t
+from lies.trace import Radio, merge, open_trace
+
+MODES = ("predictive", "reactive", "none")
+_STEADY_S = 5.0  # the radio outlasts the traffic by this, so that the last handover ends in peace
+
+
+class NoDrive(LiesError):
+    """A trace that makes no drive: one point of attachment, or none (exit 3)."""
+
+    exit_code = 3
+
+
+@frozen(kw_only=True)
+class DriveOptions:
+    """A drive past access routers.
+
+    mode: what the mobile node does of FMIPv6; routers, spacing_m, speed_kmh, seed: the simulated road;
+    rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
+    backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
+    instead; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
+    predictions: False keeps LinkGoingDown and LinkStatusChanged from the abstract entity (for tests).
+    """
+
+    mode: str = "predictive"
+    routers: int = 8
+    spacing_m: float = 90.0
+    speed_kmh: float = 35.0
+    rate_mbps: float = 15.0
+    payload: int = 1200
+    l2_gap_ms: float = 2.0
+    backbone_ms: float = 0.0
+    seed: int = 1
+    start_s: float = 0.0
+    duration_s: float | None = None
+    traces: tuple[Path, ...] = ()
+    grace_s: float = 2.0
+    abstract: Mapping[str, Any] = field(factory=dict)
+    fmipv6: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def packets_per_s(self) -> float:
+        """Packets a second, each way."""
+        return self.rate_mbps * 1e6 / 8 / self.payload
+
+
+@frozen
+class Plan:
+    """A drive worked out: how many routers, how long, and which recorded PoA stands for which router."""
+
+    options: DriveOptions
+    routers: int
+    duration_s: float
+    poas: Mapping[str, str]  # recorded PoA -> PoA of the testbed
+    technology: str
+
+
+def make_plan(options: DriveOptions) -> Plan:
+    """Work out a drive; NoDrive or TraceFormatError where a trace cannot be one."""
+    if not options.traces:
+        length_m = (options.routers - 1) * options.spacing_m
+        whole_s = length_m / (options.speed_kmh / 3.6) + 1.0
+        duration = min(whole_s, options.duration_s) if options.duration_s is not None else whole_s
+        return Plan(options, options.routers, duration, {}, "wifi")
+    radio: Radio = merge([open_trace(path) for path in options.traces])
+    left_s = radio.end_s - options.start_s - _STEADY_S
+    duration = left_s if options.duration_s is None else min(left_s, options.duration_s)
+    radio.window(options.start_s, max(duration, 0.0))
+    poas = radio.poas_of(options.start_s, max(duration, 0.0))
+    what = " and ".join(str(path) for path in options.traces)
+    if len(poas) < 2:
+        heard = f"only the point of attachment {poas[0]}" if poas else "no point of attachment"
+        raise NoDrive(f"{what}: {heard} is heard in this window; a drive needs two")
+    poas = radio.poas_of(options.start_s, duration + _STEADY_S)
+    if len(poas) > t.MAX_ROUTERS:
+        raise NoDrive(f"{what}: {len(poas)} points of attachment in this window; {t.MAX_ROUTERS} are allowed")
+    names = {poa: t.Router(number).bssid for number, poa in enumerate(poas, 1)}
+    return Plan(options, len(poas), duration, names, radio.technology.value)
+
+
+class Configurations:
+    """The daemons' configurations for one plan on one topology."""
+
+    def __init__(self, plan: Plan, topology: t.Topology, directory: Path) -> None:
+        self._plan = plan
+        self._topology = topology
+        self._directory = directory
+
+    def runtime_dir(self, name: str) -> Path:
+        """Where a node's daemon has its endpoints."""
+        return self._directory / name
+
+    def home_agent(self) -> Config:
+        """The home agent's daemon."""
+        options = {
+            "role": "home-agent",
+            "insecure": True,  # the testbed's own namespaces, nobody else can reach them
+            "address": str(t.HOME_AGENT),
+            "home_prefix": str(t.HOME_PREFIX),
+            "backbone": "bb",
+            "grace_s": self._plan.options.grace_s,
+        }
+        return self._config("ha", consumers=(ConsumerConfig("mipv6", "mipv6", options=options),))
+
+    def access_router(self, router: t.Router) -> Config:
+        """One access router's daemon."""
+        neighbours = [
+            {
+                "address": str(other.address),
+                "lla": t.mac_text(other.access_mac),
+                "prefix": str(other.prefix),
+                "access_points": [other.bssid],
+            }
+            for other in self._topology.routers
+            if other.number != router.number
+        ]
+        options = {
+            "role": "access-router",
+            "insecure": True,
+            "access": "ap",
+            "backbone": "bb",
+            "address": str(router.address),
+            "prefix": str(router.prefix),
+            "access_points": [router.bssid],
+            "neighbours": neighbours,
+        }
+        return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
+
+    def mobile_node(self) -> Config:
+        """The mobile node's daemon: the radio in it, the consumers beside it on ZeroMQ."""
+        plan = self._plan
+        fmipv6 = {
+            "role": "mobile-node",
+            "insecure": True,
+            "link": t.MOBILE_LINK,
+            "mode": plan.options.mode,
+            "parameters": {"grace_s": plan.options.grace_s},
+            **plan.options.fmipv6,
+        }
+        mipv6 = {
+            "role": "mobile-node",
+            "insecure": True,
+            "link": t.MOBILE_LINK,
+            "home_address": str(t.HOME_ADDRESS),
+            "home_agent": str(t.HOME_AGENT),
+            "parameters": {"grace_s": plan.options.grace_s},
+        }
+        consumers = (
+            ConsumerConfig("mipv6", "mipv6", isolate=True, options=mipv6),
+            ConsumerConfig("fmipv6", "fmipv6", isolate=True, options=fmipv6),
+        )
+        return self._config("mn", drivers=(self._radio(),), consumers=consumers)
+
+    def _radio(self) -> DriverConfig:
+        plan = self._plan
+        port = {
+            "radio_netns": self._topology.path("radio"),
+            "port": "mn",
+            "interface": t.MOBILE_LINK,
+            "bridges": {r.bssid: f"air{r.number}" for r in self._topology.routers},
+        }
+        common = {"link": t.MOBILE_LINK, "l2_gap_ms": plan.options.l2_gap_ms, "port": port}
+        if plan.options.traces:
+            options = {
+                "files": [str(path.absolute()) for path in plan.options.traces],
+                "start_s": plan.options.start_s,
+                "duration_s": plan.duration_s + _STEADY_S,
+                "map": dict(plan.poas),
+                "follow_requests": True,
+                **common,
+            }
+            return DriverConfig("replay", "replay", abstract=plan.options.abstract, options=options)
+        options = {
+            "seed": plan.options.seed,
+            "aps": plan.routers,
+            "poas": [r.bssid for r in self._topology.routers],
+            "spacing_m": plan.options.spacing_m,
+            "speed_kmh": plan.options.speed_kmh,
+            **common,
+        }
+        return DriverConfig("simwifi", "simwifi", abstract=plan.options.abstract, options=options)
+
+    def _config(
+        self,
+        name: str,
+        *,
+        drivers: tuple[DriverConfig, ...] = (),
+        consumers: tuple[ConsumerConfig, ...] = (),
+    ) -> Config:
+        daemon = DaemonConfig(runtime_dir=self.runtime_dir(name), log_level=LogLevel.WARNING)
+        return Config(daemon=daemon, drivers=drivers, consumers=consumers)
+
+
+def router_of(topology: t.Topology, poa: str) -> t.Router | None:
+    """The router whose access point a PoA is."""
+    return next((r for r in topology.routers if r.bssid == poa), None)
+
+
+def router_of_address(topology: t.Topology, address: IPv6Address) -> t.Router | None:
+    """The router whose prefix an address is in."""
+    return next((r for r in topology.routers if address in r.prefix), None)
