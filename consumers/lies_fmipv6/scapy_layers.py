@@ -278,7 +278,8 @@ class DestinationOptions(_OurUpperLayers, IPv6ExtHdrDestOpt):
 
     def post_dissect(self, octets: bytes) -> bytes:
         """Drop the padding; it is made anew when building."""
-        self.options = [option for option in self.options if not isinstance(option, Pad1 | PadN)]
+        options = self.getfieldval("options")
+        self.setfieldval("options", [option for option in options if not isinstance(option, Pad1 | PadN)])
         return octets
 
 

@@ -92,7 +92,7 @@ class NeighbourAdvertisement:
 
     target: IPv6Address
     """The home address (RFC 6275 section 10.4.1)."""
-    lla: bytes | None
+    lla: bytes | None = None
     """The home agent's link-layer address: target link-layer address option."""
     router: bool = False
     """R: 0, but 1 for a mobile router (RFC 6275 section 10.4.1, RFC 3963 section 6.2)."""

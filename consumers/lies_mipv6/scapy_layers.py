@@ -50,7 +50,7 @@ class MobileIPv6(IPv6):
         """Our destination options, and else what scapy chooses."""
         if self.nh == 60:
             return DestinationOptions
-        theirs: type[Packet] = super().default_payload_class(octets)
+        theirs: type[Packet] = super().default_payload_class(octets)  # type: ignore[no-untyped-call]  # scapy's
         return theirs
 
 
@@ -66,5 +66,6 @@ class DestinationOptions(IPv6ExtHdrDestOpt):
 
     def post_dissect(self, octets: bytes) -> bytes:
         """Drop the padding; it is made anew when building."""
-        self.options = [option for option in self.options if not isinstance(option, Pad1 | PadN)]
+        options = self.getfieldval("options")
+        self.setfieldval("options", [option for option in options if not isinstance(option, Pad1 | PadN)])
         return octets
