@@ -1,0 +1,235 @@
+"""A peer's side of an endpoint: Hello, heartbeats, and the way back after a restart of the daemon."""
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from pathlib import Path
+
+import zmq
+
+from lies.bus._directory import endpoint
+from lies.bus._socket import BusSocket, Sent
+from lies.bus.frames import Received, bus_frames, decode
+from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
+from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
+from lies.runtime import now_s
+
+_log = logging.getLogger("lies.bus")
+HELLO_AGAIN_S = 0.5  # pause before an unanswered Hello is said again
+SILENCE_S = 3.0  # a daemon not heard for this long is taken for gone
+FLUSH_MS = 200
+QUEUE_LIMIT = 4096
+FIRST_INTERVAL_S = 0.25  # of ticks, until Welcome tells the daemon's
+
+
+class Handler:
+    """What a Connection calls; every method on the loop, none may raise."""
+
+    def hello(self) -> Hello:
+        """What to say first."""
+        raise NotImplementedError
+
+    def welcome(self, welcome: Welcome) -> None:
+        """The daemon, perhaps a new one, knows us; nothing of before is known to it."""
+        raise NotImplementedError
+
+    def disconnected(self, reason: str) -> None:
+        """The daemon does not know us any more; the connection tries again by itself."""
+        raise NotImplementedError
+
+    def received(self, received: Received) -> None:
+        """A message that is not the connection's own; Heartbeats come here too."""
+        raise NotImplementedError
+
+    def last(self) -> dict[int, int]:
+        """What heartbeats say: registration -> last sequence received."""
+        raise NotImplementedError
+
+    def tick(self) -> None:
+        """Once per heartbeat interval while connected."""
+        raise NotImplementedError
+
+    def writable(self) -> None:
+        """What was waiting has been sent."""
+        raise NotImplementedError
+
+
+class Connection:
+    """A DEALER to one endpoint of the daemon, connected again and again until it is closed."""
+
+    def __init__(self, directory: Path, name: str, handler: Handler) -> None:
+        self.path = directory / name
+        self._endpoint = endpoint(directory, name)
+        self._handler = handler
+        self._socket: BusSocket | None = None
+        self._queue: deque[list[bytes]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._interval_s = FIRST_INTERVAL_S
+        self._heard_s = 0.0
+        self._asked_s = 0.0
+        self._up = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._refused: LiesError | None = None
+        self._causes = 0
+        self.epoch = 0
+        self.closed = False
+
+    @property
+    def up(self) -> bool:
+        """The daemon answered Hello and is still heard."""
+        return self._up.is_set()
+
+    async def open(self, timeout_s: float) -> None:
+        """Connect; NoDaemon if nothing answers in time, NotPermitted if we may not."""
+        probe(self.path)
+        self._begin()
+        self._tick()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._answered.wait()
+        except TimeoutError:
+            self.close("no answer")
+            raise NoDaemon(f"no daemon answers at {self.path}") from None
+        if self._refused is not None:
+            self.close("refused")
+            raise self._refused
+
+    async def wait_up(self) -> None:
+        """Wait until connected."""
+        await self._up.wait()
+
+    def send(self, frames: list[bytes]) -> bool:
+        """Send, or queue while the daemon cannot take it; False if it is dropped."""
+        if self._socket is None or not self.up:
+            return False
+        if not self._queue and self._socket.send(frames) is Sent.SENT:
+            return True
+        if len(self._queue) >= QUEUE_LIMIT:
+            return False
+        self._queue.append(frames)
+        return True
+
+    @property
+    def waiting(self) -> int:
+        """Messages that the daemon did not take yet."""
+        return len(self._queue)
+
+    def drop_waiting(self) -> None:
+        """Forget what waits."""
+        self._queue.clear()
+
+    def close(self, reason: str) -> None:
+        """Say Goodbye and close; safe to call twice."""
+        if self.closed:
+            return
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._socket is not None:
+            if self.up:
+                self._socket.send(bus_frames(Goodbye(reason)))
+            self._socket.close(flush_ms=FLUSH_MS)
+            self._socket = None
+        self._up.clear()
+
+    # ---- inside
+
+    def _begin(self) -> None:
+        """A new socket, so that nothing said to or by a former daemon comes through."""
+        if self._socket is not None:
+            self._socket.close()
+        self._queue.clear()
+        self._socket = BusSocket(zmq.DEALER, self._receive, writable=self._writable)
+        self._socket.connect(self._endpoint)
+        self._say_hello()
+
+    def _say_hello(self) -> None:
+        assert self._socket is not None
+        self._asked_s = now_s()
+        self._socket.send(bus_frames(self._handler.hello()))
+
+    def _lose(self, reason: str) -> None:
+        was_up = self.up
+        self._up.clear()
+        if was_up:
+            _log.info("the daemon at %s is lost: %s", self.path.parent, reason)
+            self._handler.disconnected(reason)
+        if not self.closed:
+            self._begin()
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._tick)
+        now = now_s()
+        if not self.up:
+            if now - self._asked_s > HELLO_AGAIN_S:
+                self._begin()
+        elif now - self._heard_s > max(SILENCE_S, 8 * self._interval_s):
+            self._lose(f"nothing was heard for {now - self._heard_s:.1f} s")
+        else:
+            if not self._queue and self._socket is not None:
+                self._socket.send(bus_frames(Heartbeat(self.epoch, self._handler.last())))
+            self._handler.tick()
+
+    def _writable(self) -> None:
+        if not self.up:
+            if not self.closed:
+                self._say_hello()
+            return
+        while self._queue and self._socket is not None:
+            if self._socket.send(self._queue[0]) is not Sent.SENT:
+                return
+            self._queue.popleft()
+        self._handler.writable()
+
+    def _receive(self, routing_id: bytes, frames: list[bytes], address: str | None) -> None:
+        del routing_id, address
+        self._heard_s = now_s()
+        try:
+            received = decode(frames)
+        except MalformedMessage as error:
+            self._causes += 1
+            if self._causes == 1:
+                _log.warning("a message of the daemon was dropped: %s (further ones are not logged)", error)
+            return
+        match received.message:
+            case Welcome():
+                self._welcome(received.message)
+            case Goodbye(reason=reason):
+                self._lose(reason)
+            case Refused(code=Refusal.UNKNOWN_SESSION, reason=reason):
+                self._lose(reason)
+            case Refused(code=code, reason=reason) if not self.up:
+                self._refuse(code, reason)
+            case _ if self.up:
+                self._handler.received(received)
+
+    def _welcome(self, welcome: Welcome) -> None:
+        if self.up:
+            return
+        self._interval_s = min(max(welcome.heartbeat_ms / 1000, 0.01), 5.0)
+        self.epoch = welcome.epoch
+        self._refused = None
+        self._up.set()
+        self._answered.set()
+        self._handler.welcome(welcome)
+
+    def _refuse(self, code: Refusal, reason: str) -> None:
+        error: LiesError
+        error = NotPermitted(reason) if code is Refusal.NOT_PERMITTED else NoDaemon(reason)
+        if self._refused is None:
+            _log.warning("the daemon at %s refuses us: %s", self.path.parent, reason)
+        self._refused = error
+        self._answered.set()
+
+
+def probe(path: Path) -> None:
+    """NoDaemon at once if nobody listens on a socket file, NotPermitted if we may not open it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+        attempt.settimeout(1.0)
+        try:
+            attempt.connect(str(path))
+        except PermissionError as error:
+            raise NotPermitted(f"the daemon's socket {path} may not be opened by this user") from error
+        except OSError as error:
+            raise NoDaemon(f"no daemon answers at {path}") from error

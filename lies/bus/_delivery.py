@@ -1,0 +1,146 @@
+"""States of links and the delivery of events: one order for all, snapshots that fit in between."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import chain, count
+from typing import Any
+
+from lies.bus._parties import Counters, Publisher, Session
+from lies.bus._registration import EVERY_LINK, Registration
+from lies.bus.frames import Event
+from lies.bus.messages import Gap, LinkState, Snapshot
+from lies.errors import LinkError, LinkErrorReason
+from lies.events import Header, LinkDown, LinkUp
+
+MAX_REGISTRATIONS = 4096  # of one session: eight primitives of 512 links
+
+
+class Delivery:
+    """Registrations by what they want, states by link, and the queue that keeps events in one order."""
+
+    def __init__(self, *, history: int) -> None:
+        self.counters = Counters()
+        self.states: dict[str, LinkState] = {}
+        self.owners: dict[str, Publisher] = {}
+        self._history = history
+        self._numbers = count(1)
+        self._wanted: dict[tuple[str, str], list[Registration]] = {}  # (primitive, link or "*")
+        self._work: deque[Callable[[], None]] = deque()
+        self._busy = False
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Run `work` now, or, when called from within a delivery, after what is being delivered."""
+        self._work.append(work)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._work:
+                self._work.popleft()()
+        finally:
+            self._busy = False
+
+    # ---- states
+
+    def states_of(self, link: str) -> Iterator[LinkState]:
+        """State of one link, or of all with "*"."""
+        if link == EVERY_LINK:
+            yield from self.states.values()
+        elif link in self.states:
+            yield self.states[link]
+
+    def snapshot(self, link: str = EVERY_LINK) -> Snapshot:
+        """The states of one link or of all."""
+        return Snapshot(tuple(self.states_of(link)))
+
+    def set_state(self, state: LinkState, header: Header) -> None:
+        """Keep a link's state, and indicate PoAs that crossed a registration's own threshold."""
+        name = state.link.name
+        before = self.states.get(name)
+        self.states[name] = state
+        if before is None or before.poas != state.poas:
+            self._indicate_crossings(state, header)
+
+    def happen(self, link: str, event: Event, state: LinkState | None = None) -> None:
+        """An event of a link: its state changes (to `state` if given), then it is indicated."""
+        before = self.states[link]
+        after = state or before.after(event.message)
+        self.states[link] = after
+        self.indicate(event)
+        if before.poas != after.poas:
+            self._indicate_crossings(after, event.message.header)
+
+    # ---- registrations
+
+    def wanting(self, primitive: str, link: str) -> list[Registration]:
+        """The registrations for a primitive that cover a link."""
+        named, every = self._wanted.get((primitive, link)), self._wanted.get((primitive, EVERY_LINK))
+        return list(chain(named or (), every or ()))
+
+    def enable(self, session: Session, request: Any) -> Registration:  # noqa: ANN401 - a registration request
+        """A new registration; LinkError(INVALID) if the session has too many."""
+        if len(session.registrations) >= MAX_REGISTRATIONS:
+            raise LinkError(LinkErrorReason.INVALID, f"{MAX_REGISTRATIONS} registrations are allowed")
+        registration = Registration(next(self._numbers), session, request, history=self._history)
+        key = registration.primitive, registration.link
+        session.registrations[key] = registration
+        self._wanted.setdefault(key, []).append(registration)
+        return registration
+
+    def disable(self, registration: Registration) -> None:
+        """Nothing more is delivered for this registration."""
+        key = registration.primitive, registration.link
+        registration.session.registrations.pop(key, None)
+        wanted = self._wanted[key]
+        wanted.remove(registration)
+        if not wanted:
+            del self._wanted[key]
+        if registration.primitive == "raw":
+            self.tell_raw(registration.link, on=False)
+
+    def tell_raw(self, link: str, *, on: bool) -> None:
+        """Tell the publishers concerned that a registration for raw messages came or went."""
+        for state in tuple(self.states_of(link)):
+            name = state.link.name
+            owner = self.owners.get(name)
+            if owner is not None and (on or not self.wanting("raw", name)):
+                owner.port.raw_wanted(name, on=on)
+
+    # ---- events
+
+    def indicate(self, event: Event) -> None:
+        """Deliver to every registration that the event passes."""
+        message = event.message
+        link = message.header.link.name
+        for registration in self.wanting(event.primitive, link):
+            if not registration.session.closed and registration.passes(message):
+                self._deliver(registration, event)
+        if isinstance(message, LinkUp | LinkDown):
+            for registration in self.wanting("link_going_down", link):
+                registration.forget_going_down(link)
+
+    def publisher_gap(self, publisher: Publisher, missing: int) -> None:
+        """Tell all who might have got them that at most `missing` indications never came here."""
+        told: dict[Session, None] = {}
+        for (primitive, link), registrations in tuple(self._wanted.items()):
+            if primitive == "report" or not (link == EVERY_LINK or link in publisher.links):
+                continue
+            for r in tuple(registrations):
+                first, last = r.skip(missing)
+                r.session.sink.gap(Gap(r.id, primitive, link, publisher.name, first, last))
+                told[r.session] = None
+        self.counters.gaps += len(told)
+        for session in told:
+            session.sink.snapshot(self.snapshot())
+
+    def _indicate_crossings(self, state: LinkState, header: Header) -> None:
+        name = state.link.name
+        for registration in self.wanting("poa_found", name) + self.wanting("poa_lost", name):
+            if registration.threshold is not None and not registration.session.closed:
+                message = registration.crossings(state, header)
+                if message is not None:
+                    self._deliver(registration, Event(message))
+
+    def _deliver(self, registration: Registration, event: Event) -> None:
+        self.counters.delivered += 1
+        registration.session.sink.deliver(registration, registration.number(event), event)

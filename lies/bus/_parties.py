@@ -1,0 +1,101 @@
+"""Who takes part in the bus: consumers' sessions, publishers, and what each of them must offer."""
+
+from typing import Protocol
+
+from attrs import define
+
+from lies.bus._registration import Registration
+from lies.bus.frames import Event
+from lies.bus.messages import Action, Gap, Snapshot
+from lies.errors import MalformedMessage
+from lies.events import Confirm
+
+MAX_NAME = 64
+
+
+class Sink(Protocol):
+    """Where a session's messages go; must not raise and must not wait."""
+
+    def confirm(self, confirm: Confirm) -> None:
+        """The answer to a request."""
+        ...
+
+    def deliver(self, registration: Registration, sequence: int, event: Event) -> None:
+        """An indication for one registration."""
+        ...
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """States of links, between the deliveries before and after it."""
+        ...
+
+    def gap(self, gap: Gap) -> None:
+        """Indications that cannot be had any more."""
+        ...
+
+
+class PublisherPort(Protocol):
+    """Where what the bus wants of a publisher goes; must not raise and must not wait."""
+
+    def act(self, action: Action) -> None:
+        """A confirmed type 3 request to follow."""
+        ...
+
+    def raw_wanted(self, link: str, *, on: bool) -> None:
+        """Somebody new wants the link's raw messages, RawState first; or nobody does any more."""
+        ...
+
+
+@define
+class Counters:
+    """What the bus has counted since it began."""
+
+    published: int = 0
+    delivered: int = 0
+    dropped: int = 0  # deliveries that a session's bounded queue could not keep
+    gaps: int = 0
+    repaired: int = 0
+    requests: int = 0
+    refused: int = 0  # requests and publications without right or not valid
+    malformed: int = 0
+    unknown_version: int = 0
+
+
+class Session:
+    """One consumer on the bus; made by BusCore.open_session."""
+
+    def __init__(self, name: str, protocol: str, uid: int | None, sink: Sink) -> None:
+        self.name = name
+        self.protocol = protocol
+        self.uid = uid
+        self.sink = sink
+        self.closed = False
+        self.registrations: dict[tuple[str, str], Registration] = {}
+
+    def last(self) -> dict[int, int]:
+        """Registration -> last sequence number given."""
+        return {r.id: r.sequence for r in self.registrations.values()}
+
+    def by_number(self, number: int) -> Registration | None:
+        """The registration of that number."""
+        return next((r for r in self.registrations.values() if r.id == number), None)
+
+
+class Publisher:
+    """One driver on the bus; made by BusCore.open_publisher."""
+
+    def __init__(self, name: str, epoch: int, port: PublisherPort) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.port = port
+        self.closed = False
+        self.sequence: int | None = None  # last one seen
+        self.links: set[str] = set()
+
+
+def check_name(name: str) -> None:
+    """MalformedMessage unless `name` can name a party or a link."""
+    if 0 < len(name) <= MAX_NAME and name.isascii() and name.isprintable() and not set(name) & set(":* "):
+        return
+    raise MalformedMessage(
+        f"{name[:MAX_NAME]!r} is no name: 1 to {MAX_NAME} printable characters, no ':', '*' or ' '"
+    )

@@ -1,0 +1,194 @@
+"""The publishers' side of the bus: whose link is whose, and what follows when one goes away."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from lies.bus._delivery import Delivery
+from lies.bus._parties import Publisher, PublisherPort, check_name
+from lies.bus.frames import Event
+from lies.bus.messages import NO_CONDITION, LinkState
+from lies.bus.rights import Right, Rights
+from lies.errors import LiesError, LinkError, LinkErrorReason, MalformedMessage, ProtocolViolation
+from lies.events import DownReason, Header, LinkDown, LinkStatusChanged, LinkUp, PoAFound, PoALost
+
+
+class PublishDesk:
+    """Takes links and events from publishers; nobody publishes for a link that is not theirs."""
+
+    def __init__(self, delivery: Delivery, rights: Rights) -> None:
+        self._delivery = delivery
+        self._rights = rights
+        self._publishers: dict[str, Publisher] = {}
+
+    def open(self, name: str, epoch: int, uid: int | None, port: PublisherPort) -> Publisher:
+        """A new publisher; ProtocolViolation while there is one of the same name."""
+        try:
+            self._rights.check(uid, Right.PUBLISH)
+            check_name(name)
+            if name in self._publishers:
+                raise ProtocolViolation(f"a driver named {name} is on the bus already")
+        except LiesError:
+            self._delivery.counters.refused += 1
+            raise
+        publisher = self._publishers[name] = Publisher(name, epoch, port)
+        return publisher
+
+    def announce(self, publisher: Publisher, header: Header, state: LinkState) -> None:
+        """A link and its state; what differs from what is known is indicated."""
+        name = state.link.name
+        try:
+            _check_header(publisher, header)
+            check_name(name)
+            owner = self._delivery.owners.get(name)
+            if owner not in {None, publisher}:
+                raise LinkError(LinkErrorReason.INVALID, f"the link {name} is announced by another driver")
+            if state.link != header.link:
+                raise LinkError(LinkErrorReason.INVALID, f"the state of {name} has a header of another link")
+        except LiesError:
+            self._delivery.counters.refused += 1
+            raise
+        self._delivery.owners[name] = publisher
+        publisher.links.add(name)
+        self._delivery.do(lambda: self._announce(publisher, header, _owned(state, publisher)))
+
+    def remove(self, publisher: Publisher, link: str) -> None:
+        """A link of this publisher is no more."""
+        self._delivery.do(lambda: self._remove(publisher, link))
+
+    def publish(
+        self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None
+    ) -> None:
+        """The consequences of one item; LinkError or MalformedMessage if not the publisher's own."""
+        try:
+            self._check_publish(publisher, header, events, state)
+        except LiesError:
+            self._delivery.counters.refused += 1
+            raise
+        self._delivery.do(lambda: self._publish(publisher, header, events, state))
+
+    def close(self, publisher: Publisher, *, mono_ns: int, wall_ns: int) -> None:
+        """The publisher is gone: its links are Down with DRIVER_LOST from these times on."""
+        self._delivery.do(lambda: self._lose(publisher, mono_ns, wall_ns))
+
+    def _check_publish(
+        self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None
+    ) -> None:
+        _check_header(publisher, header)
+        link = header.link
+        if link.name not in publisher.links:
+            raise LinkError(
+                LinkErrorReason.UNKNOWN_LINK, f"{publisher.name} has announced no {link.name[:64]!r}"
+            )
+        if state is not None and state.link != link:
+            raise LinkError(LinkErrorReason.INVALID, f"the state of {link.name} has a header of another link")
+        sequence = publisher.sequence or 0
+        for event in events:
+            of = event.message.header
+            if event.primitive == "report" or of.link != link:
+                raise LinkError(LinkErrorReason.INVALID, f"{publisher.name} cannot publish {event.name} here")
+            _check_header(publisher, of)
+            if of.sequence <= sequence:
+                raise MalformedMessage(f"sequence {of.sequence} of {publisher.name} after {sequence}")
+            sequence = of.sequence
+
+    def _announce(self, publisher: Publisher, header: Header, state: LinkState) -> None:
+        delivery, name = self._delivery, state.link.name
+        if publisher.closed or name not in publisher.links:
+            return
+        before = delivery.states.get(name)
+        if before is None:
+            before = delivery.states[name] = LinkState(state.link, publisher.name)
+        if publisher.sequence is None:
+            publisher.sequence = header.sequence
+        self._note_sequence(publisher, header.sequence + 1)
+        self._become(before, state, header)
+        if delivery.wanting("raw", name):
+            publisher.port.raw_wanted(name, on=True)
+
+    def _become(self, before: LinkState, after: LinkState, header: Header) -> None:
+        for message in _differences(before, after, header):
+            self._delivery.happen(after.link.name, Event(message))
+        self._delivery.set_state(after, header)
+
+    def _remove(self, publisher: Publisher, link: str) -> None:
+        if link in publisher.links:
+            publisher.links.discard(link)
+            self._delivery.owners.pop(link, None)
+            self._delivery.states.pop(link, None)
+
+    def _publish(
+        self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None
+    ) -> None:
+        delivery, name = self._delivery, header.link.name
+        if publisher.closed or name not in publisher.links:
+            return
+        if state is not None:
+            state = _owned(state, publisher)
+        for i, event in enumerate(events, 1):
+            delivery.counters.published += 1
+            sequence = event.message.header.sequence
+            self._note_sequence(publisher, sequence)
+            publisher.sequence = sequence
+            delivery.happen(name, event, state if i == len(events) else None)
+        if state is not None and not events:
+            delivery.set_state(state, header)
+
+    def _note_sequence(self, publisher: Publisher, expected: int) -> None:
+        """Tell who is concerned if numbers before `expected` never came."""
+        missing = expected - (publisher.sequence or 0) - 1
+        if missing > 0:
+            publisher.sequence = expected - 1
+            self._delivery.publisher_gap(publisher, missing)
+
+    def _lose(self, publisher: Publisher, mono_ns: int, wall_ns: int) -> None:
+        if publisher.closed:
+            return
+        publisher.closed = True
+        if self._publishers.get(publisher.name) is publisher:
+            del self._publishers[publisher.name]
+        for name in sorted(publisher.links):
+            del self._delivery.owners[name]
+            before = self._delivery.states.get(name)
+            if before is None:
+                continue
+            header = Header(
+                publisher.name, publisher.epoch, publisher.sequence or 0, mono_ns, wall_ns, before.link
+            )
+            after = LinkState(before.link, publisher.name, lost=DownReason.DRIVER_LOST)
+            self._become(before, after, header)
+        publisher.links.clear()
+
+
+def _check_header(publisher: Publisher, header: Header) -> None:
+    if publisher.closed:
+        raise LinkError(LinkErrorReason.INVALID, f"{publisher.name} is closed")
+    if header.publisher != publisher.name or header.epoch != publisher.epoch:
+        raise LinkError(
+            LinkErrorReason.INVALID, f"a header of {header.publisher[:64]!r} from {publisher.name!r}"
+        )
+
+
+def _owned(state: LinkState, publisher: Publisher) -> LinkState:
+    if state.publisher == publisher.name and state.lost is None:
+        return state
+    return evolve(state, publisher=publisher.name, lost=None)
+
+
+def _differences(before: LinkState, after: LinkState, header: Header) -> Iterator[Any]:
+    """The indications that lead from one state to the other, for who did not see it happen."""
+    moved = before.poa != after.poa
+    if before.up and (moved or not after.up):
+        yield LinkDown(header, before.poa or "", after.lost or DownReason.CARRIER)
+    if after.up and (moved or not before.up):
+        yield LinkUp(header, after.poa or "")
+        if after.condition.quality is not NO_CONDITION.quality:
+            yield LinkStatusChanged(header, after.poa or "", after.condition, NO_CONDITION)
+    heard, known = {p.poa for p in after.poas}, {p.poa for p in before.poas}
+    if heard - known:
+        yield PoAFound(header, tuple(p for p in after.poas if p.poa not in known))
+    if known - heard:
+        yield PoALost(header, tuple(p for p in before.poas if p.poa not in heard))
+    if after.going_down is not None and after.going_down != before.going_down:
+        yield after.going_down

@@ -1,0 +1,259 @@
+"""The daemon's side of the bus: two ipc endpoints in the runtime directory."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Self
+
+import zmq
+
+from lies.bus._directory import BUS, PUBLISH, RuntimeDirectory, endpoint
+from lies.bus._endpoint import Endpoint, Peer
+from lies.bus._outbox import LIMIT, Outbox
+from lies.bus.core import BusCore, Event, Publisher, Registration, Session
+from lies.bus.frames import Received, bus_frames, delivery_frames, event_tag, primitive_frames
+from lies.bus.messages import (
+    Action,
+    Gap,
+    Hello,
+    Publish,
+    PublishLink,
+    RawWanted,
+    RemoveLink,
+    Repair,
+    Snapshot,
+    SnapshotRequest,
+)
+from lies.errors import ConfigError, MalformedMessage
+from lies.events import Confirm, PrimitiveClass
+from lies.runtime import monotonic_ns, wall_ns
+
+HEARTBEAT_S = 0.25  # a lost tail is noticed within one interval; DESIGN asks for 1 s
+
+
+class _Consumer(Peer):
+    """A session's sink: messages become frames, the body encoded once for all sessions."""
+
+    session: Session
+
+    def __init__(self, routing_id: bytes, hello: Hello, outbox: Outbox) -> None:
+        super().__init__(routing_id, hello.name, outbox)
+        self._protocol = hello.protocol
+        self._tags: dict[str, bytes] = {}
+
+    def confirm(self, confirm: Confirm) -> None:
+        """The answer to a request."""
+        self.outbox.control(primitive_frames(confirm, layer="L3", protocol=self._protocol))
+
+    def deliver(self, registration: Registration, sequence: int, event: Event) -> None:
+        """An indication for one registration."""
+        tag = self._tags.get(event.name)
+        if tag is None:
+            tag = self._tags[event.name] = event_tag(event.name, layer="L3", protocol=self._protocol)
+        self.outbox.deliver(
+            delivery_frames(tag, event, registration.id, sequence),
+            registration,
+            sequence,
+            event.message.header.publisher,
+        )
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """States of links."""
+        self.outbox.control(bus_frames(snapshot))
+
+    def gap(self, gap: Gap) -> None:
+        """Indications that cannot be had any more."""
+        self.outbox.control(bus_frames(gap))
+
+
+class _Consumers(Endpoint[_Consumer]):
+    """The endpoint `bus`."""
+
+    def greet(self, routing_id: bytes, hello: Hello, uid: int | None) -> _Consumer:
+        peer = _Consumer(routing_id, hello, self.outbox(routing_id))
+        peer.session = self.core.open_session(hello.name, hello.protocol, uid, peer)
+        return peer
+
+    def last(self, peer: _Consumer) -> dict[int, int]:
+        return peer.session.last()
+
+    def forget(self, peer: _Consumer, reason: str) -> None:
+        del reason
+        self._count(peer)
+        self.core.close_session(peer.session)
+
+    def tick(self) -> None:
+        super().tick()
+        for peer in self.peers.values():
+            self._count(peer)
+
+    def _count(self, peer: _Consumer) -> None:
+        counters, outbox = self.core.counters, peer.outbox
+        counters.dropped += outbox.dropped
+        counters.gaps += outbox.gaps
+        outbox.dropped = outbox.gaps = 0
+
+    def take(self, peer: _Consumer, received: Received) -> None:
+        message, core = received.message, self.core
+        match received.tag.layer, received.tag.cls:
+            case "BUS", _:
+                self._take_bus(peer, message)
+            case "L2", PrimitiveClass.REQUEST:
+                core.request(peer.session, message)
+            case "L2", PrimitiveClass.RESPONSE:
+                pass  # optional in RFC 5184 section 3; heartbeats already say what was received
+            case "L3", PrimitiveClass.INDICATION if received.place is None:
+                core.report(peer.session, message)
+            case layer, cls:
+                raise MalformedMessage(
+                    f"a consumer sent {cls.value} {received.tag.name} to layer {layer[:8]!r}"
+                )
+
+    def _take_bus(self, peer: _Consumer, message: object) -> None:
+        match message:
+            case SnapshotRequest(request_id=request_id, link=link):
+                states = self.core.request_snapshot(peer.session, link)
+                peer.snapshot(Snapshot(states.links, request_id=request_id))
+            case Repair():
+                self.core.repair(peer.session, message)
+            case _:
+                raise MalformedMessage(f"a consumer sent {type(message).__name__}")
+
+
+class _Driver(Peer):
+    """The port of a publisher in another process."""
+
+    publisher: Publisher
+
+    def act(self, action: Action) -> None:
+        """A confirmed type 3 request to follow."""
+        self.outbox.control(bus_frames(action))
+
+    def raw_wanted(self, link: str, *, on: bool) -> None:
+        """Somebody new wants the link's raw messages, or nobody does any more."""
+        self.outbox.control(bus_frames(RawWanted(link, on)))
+
+
+class _Drivers(Endpoint[_Driver]):
+    """The endpoint `publish`."""
+
+    def greet(self, routing_id: bytes, hello: Hello, uid: int | None) -> _Driver:
+        self.send_off(hello.name)
+        peer = _Driver(routing_id, hello.name, self.outbox(routing_id))
+        peer.publisher = self.core.open_publisher(hello.name, hello.epoch, uid, peer)
+        return peer
+
+    def last(self, peer: _Driver) -> dict[int, int]:
+        return {0: peer.publisher.sequence or 0}
+
+    def forget(self, peer: _Driver, reason: str) -> None:
+        del reason
+        self.core.close_publisher(peer.publisher, mono_ns=monotonic_ns(), wall_ns=wall_ns())
+
+    def take(self, peer: _Driver, received: Received) -> None:
+        message, core, publisher = received.message, self.core, peer.publisher
+        match message:
+            case PublishLink(header=header, state=state):
+                core.announce(publisher, header, state)
+            case RemoveLink(link=link):
+                core.remove_link(publisher, link)
+            case Publish(header=header, state=state):
+                core.publish(publisher, header, received.events, state)
+            case _ if received.tag.cls is PrimitiveClass.INDICATION and received.tag.layer != "BUS":
+                core.publish(publisher, message.header, (Event(message, received.body),))
+            case _:
+                raise MalformedMessage(f"a driver sent {received.tag.cls.value} {received.tag.name}")
+
+
+class BusServer:
+    """The bus on two ROUTER sockets: `bus` for consumers, `publish` for drivers in other processes.
+
+    directory: the runtime directory, made with mode 0750, sockets 0660; gid: group that may use it;
+    heartbeat_s: how often the last sequence numbers are repeated; consumer_timeout_s: how long a consumer
+    may be silent (stopped, swapped out) before its session is forgotten; driver_timeout_s: how long a
+    driver may be, before its links are Down; queue_limit, send_limit: messages that wait for one consumer
+    here, and in its ZeroMQ queue.
+    """
+
+    def __init__(
+        self,
+        core: BusCore,
+        directory: Path,
+        *,
+        gid: int | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+        consumer_timeout_s: float = 30.0,
+        driver_timeout_s: float = 3.0,
+        queue_limit: int = LIMIT,
+        send_limit: int = 1000,
+    ) -> None:
+        self.core = core
+        self.directory = directory
+        self._runtime = RuntimeDirectory(directory, gid=gid)
+        self._heartbeat_s = heartbeat_s
+        self._consumer_timeout_s = consumer_timeout_s
+        self._driver_timeout_s = driver_timeout_s
+        self._queue_limit = queue_limit
+        self._send_limit = send_limit
+        self._endpoints: dict[str, Endpoint[_Consumer] | Endpoint[_Driver]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Open the endpoints; EndpointInUse, NotPermitted, ConfigError if they cannot be had."""
+        self._runtime.take()
+        try:
+            self._open()
+        except BaseException:
+            await self.stop()
+            raise
+        self._tick()
+
+    async def stop(self) -> None:
+        """Tell all peers, close the sockets, remove their files; safe to call twice."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for one in self._endpoints.values():
+            one.close()
+        self._endpoints.clear()
+        self._runtime.release()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def consumers(self) -> int:
+        """How many consumers are there."""
+        return len(self._endpoints[BUS].peers) if self._endpoints else 0
+
+    @property
+    def drivers(self) -> int:
+        """How many drivers in other processes are there."""
+        return len(self._endpoints[PUBLISH].peers) if self._endpoints else 0
+
+    def _open(self) -> None:
+        limits = {"queue_limit": self._queue_limit, "send_limit": self._send_limit}
+        self._endpoints[BUS] = _Consumers(
+            self.core, heartbeat_s=self._heartbeat_s, timeout_s=self._consumer_timeout_s, **limits
+        )
+        self._endpoints[PUBLISH] = _Drivers(
+            self.core, heartbeat_s=self._heartbeat_s, timeout_s=self._driver_timeout_s, **limits
+        )
+        before = os.umask(0o117)  # libzmq makes socket files by the umask: never open, not even for a moment
+        try:
+            for name, one in self._endpoints.items():
+                one.bind(endpoint(self.directory, name))
+                self._runtime.admit(name)
+        except zmq.ZMQError as error:
+            raise ConfigError(f"no socket in {self.directory}: {error.strerror}") from error
+        finally:
+            os.umask(before)
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._heartbeat_s, self._tick)
+        for one in self._endpoints.values():
+            one.tick()

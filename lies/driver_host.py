@@ -1,0 +1,315 @@
+"""Where a driver runs: one abstract entity per link, numbering, and the way to the bus.
+
+The same host serves a driver in the daemon's process (LocalPublisher) and in a child process
+(lies.bus.publisher.RemotePublisher).
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from lies.abstract import AbstractEntity, AeParameters
+from lies.bus.core import Event
+from lies.bus.messages import Action, ActionKind, LinkState
+from lies.bus.publisher import LocalPublisher, RemotePublisher
+from lies.driver import Driver
+from lies.errors import LinkError, LinkErrorReason, MalformedMessage
+from lies.events import (
+    Attached,
+    Condition,
+    Detached,
+    DownReason,
+    Header,
+    Indication,
+    Link,
+    LinkGoingDown,
+    PoACondition,
+    RawAttached,
+    RawDetached,
+    RawItem,
+    RawSample,
+    RawState,
+    Sample,
+)
+from lies.runtime import monotonic_ns, wall_ns
+
+__all__ = ["DriverHostBase", "Entity", "EntityFactory", "EntityStatus", "LocalPublisher", "RemotePublisher"]
+
+_log = logging.getLogger("lies.bus")
+
+
+class EntityStatus(Protocol):
+    """What an abstract entity holds true of its link."""
+
+    @property
+    def up(self) -> bool:
+        """Frames pass."""
+        ...
+
+    @property
+    def poa(self) -> str | None:
+        """Where the link is attached, None while down."""
+        ...
+
+    @property
+    def condition(self) -> Condition:
+        """Of the link; level NONE while down."""
+        ...
+
+    @property
+    def poas(self) -> tuple[PoACondition, ...]:
+        """Candidates."""
+        ...
+
+    @property
+    def going_down(self) -> LinkGoingDown | None:
+        """The standing LinkGoingDown."""
+        ...
+
+
+class Entity(Protocol):
+    """An abstract entity, as lies.abstract.AbstractEntity is one."""
+
+    @property
+    def status(self) -> EntityStatus:
+        """The link as of the last item."""
+        ...
+
+    def feed(self, item: RawItem) -> list[Indication]:
+        """The indications that an item causes, in order."""
+        ...
+
+    def export(self) -> bytes:
+        """The whole memory."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Go on from an exported memory; MalformedMessage if it is none."""
+        ...
+
+
+EntityFactory = Callable[[Link, Callable[[int], Header]], Entity]
+
+
+class HostPublisher(Protocol):
+    """The way from a driver host to the bus; none of these calls waits."""
+
+    @property
+    def epoch(self) -> int:
+        """The publisher's epoch, for headers."""
+        ...
+
+    def bind(self, act: Callable[[Action], None], raw_wanted: Callable[[str, bool], None]) -> None:
+        """Where type 3 actions and wishes for raw messages go, on the loop."""
+        ...
+
+    def announce(self, header: Header, state: LinkState) -> None:
+        """A link and its state."""
+        ...
+
+    def remove_link(self, link: str) -> None:
+        """A link is no more."""
+        ...
+
+    def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
+        """What one item caused, and the link's state after it (None: unchanged)."""
+        ...
+
+
+class DriverHostBase:
+    """lies.driver.DriverHost on a publisher.
+
+    name: the driver's configured name, the publisher in every header; parameters: of the abstract
+    entities (entity: makes them, given link and stamp; for tests). on_failed and on_finished tell the
+    supervisor what the driver said. Call `attach` with the driver before its start, and close the publisher
+    after its stop.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        publisher: HostPublisher,
+        *,
+        parameters: AeParameters | None = None,
+        entity: EntityFactory | None = None,
+        on_failed: Callable[[Exception], None] | None = None,
+        on_finished: Callable[[], None] | None = None,
+        wall_offset_ns: int | None = None,
+    ) -> None:
+        self.name = name
+        self.publisher = publisher
+        self._entity = entity or _abstract_entity(parameters or AeParameters())
+        self._on_failed = on_failed
+        self._on_finished = on_finished
+        self._wall_offset_ns = wall_ns() - monotonic_ns() if wall_offset_ns is None else wall_offset_ns
+        self._driver: Driver | None = None
+        self._ports: dict[str, _Port] = {}
+        self._sequence = 0
+        publisher.bind(self._act, self._raw_wanted)
+
+    def attach(self, driver: Driver) -> None:
+        """The driver that type 3 actions go to."""
+        self._driver = driver
+
+    # ---- lies.driver.DriverHost
+
+    def add_link(self, link: Link, *, controllable: bool) -> "_Port":
+        """Announce a link; LinkError(INVALID) if it is there already or another driver's."""
+        if link.name in self._ports:
+            raise LinkError(LinkErrorReason.INVALID, f"{self.name} has announced {link.name} already")
+        port = _Port(self, link, controllable=controllable)
+        self._ports[link.name] = port
+        try:
+            self.publisher.announce(self.header(link, monotonic_ns()), port.state)
+        except LinkError:
+            del self._ports[link.name]
+            raise
+        return port
+
+    def now_ns(self) -> int:
+        """CLOCK_MONOTONIC in ns."""
+        return monotonic_ns()
+
+    def failed(self, error: Exception) -> None:
+        """Tell the supervisor that the driver cannot go on."""
+        if self._on_failed is not None:
+            self._on_failed(error)
+        else:
+            _log.error("driver %s cannot go on: %s", self.name, error)
+
+    def finished(self) -> None:
+        """Tell the supervisor that the driver's input has ended."""
+        if self._on_finished is not None:
+            self._on_finished()
+
+    # ---- for its ports
+
+    def stamp(self, link: Link, t_ns: int) -> Header:
+        """The next header of this publisher, for a measurement at t_ns."""
+        self._sequence += 1
+        return self.header(link, t_ns)
+
+    def header(self, link: Link, t_ns: int) -> Header:
+        """A header with the sequence number last used."""
+        return Header(
+            self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset_ns, link
+        )
+
+    def forget(self, link: str) -> None:
+        """A port was removed."""
+        self._ports.pop(link, None)
+        self.publisher.remove_link(link)
+
+    def new_entity(self, link: Link) -> Entity:
+        """An abstract entity for one link."""
+        return self._entity(link, lambda t_ns: self.stamp(link, t_ns))
+
+    # ---- from the publisher
+
+    def _act(self, action: Action) -> None:
+        if self._driver is None or action.link not in self._ports:
+            return
+        try:
+            if action.kind is ActionKind.CONNECT:
+                self._driver.link_connect(action.link, action.poa or "")
+            else:
+                self._driver.link_disconnect(action.link, action.poa)
+        except Exception as error:  # noqa: BLE001 - a driver's bug is the supervisor's matter, not the bus's
+            self.failed(error)
+
+    def _raw_wanted(self, link: str, on: bool) -> None:
+        port = self._ports.get(link)
+        if port is not None:
+            port.raw_wanted(on=on)
+
+
+class _Port:
+    """lies.driver.LinkPort: one link's abstract entity and what of it the bus has seen."""
+
+    def __init__(self, host: DriverHostBase, link: Link, *, controllable: bool) -> None:
+        self._host = host
+        self._link = link
+        self._controllable = controllable
+        self._ae = host.new_entity(link)
+        self._raw = False
+        self._removed = False
+        self._t_ns = 0
+        self._status: EntityStatus | None = None
+        self.state = self._current()
+
+    def feed(self, item: RawItem) -> None:
+        """Take a raw sample or a driver input."""
+        if self._removed:
+            return
+        host = self._host
+        before = host.header(self._link, item.t_ns)
+        events = [Event(indication) for indication in self._ae.feed(item)]
+        if self._raw:
+            events.append(Event(self._raw_message(item)))
+        self._t_ns = item.t_ns
+        state = self._current()
+        changed = state != self.state
+        self.state = state
+        if events or changed:
+            header = events[-1].message.header if events else before
+            host.publisher.publish(header, events, state if changed else None)
+
+    def remove(self) -> None:
+        """The interface is gone: a LinkDown follows if the link was up."""
+        if self._removed:
+            return
+        if self.state.poa is not None:
+            t_ns = max(self._t_ns, self._host.now_ns())
+            self.feed(Detached(t_ns, self.state.poa, DownReason.CARRIER))
+        self._removed = True
+        self._host.forget(self._link.name)
+
+    def restore(self, state: bytes) -> None:
+        """Set the abstract entity's memory; the link's state follows without indications.
+
+        MalformedMessage if `state` is no memory of an abstract entity.
+        """
+        try:
+            self._ae.restore(state)
+        except MalformedMessage:
+            _log.warning("driver %s: the stored state of %s cannot be used", self._host.name, self._link.name)
+            raise
+        self.state = self._current()
+        self._host.publisher.publish(self._host.header(self._link, self._t_ns), (), self.state)
+
+    def raw_wanted(self, *, on: bool) -> None:
+        """Begin with the entity's memory (for every new registration), or stop."""
+        self._raw = on
+        if on and not self._removed:
+            header = self._host.stamp(self._link, self._t_ns or self._host.now_ns())
+            self._host.publisher.publish(header, (Event(RawState(header, self._ae.export())),), None)
+
+    def _raw_message(self, item: RawItem) -> RawSample | RawAttached | RawDetached:
+        header = self._host.stamp(self._link, item.t_ns)
+        match item:
+            case Sample():
+                return RawSample(header, item)
+            case Attached():
+                return RawAttached(header, item)
+            case Detached():
+                return RawDetached(header, item)
+
+    def _current(self) -> LinkState:
+        status = self._ae.status
+        return LinkState(
+            self._link,
+            self._host.name,
+            status.up,
+            status.poa,
+            status.condition,
+            status.poas,
+            status.going_down,
+            self._controllable,
+        )
+
+
+def _abstract_entity(parameters: AeParameters) -> EntityFactory:
+    def make(link: Link, stamp: Callable[[int], Header]) -> Entity:
+        return AbstractEntity(link, parameters, stamp)
+
+    return make
