@@ -35,6 +35,10 @@ class PublishDesk:
         publisher = self._publishers[name] = Publisher(name, epoch, port)
         return publisher
 
+    def find(self, name: str) -> Publisher | None:
+        """The publisher of that name."""
+        return self._publishers.get(name)
+
     def announce(self, publisher: Publisher, header: Header, state: LinkState) -> None:
         """A link and its state; what differs from what is known is indicated."""
         name = state.link.name

@@ -128,6 +128,10 @@ class BusCore:
         """
         return self._publishing.open(name, epoch, uid, port)
 
+    def publisher(self, name: str) -> Publisher | None:
+        """The driver of that name, if it is on the bus."""
+        return self._publishing.find(name)
+
     def announce(self, publisher: Publisher, header: Header, state: LinkState) -> None:
         """A publisher's link with its state; what differs from what is known is indicated.
 
