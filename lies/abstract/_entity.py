@@ -258,9 +258,9 @@ class AbstractEntity:
 
     def _report(self, changes: Changes, t_ns: int, out: list[Indication]) -> None:
         if changes.lost:
-            out.append(PoALost(self._stamp(t_ns), tuple(changes.lost)))
+            out.append(PoALost(self._stamp(t_ns), tuple(changes.lost.values())))
         if changes.found:
-            out.append(PoAFound(self._stamp(t_ns), tuple(changes.found)))
+            out.append(PoAFound(self._stamp(t_ns), tuple(changes.found.values())))
 
     # -- what comes --
 
@@ -290,7 +290,7 @@ class AbstractEntity:
         assert state.poa is not None
         line = None
         if state.line_ns == t_ns:
-            line = fit(state.line, self.parameters.horizon_s, p.slope_sigma_db)
+            line = fit(state.line, self.parameters.horizon_s, p.slope_sigma_db, p.usual_slope_db_s)
         claim = claim_of(line, self.parameters, p)
         verdict = judge(state, line, claim, self.parameters, p, t_ns)
         if verdict is Verdict.WITHDRAW:

@@ -16,11 +16,21 @@ _SAME_SCALE = {Technology.NR: Technology.LTE}  # 5G NSA reports its LTE anchor
 
 @define
 class Changes:
-    """PoAs found and lost at one item; floor_db: the table is full of PoAs above this margin."""
+    """PoAs found and lost at one item, by name; floor_db: the table is full of PoAs above this margin."""
 
-    found: list[PoACondition] = field(factory=list)
-    lost: list[PoACondition] = field(factory=list)
+    found: dict[str, PoACondition] = field(factory=dict)
+    lost: dict[str, PoACondition] = field(factory=dict)
     floor_db: float = -math.inf
+
+    def find(self, name: str, condition: Condition) -> None:
+        """A PoA is found; one lost at the same item was never away."""
+        if self.lost.pop(name, None) is None:
+            self.found[name] = PoACondition(name, condition)
+
+    def lose(self, name: str, condition: Condition) -> None:
+        """A PoA is lost; one found at the same item was never there."""
+        if self.found.pop(name, None) is None:
+            self.lost[name] = PoACondition(name, condition)
 
 
 def same_scale(a: Technology, b: Technology) -> bool:
@@ -73,10 +83,10 @@ class Neighbours:
         if memory.rank >= self._least:
             if not memory.found:
                 memory.found = True
-                changes.found.append(PoACondition(name, self.condition(memory)))
+                changes.find(name, self.condition(memory))
         elif memory.found and name != state.poa:
             memory.found = False
-            changes.lost.append(PoACondition(name, self.condition(memory)))
+            changes.lose(name, self.condition(memory))
         return memory
 
     def age(self, state: AeState, t_ns: int, changes: Changes) -> None:
@@ -93,7 +103,7 @@ class Neighbours:
                 memory.rank = 0
                 if memory.found:
                     memory.found = False
-                    changes.lost.append(PoACondition(name, DOWN))
+                    changes.lose(name, DOWN)
             if age > _KEEP * self._age_ns:
                 gone.append(name)
                 continue
@@ -139,5 +149,5 @@ class Neighbours:
             return False
         memory = state.poas.pop(name)
         if memory.found:
-            changes.lost.append(PoACondition(name, self.condition(memory)))
+            changes.lose(name, self.condition(memory))
         return True

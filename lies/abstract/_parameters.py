@@ -14,16 +14,16 @@ class TechnologyParameters:
     """How one technology's signal becomes a level; the defaults are those of Wi-Fi.
 
     excellent_db ... bad_db: lowest signal of each level on the technology's scale. hysteresis_db: a level
-    is left downwards at its threshold, entered upwards only this much above it.
-    noise_floor_dbm: subtracted from rssi_dbm where no SNR is given. rssi_offset_db: added to rssi_dbm
-    where RSRP/RSCP is the scale and is not given. rsrq_onset_db, snr_onset_db: RSRQ (Ec/No) or SNR
-    below this takes off one dB per dB. retries_onset_hz, retries_per_db_hz: retransmissions per second
-    above the onset take off one dB per retries_per_db_hz. penalty_max_db: at most this is taken off.
-    break_db: where the link breaks; None: at bad_db. handover_offset_db: the network moves the node when a
-    neighbour is this much stronger; None: it does not. slope_window_s: memory of the least-squares
-    line. slope_sigma_db: least noise of a sample. min_confidence: of a LinkGoingDown.
-    bandwidth_mhz, efficiency, noise_db: the bandwidth estimate is efficiency * bandwidth_mhz *
-    log2(1 + SNR), with the signal less noise_db as SNR in dB.
+    is left downwards at its threshold, entered upwards only this much above it. noise_floor_dbm: subtracted
+    from rssi_dbm where no SNR is given. rssi_offset_db: added to rssi_dbm where RSRP/RSCP is the scale and
+    is not given. rsrq_onset_db, snr_onset_db: RSRQ (Ec/No) or SNR below this takes off one dB per dB.
+    retries_onset_hz, retries_per_db_hz: retransmissions per second above the onset take off one dB per
+    retries_per_db_hz. penalty_max_db: at most this is taken off. break_db: where the link breaks; None: at
+    bad_db. handover_offset_db: the network moves the node when a neighbour is this much stronger; None: it
+    does not. slope_window_s: memory of the least-squares line. slope_sigma_db, usual_slope_db_s: usual
+    noise of a sample and usual slope, which count until the samples tell. min_confidence: of a
+    LinkGoingDown. bandwidth_mhz, efficiency, noise_db: the bandwidth estimate is efficiency * bandwidth_mhz
+    * log2(1 + SNR), with the signal less noise_db as SNR in dB.
     """
 
     excellent_db: float = 34.0  # RFC 5184 appendix E
@@ -40,8 +40,9 @@ class TechnologyParameters:
     penalty_max_db: float = 6.0
     break_db: float | None = None
     handover_offset_db: float | None = None
-    slope_window_s: float = 4.0
-    slope_sigma_db: float = 1.0
+    slope_window_s: float = 2.0
+    slope_sigma_db: float = 3.0
+    usual_slope_db_s: float = 1.5
     min_confidence: float = 0.7
     bandwidth_mhz: float = 20.0
     efficiency: float = 0.12  # 27 Mbit/s of IP at 34 dB, where 802.11a sends 54 Mbit/s frames
@@ -53,7 +54,14 @@ class TechnologyParameters:
         for name in ("hysteresis_db", "penalty_max_db", "retries_onset_hz"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"{name} must not be negative")
-        for name in ("retries_per_db_hz", "slope_window_s", "slope_sigma_db", "bandwidth_mhz", "efficiency"):
+        for name in (
+            "retries_per_db_hz",
+            "slope_window_s",
+            "slope_sigma_db",
+            "usual_slope_db_s",
+            "bandwidth_mhz",
+            "efficiency",
+        ):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be more than 0")
         if not 0.0 <= self.min_confidence <= 1.0:
@@ -76,7 +84,6 @@ class LteParameters(TechnologyParameters):
     rssi_offset_db: float = -28.0  # RSSI is summed over the 12 * 50 subcarriers of 10 MHz, RSRP is one's
     penalty_max_db: float = 10.0
     handover_offset_db: float | None = 5.0  # TS 36.331 event A3: a usual offset of 3 dB, hysteresis of 2 dB
-    slope_window_s: float = 3.0
     bandwidth_mhz: float = 10.0
     efficiency: float = 0.3  # half of TS 36.942 annex A.2's 0.6: the cell is shared
     noise_db: float = -125.0  # thermal noise of 15 kHz and a noise figure of 7 dB
@@ -98,7 +105,6 @@ class UmtsParameters(TechnologyParameters):
     rssi_offset_db: float = -8.0  # a usual Ec/No
     penalty_max_db: float = 10.0
     handover_offset_db: float | None = 5.0
-    slope_window_s: float = 3.0
     bandwidth_mhz: float = 5.0
     efficiency: float = 0.2
     noise_db: float = -126.0  # noise of 3.84 MHz, noise figure 7 dB: -101 dBm; spreading gain 25 dB

@@ -9,6 +9,8 @@ import math
 
 from attrs import define, frozen
 
+_PRIOR_WEIGHT = 4.0  # samples that the usual noise counts as
+
 
 @define
 class Line:
@@ -48,12 +50,15 @@ def add(line: Line, x: float, dt_s: float, window_s: float) -> None:
     line.count += 1
 
 
-def fit(line: Line, horizon_s: float, sigma: float) -> Fit | None:
-    """The line; None before it has three samples' weight spread over time.
+def fit(line: Line, horizon_s: float, sigma: float, usual_slope: float) -> Fit | None:
+    """The line; None before it has three samples' weight.
 
-    confidence = Phi(-y / s), where y is the line at the horizon and s the standard error of a single
-    future value there: s^2 = v (1 + 1/n + (h - mean t)^2 / Stt). v is the residual variance, at least
-    sigma^2; n the effective number of samples, (sum w)^2 / sum w^2.
+    sigma: usual noise of a sample; usual_slope: standard deviation of slopes, per second. They are the
+    prior that a few samples cannot outvote: noise variance v = (n r + 4 sigma^2) / (n + 2), where r is the
+    residual variance of the plain line and n the effective number of samples, (sum w)^2 / sum w^2;
+    slope = Stx / (Stt + v / usual_slope^2), zero until the samples spread in time.
+    confidence = Phi(-y / s), where y is the line at the horizon and s the standard error of a sample
+    there: s^2 = v (1 + 1/n) + (h - mean t)^2 v / (Stt + v / usual_slope^2).
     """
     w = line.w
     n = w * w / line.ww if line.ww else 0.0
@@ -61,14 +66,14 @@ def fit(line: Line, horizon_s: float, sigma: float) -> Fit | None:
         return None
     mean_t = line.t / w
     mean_x = line.x / w
-    var_t = line.tt / w - mean_t * mean_t
-    if var_t <= 1e-6:
-        return None
-    cov = line.tx / w - mean_t * mean_x
-    slope = cov / var_t
-    residual = max(0.0, line.xx / w - mean_x * mean_x - slope * cov) * n / (n - 2.0)
-    v = residual + sigma * sigma
+    stt = max(0.0, n * (line.tt / w - mean_t * mean_t))
+    stx = n * (line.tx / w - mean_t * mean_x)
+    sxx = max(0.0, n * (line.xx / w - mean_x * mean_x))
+    rest = max(0.0, sxx - stx * stx / stt) if stt > 1e-9 else sxx
+    v = (rest + _PRIOR_WEIGHT * sigma * sigma) / (n - 2.0 + _PRIOR_WEIGHT)
+    spread = stt + v / (usual_slope * usual_slope)
+    slope = stx / spread
     ahead = horizon_s - mean_t
     y = mean_x + slope * ahead
-    s = math.sqrt(v * (1.0 + 1.0 / n + ahead * ahead / (n * var_t)))
+    s = math.sqrt(v * (1.0 + 1.0 / n + ahead * ahead / spread))
     return Fit(mean_x - slope * mean_t, slope, 0.5 * math.erfc(y / (s * math.sqrt(2.0))))
