@@ -50,24 +50,34 @@ class ChildRoom:
         return Ended(ending, report.detail)
 
     async def stop(self) -> None:
-        """Close its stdin and wait for the process to end."""
+        """Close its stdin and wait for the process to end; kill it after the order's stop_s."""
         if self._process is None:
             return
         assert self._process.stdin is not None
         self._process.stdin.close()
-        await self._process.wait()
+        try:
+            async with asyncio.timeout(self._order.stop_s):
+                await self._process.wait()
+        except TimeoutError:
+            self._kill()
+            await self._process.wait()
 
     def lost(self) -> None:
         """Its links go down now, not when the bus has missed its heartbeats."""
         self._gone()
 
     def release(self) -> None:
-        """End by force what did not stop."""
+        """End by force what is still there."""
+        self._kill()
+        self._gone()
+
+    def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
-            _log.error("%s: the child process %d is killed", self._order.name, self._process.pid)
+            _log.error(
+                "%s: the child process %d did not stop and is killed", self._order.name, self._process.pid
+            )
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-        self._gone()
 
     async def _report(self) -> Report:
         """The child's next report; FAILED when the process ends without one."""

@@ -22,7 +22,7 @@ class Order:
     """Which plugin the child is to run, and where the bus is.
 
     directory: the runtime directory; file: of the configuration, for errors and relative paths; abstract:
-    only for a driver.
+    only for a driver; stop_s: how long it may take to stop before it is killed.
     """
 
     kind: str
@@ -72,7 +72,7 @@ def order_for(
         directory=str(directory.absolute()),
         file=str(Path(config.file).absolute()) if config.file else "",
         log_level=log_level,
-        stop_s=config.daemon.stop_s,
+        stop_s=0.8 * config.daemon.stop_s,  # so that a kill comes before the keeper gives it up
         options=dict(plugin.options),
         abstract=dict(plugin.abstract) if isinstance(plugin, DriverConfig) else {},
     )
