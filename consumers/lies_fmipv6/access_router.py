@@ -45,8 +45,10 @@ class AccessRouter:
         self.dropped: Counter[str] = Counter()
         self._c = config
         self._p = parameters or Parameters()
-        self._new = NewRouter(config, self._p, drop=self._drop)
-        self._previous = PreviousRouter(config, self._p, drop=self._drop, left=self._new.left)
+        self._new = NewRouter(config, self._p, drop=self._drop, comes=self._comes)
+        self._previous = PreviousRouter(
+            config, self._p, drop=self._drop, left=self._new.left, here=self._new.admit
+        )
         self._llas: dict[IPv6Address, bytes] = {}
         self._advertise_at = 0.0 if config.advertise_interval_s is not None else None
         self._infos = self._neighbourhood()
@@ -92,7 +94,8 @@ class AccessRouter:
         while (key := self._previous.timers.pop_due(now)) is not None:
             actions += self._previous.timeout(*key, now)
         while (ncoa := self._new.timers.pop_due(now)) is not None:
-            actions += self._new.timeout(ncoa)
+            # a tunnel that this router still has for the address would lead back to who announced the node
+            actions += [*self._previous.returned(ncoa, now), *self._new.timeout(ncoa)]
         if self._advertise_at is not None and self._advertise_at <= now:
             assert self._c.advertise_interval_s is not None
             self._advertise_at = now + self._c.advertise_interval_s
@@ -109,6 +112,13 @@ class AccessRouter:
             return []
         admitted = self._new.announced(item, una)
         return [*self._previous.returned(una.target, now), *admitted] if admitted else []
+
+    def _comes(self, ncoa: IPv6Address, is_here: bool, now: float) -> list[Action]:
+        """A PAR says that the node of an address of this link comes, or is, here (4)."""
+        if is_here:
+            return self._previous.returned(ncoa, now)
+        self._previous.comes_back(ncoa, now)
+        return []
 
     def _solicited(self, item: Received, solicitation: RtSolPr) -> list[Action]:
         if item.source == UNSPECIFIED:

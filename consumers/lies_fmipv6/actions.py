@@ -166,7 +166,7 @@ class ExpectNode:
 
     buffer: the PAR asked for buffering. Where ncoa is the pcoa of a tunnel of this router (the node comes
     back), packets to it wait instead of being tunnelled, while what the node sends through that tunnel is
-    still accepted, until the RemoveTunnel that comes with AdmitNode.
+    still accepted, until the RemoveTunnel that comes with AdmitNode or ForgetNode.
     """
 
     ncoa: IPv6Address
@@ -184,10 +184,7 @@ class AdmitNode:
 
 @frozen
 class ForgetNode:
-    """The node did not come: end the defence and drop what waits.
-
-    Where ncoa is still the pcoa of a tunnel of this router, packets to it are tunnelled again.
-    """
+    """The node did not come: end the defence and drop what waits."""
 
     ncoa: IPv6Address
 

@@ -98,8 +98,9 @@ class AccessRouterConfig:
 
     address: its global one, end of its tunnels; link_local, lla, prefix: of its access link; access_points:
     identifiers on that link; insecure: FBU without BADF and HI without a security association are accepted;
-    buffer: ask NARs to buffer; max_bindings, max_expected: limits of state (RFC 5568 section 10); mtu: of the
-    access link; advertise_interval_s: of unsolicited Router Advertisements, None for none.
+    first_sequence: of HIs, at random best; buffer: ask NARs to buffer; max_bindings, max_expected,
+    max_known_nodes: limits of state (RFC 5568 section 10); mtu: of the access link; advertise_interval_s: of
+    unsolicited Router Advertisements, None for none.
     """
 
     address: IPv6Address
@@ -109,6 +110,7 @@ class AccessRouterConfig:
     access_points: tuple[bytes, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     insecure: bool = False
+    first_sequence: int = 0
     buffer: bool = True
     max_bindings: int = 1024
     max_expected: int = 1024

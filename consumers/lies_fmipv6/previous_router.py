@@ -7,7 +7,7 @@ from attrs import define, field
 
 from lies.timers import Backoff, Timers
 from lies_fmipv6.actions import AccessRouterAction as Action
-from lies_fmipv6.actions import AddTunnel, AdmitNode, RemoveTunnel, SendMessage
+from lies_fmipv6.actions import AddTunnel, RemoveTunnel, SendMessage
 from lies_fmipv6.items import Received
 from lies_fmipv6.messages import (
     FastBindingAck,
@@ -56,7 +56,8 @@ class Binding:
 class PreviousRouter:
     """The bindings of nodes that leave or left this router's link.
 
-    left: called with a PCoA when its packets begin to be tunnelled away.
+    drop counts a message that was not acted on; left is called with a PCoA when its packets begin to be
+    tunnelled away, here with a PCoA and a link-layer address when its node proved to be on this link again.
     """
 
     def __init__(
@@ -66,14 +67,16 @@ class PreviousRouter:
         *,
         drop: Callable[[str], None],
         left: Callable[[IPv6Address], list[Action]],
+        here: Callable[[IPv6Address, bytes], list[Action]],
     ) -> None:
         self._c = config
         self._p = parameters
         self._drop = drop
         self._left = left
+        self._here = here
         self._bindings: dict[IPv6Address, Binding] = {}
         self._hi_of: dict[int, Binding] = {}
-        self._sequence = 0
+        self._sequence = config.first_sequence
         self._active = 0
         self.timers: Timers[tuple[str, IPv6Address]] = Timers()
         # longest match (F21): the longest prefix first
@@ -173,8 +176,22 @@ class PreviousRouter:
         tunnel = AddTunnel(binding.pcoa, endpoint, binding.lla)
         return [*self._left(binding.pcoa), tunnel, *self._grant(binding, pending.lifetime_s, now)]
 
+    def comes_back(self, pcoa: IPv6Address, now: float) -> None:
+        """The node of a binding is to come to this link again: it is not going elsewhere any more.
+
+        An HI without its HAck is void; with it, two routers would tunnel to each other.
+        """
+        binding = self._bindings.get(pcoa)
+        if binding is None or binding.pending is None:
+            return
+        if binding.state is BindingState.HI_SENT:
+            self._end(binding, BindingEvent.RETURNED, now)
+        else:
+            binding.go(BindingEvent.REFUSED)
+            self._forget_hi(binding)
+
     def returned(self, pcoa: IPv6Address, now: float) -> list[Action]:
-        """The node of a binding is on this link again."""
+        """The node of a binding is on this link again, or was expected here and did not come."""
         binding = self._bindings.get(pcoa)
         if binding is None or binding.state is BindingState.ENDED:
             return []
@@ -272,7 +289,7 @@ class PreviousRouter:
             actions += self._end(binding, BindingEvent.FBU_ZERO, now)
         here = item.source == binding.pcoa and bool(binding.lla)
         if here:
-            actions.append(AdmitNode(binding.pcoa, binding.lla))
+            actions += self._here(binding.pcoa, binding.lla)
         ack = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, 0)
         return [*actions, SendMessage(ack, self._c.address, item.source, binding.lla if here else None)]
 
