@@ -68,6 +68,12 @@ def address(code: int, length: int, value: str) -> bytes:
     return build_nd_option(17, bytes((code, length, 0, 0, 0, 0)) + IPv6Address(value).packed)
 
 
+def away_from_home() -> bytes:
+    """An RtSolPr with a Home Address option; neighbour discovery never has one (RFC 6275 11.3.1)."""
+    message = build_icmpv6(154, 0, b"\2\0\0\7" + lla(1), PCOA.packed, ROUTER.packed)
+    return build_ipv6(HOST.packed, ROUTER.packed, 58, 255, message, home_address=PCOA.packed)
+
+
 RTSOLPR = b"\2\0\0\7"
 PRRTADV = b"\3\0\0\7"
 FBU = bytes.fromhex("0001 c000 000a")
@@ -141,6 +147,8 @@ def test_s_is_ignored_in_an_hi_with_code_1() -> None:
     [
         (icmp(154, 0, RTSOLPR + lla(1), hop_limit=254), "hop limit"),
         (icmp(134, 0, RA, ROUTER, hop_limit=64), "hop limit"),
+        (build_ipv6(HOST.packed, ROUTER.packed, 58, 255, b"\x9a\0"), "cut off"),
+        (away_from_home(), "carries a home address"),
         (icmp(154, 0, RTSOLPR), "neither access points nor the wildcard"),
         (icmp(154, 0, RTSOLPR + lla(4)), "neither access points nor the wildcard"),
         (icmp(154, 0, RTSOLPR + lla(0, b"") + lla(1)), "or both"),

@@ -1,5 +1,7 @@
 """The vectors of tests/vectors, through the struct codecs and through scapy."""
 
+import subprocess
+import sys
 from typing import get_args
 
 import pytest
@@ -22,6 +24,15 @@ def test_every_message_has_vectors() -> None:
     modules = (lies_fmipv6.messages, lies_mipv6.messages)
     assert classes == {cls.__name__ for module in modules for cls in get_args(module.Message)}
     assert len(list(FOLDER.glob("*.toml"))) == len(classes)
+
+
+def test_the_codecs_do_not_import_scapy() -> None:
+    """The plugins and their codecs load without scapy, which is GPL-2.0-only and slow to import."""
+    code = (
+        "import sys, lies_fmipv6.codec, lies_mipv6.codec, lies.packet; "
+        "sys.exit(any(name.split('.')[0] == 'scapy' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
 
 
 @each
