@@ -243,9 +243,8 @@ class _Port:
             return
         host = self._host
         before = host.header(self._link, item.t_ns)
-        events = [Event(indication) for indication in self._ae.feed(item)]
-        if self._raw:
-            events.append(Event(self._raw_message(item)))
+        events = [Event(self._raw_message(item))] if self._raw else []
+        events.extend(Event(indication) for indication in self._ae.feed(item))
         self._t_ns = item.t_ns
         state = self._current()
         changed = state != self.state

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from abc import ABC, abstractmethod
 from collections import deque
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from lies.bus._socket import BusSocket, Sent
 from lies.bus.frames import Received, bus_frames, decode
 from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
+from lies.events.wire import MAX_BODY
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
@@ -20,39 +22,40 @@ HELLO_AGAIN_S = 0.5  # pause before an unanswered Hello is said again
 SILENCE_S = 3.0  # a daemon not heard for this long is taken for gone
 FLUSH_MS = 200
 QUEUE_LIMIT = 4096
+MAX_FROM_DAEMON = 64 * MAX_BODY  # a snapshot holds the states of many links
 FIRST_INTERVAL_S = 0.25  # of ticks, until Welcome tells the daemon's
 
 
-class Handler:
+class Handler(ABC):
     """What a Connection calls; every method on the loop, none may raise."""
 
+    @abstractmethod
     def hello(self) -> Hello:
         """What to say first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def welcome(self, welcome: Welcome) -> None:
         """The daemon, perhaps a new one, knows us; nothing of before is known to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def disconnected(self, reason: str) -> None:
         """The daemon does not know us any more; the connection tries again by itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def received(self, received: Received) -> None:
         """A message that is not the connection's own; Heartbeats come here too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def last(self) -> dict[int, int]:
         """What heartbeats say: registration -> last sequence received."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tick(self) -> None:
         """Once per heartbeat interval while connected."""
-        raise NotImplementedError
 
+    @abstractmethod
     def writable(self) -> None:
         """What was waiting has been sent."""
-        raise NotImplementedError
 
 
 class Connection:
@@ -140,7 +143,7 @@ class Connection:
         if self._socket is not None:
             self._socket.close()
         self._queue.clear()
-        self._socket = BusSocket(zmq.DEALER, self._receive, writable=self._writable)
+        self._socket = BusSocket(zmq.DEALER, self._receive, writable=self._writable, max_size=MAX_FROM_DAEMON)
         self._socket.connect(self._endpoint)
         self._say_hello()
 
@@ -186,7 +189,7 @@ class Connection:
         del routing_id, address
         self._heard_s = now_s()
         try:
-            received = decode(frames)
+            received = decode(frames, max_body=MAX_FROM_DAEMON)
         except MalformedMessage as error:
             self._causes += 1
             if self._causes == 1:

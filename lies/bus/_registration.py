@@ -31,8 +31,8 @@ PRIMITIVE_OF_REQUEST = {p.request: p.name for p in PRIMITIVES.values()}
 def check_parameters(request: object) -> None:
     """LinkError(INVALID) if a registration's parameters contradict themselves."""
     match request:
-        case LinkStatusChangedRequest(event=event, threshold=None) if event is not Crossing.ANY:
-            raise LinkError(LinkErrorReason.INVALID, f"event {event.value} needs a threshold")
+        case LinkStatusChangedRequest(event=event, threshold=None) if event != Crossing.ANY:
+            raise LinkError(LinkErrorReason.INVALID, f"event {event} needs a threshold")
         case LinkGoingDownRequest(min_confidence=least) if not 0.0 <= least <= 1.0:
             raise LinkError(LinkErrorReason.INVALID, f"min_confidence {least} is not within 0.0..1.0")
 

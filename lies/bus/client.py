@@ -290,6 +290,8 @@ class Client(Listener, Verbs, Handler):
 
     def _hand_out(self, enabled: _Enabled, deliveries: list[tuple[int, Any]]) -> None:
         for sequence, message in deliveries:
+            if self._connection.closed:  # by a callback
+                return
             for handle, first, last in self._hear_event(enabled.handle, sequence, message):
                 self._stream_lost(handle, first, last)
 

@@ -7,7 +7,7 @@ indication or raw message. A body is encoded once for all who get it.
 
 import struct
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from attrs import frozen
@@ -93,14 +93,16 @@ def publish_frames(message: object, events: Sequence[Event], *, protocol: str) -
     return frames
 
 
-def decode(frames: Sequence[bytes]) -> Received:
-    """The message in `frames`; UnknownVersion or MalformedMessage if it is none."""
+def decode(frames: Sequence[bytes], *, max_body: int = MAX_BODY) -> Received:
+    """The message in `frames`; UnknownVersion or MalformedMessage if it is none.
+
+    max_body: longest body, in octets.
+    """
     if not frames or frames[0] != VERSION:
-        shown = bytes(frames[0][:16]) if frames else b""
-        raise UnknownVersion(f"version {shown!r} is not spoken here; this daemon speaks {VERSION.decode()}")
+        _refuse_version(frames[0][:16] if frames else b"")
     if not 3 <= len(frames) <= MAX_FRAMES:
         raise MalformedMessage(f"{len(frames)} frames; 3 to {MAX_FRAMES} are allowed")
-    tag, message = _decode_pair(frames[1], frames[2])
+    tag, message = _decode_pair(frames[1], frames[2], max_body)
     if len(frames) == 3:
         return Received(tag, message, body=frames[2])
     if tag.layer == BUS_LAYER:
@@ -124,13 +126,19 @@ def request_id_in(frames: Sequence[bytes]) -> int | None:
     return number if type(number) is int and abs(number) < 1 << 63 else None
 
 
-def _decode_pair(tag_bytes: bytes, body: bytes) -> tuple[Tag, Any]:
+def _refuse_version(first: bytes) -> NoReturn:
+    if first.startswith(b"LIES"):
+        raise UnknownVersion(f"version {first!r} is not spoken here, {VERSION.decode()} is")
+    raise MalformedMessage(f"no message of this bus: it begins with {first!r}")
+
+
+def _decode_pair(tag_bytes: bytes, body: bytes, max_body: int = MAX_BODY) -> tuple[Tag, Any]:
     known = _known_tags.get(tag_bytes)
     if known is None:
         known = _learn(tag_bytes)
     tag, decoder = known
-    if len(body) > MAX_BODY:
-        raise MalformedMessage(f"a body of {len(body)} octets; {MAX_BODY} are allowed")
+    if len(body) > max_body:
+        raise MalformedMessage(f"a body of {len(body)} octets; {max_body} are allowed")
     try:
         return tag, decoder.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:

@@ -1,0 +1,250 @@
+"""Doubles and helpers for tests of the bus."""
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from attrs import define, evolve, field
+
+from lies.bus import BusCore, Gap, LinkState, Snapshot
+from lies.bus.core import Event, Publisher, Registration
+from lies.bus.messages import Action
+from lies.events import (
+    Condition,
+    Header,
+    Link,
+    LinkDown,
+    LinkGoingDown,
+    LinkGoingDownCancelled,
+    LinkStatusChanged,
+    LinkUp,
+    PoACondition,
+    PoAFound,
+    PoALost,
+    Quality,
+    Sample,
+    Technology,
+)
+
+WLAN = Link("wlan0", Technology.WIFI)
+LTE = Link("wwan0", Technology.LTE)
+DEADLINE_S = 20.0
+
+
+def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run a coroutine test on a loop of its own, with a deadline and without a word from asyncio."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        problems: list[dict[str, Any]] = []
+
+        async def main() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+            async with asyncio.timeout(DEADLINE_S):
+                await test(*args, **kwargs)
+
+        asyncio.run(main())
+        assert not problems
+
+    return run
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds; the test's deadline ends it otherwise."""
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def poas(**levels: Quality) -> tuple[PoACondition, ...]:
+    """A PoA list, e.g. poas(ap1=Quality.GOOD)."""
+    return tuple(PoACondition(name, Condition(level)) for name, level in levels.items())
+
+
+@define
+class Heard:
+    """What a sink or client got, in order: ("event", registration, sequence, message) and the like."""
+
+    log: list[tuple[Any, ...]] = field(factory=list)
+
+    def of(self, kind: str) -> list[Any]:
+        """The last element of every entry of a kind."""
+        return [entry[-1] for entry in self.log if entry[0] == kind]
+
+    @property
+    def events(self) -> list[Any]:
+        """The messages delivered."""
+        return self.of("event")
+
+    @property
+    def confirms(self) -> list[Any]:
+        """The confirms."""
+        return self.of("confirm")
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """The snapshots."""
+        return self.of("snapshot")
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """The gaps."""
+        return self.of("gap")
+
+    # lies.bus.core.Sink
+    def confirm(self, confirm: Any) -> None:
+        """Note a confirm."""
+        self.log.append(("confirm", confirm))
+
+    def deliver(self, registration: Registration, sequence: int, event: Event) -> None:
+        """Note a delivery."""
+        self.log.append(("event", registration.id, sequence, event.message))
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Note a snapshot."""
+        self.log.append(("snapshot", snapshot))
+
+    def gap(self, gap: Gap) -> None:
+        """Note a gap."""
+        self.log.append(("gap", gap))
+
+
+@define
+class Port:
+    """A publisher's port that notes what is wanted; `also` is called with each action."""
+
+    actions: list[Action] = field(factory=list)
+    raw: list[tuple[str, bool]] = field(factory=list)
+    also: Callable[[Action], None] | None = None
+
+    def act(self, action: Action) -> None:
+        """Note an action."""
+        self.actions.append(action)
+        if self.also is not None:
+            self.also(action)
+
+    def raw_wanted(self, link: str, *, on: bool) -> None:
+        """Note a wish."""
+        self.raw.append((link, on))
+
+
+class Driver:
+    """A publisher of one link on a core, with the indications as methods."""
+
+    def __init__(
+        self,
+        core: BusCore,
+        name: str = "sim",
+        link: Link = WLAN,
+        *,
+        controllable: bool = True,
+        epoch: int = 1,
+    ) -> None:
+        self.core = core
+        self.name = name
+        self.epoch = epoch
+        self.link = link
+        self.port = Port()
+        self.sequence = 0
+        self.t_ns = 1_000
+        self.publisher: Publisher = core.open_publisher(name, epoch, 0, self.port)
+        self.state = LinkState(link, name, controllable=controllable)
+        core.announce(self.publisher, self.header(), self.state)
+
+    def header(self) -> Header:
+        """A header with the number last used."""
+        return Header(self.name, self.epoch, self.sequence, self.t_ns, self.t_ns + 7, self.link)
+
+    def stamp(self) -> Header:
+        """The next header."""
+        self.sequence += 1
+        self.t_ns += 1_000
+        return self.header()
+
+    def publish(self, *messages: Any, state: LinkState | None = None) -> None:
+        """Publish messages as one item."""
+        events = tuple(Event(m) for m in messages)
+        header = messages[-1].header if messages else self.header()
+        self.core.publish(self.publisher, header, events, state)
+        self.state = self.core.links[self.link.name]
+
+    def up(self, poa: str = "ap1") -> None:
+        """LinkUp."""
+        self.publish(LinkUp(self.stamp(), poa))
+
+    def down(self, reason: Any = "signal_lost") -> None:
+        """LinkDown."""
+        self.publish(LinkDown(self.stamp(), self.state.poa or "ap1", reason))
+
+    def level(self, quality: Quality) -> None:
+        """LinkStatusChanged from the level before."""
+        before = self.state.condition
+        self.publish(
+            LinkStatusChanged(self.stamp(), self.state.poa or "ap1", Condition(quality, 5.0), before)
+        )
+
+    def going_down(self, confidence: float = 0.8) -> None:
+        """LinkGoingDown."""
+        self.publish(LinkGoingDown(self.stamp(), self.state.poa or "ap1", 900.0, confidence, "fading"))
+
+    def cancelled(self) -> None:
+        """LinkGoingDownCancelled."""
+        self.publish(LinkGoingDownCancelled(self.stamp(), self.state.poa or "ap1"))
+
+    def found(self, **levels: Quality) -> None:
+        """PoAFound."""
+        self.publish(PoAFound(self.stamp(), poas(**levels)))
+
+    def lost(self, **levels: Quality) -> None:
+        """PoALost."""
+        self.publish(PoALost(self.stamp(), poas(**levels)))
+
+    def hear(self, **levels: Quality) -> None:
+        """A new state with these PoAs and no indication."""
+        self.t_ns += 1_000
+        self.publish(state=evolve(self.state, poas=poas(**levels)))
+
+    def close(self) -> None:
+        """Go away."""
+        self.core.close_publisher(self.publisher, mono_ns=self.t_ns + 5, wall_ns=self.t_ns + 12)
+
+
+@define
+class FakeStatus:
+    """A status of an abstract entity."""
+
+    up: bool = False
+    poa: str | None = None
+    condition: Condition = Condition(Quality.NONE, 0.0)
+    poas: tuple[PoACondition, ...] = ()
+    going_down: LinkGoingDown | None = None
+
+
+class FakeEntity:
+    """An abstract entity for tests: Attached is LinkUp, Detached is LinkDown, and `burst` LinkUps a Sample."""
+
+    def __init__(self, link: Link, stamp: Callable[[int], Header], burst: int = 1) -> None:
+        self.link = link
+        self.status = FakeStatus()
+        self.fed: list[Any] = []
+        self._stamp = stamp
+        self._burst = burst
+
+    def feed(self, item: Any) -> list[Any]:
+        """Indications of an item."""
+        self.fed.append(item)
+        if isinstance(item, Sample):
+            return [LinkUp(self._stamp(item.t_ns), item.poa or "ap1") for _ in range(self._burst)]
+        if hasattr(item, "reason"):
+            self.status = FakeStatus()
+            return [LinkDown(self._stamp(item.t_ns), item.poa, item.reason)]
+        self.status = FakeStatus(up=True, poa=item.poa, condition=Condition(Quality.GOOD, 10.0))
+        return [LinkUp(self._stamp(item.t_ns), item.poa)]
+
+    def export(self) -> bytes:
+        """How many items were fed."""
+        return b"%d" % len(self.fed)
+
+    def restore(self, state: bytes) -> None:
+        """Up at the PoA named so."""
+        self.status = FakeStatus(up=True, poa=state.decode())
