@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from lies.bus.client import Client
+from lies.errors import NoDaemon
 from lies.paths import client_runtime_dir
 
 T = TypeVar("T")
@@ -22,7 +23,10 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def connected(command: str) -> AsyncIterator[Client]:
     """A client of the selected daemon, named after the command; NoDaemon without one."""
-    client = await Client.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
+    try:
+        client = await Client.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
+    except NoDaemon as error:
+        raise NoDaemon(f"{error}; start one with `lies run`") from error
     try:
         yield client
     finally:

@@ -99,6 +99,7 @@ async def record_all(path: Path, *, append: bool) -> None:
                 for primitive in REGISTRABLE:
                     if primitive != "raw":
                         await client.register(primitive)
+                await client.links()  # the answer comes after the snapshots of those registrations
                 client.on_snapshot(recorder.snapshot)  # the next is that of `raw`: the recording's first
                 await client.register("raw")
                 loop.call_later(HOLD_S, recorder.release)

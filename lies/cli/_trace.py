@@ -78,5 +78,5 @@ async def follow(
     if printer.failure is not None:
         raise printer.failure
     if not printer.done.is_set():
-        wanted = "without an end" if count is None else f"and {printer.seen} of {count} events"
-        raise TimedOut(f"{wait_s:g} s passed {wanted}")
+        wanted = "events" if count is None else f"of {count} events"
+        raise TimedOut(f"timed out after {wait_s:g} s and {printer.seen} {wanted}")

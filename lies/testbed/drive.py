@@ -19,7 +19,6 @@ from lies.bus.client import Client
 from lies.config import Config
 from lies.errors import LiesError, NoDaemon
 from lies.events import (
-    BindingUpdated,
     HandoverDone,
     Indication,
     Raw,
@@ -104,13 +103,13 @@ class _Flow:
     control: int
     progress: int
     path: Path
-    counts: tuple[int, int] = (0, 0)
+    counts: tuple[int, int, int] = (0, 0, 0)
 
     def order(self, letter: bytes) -> None:
         with suppress(BrokenPipeError):
             os.write(self.control, letter)
 
-    def poll(self) -> tuple[int, int]:
+    def poll(self) -> tuple[int, int, int]:
         with suppress(BlockingIOError):
             self.counts = read_progress(os.read(self.progress, 65536)) or self.counts
         return self.counts
@@ -134,6 +133,7 @@ class Drive:
     _controls: list[int] = field(factory=list)
     _events: list[Indication | Raw] = field(factory=list)
     _directory: Path = Path()
+    _first_poa: str | None = None
 
     def run(self) -> DriveResult:
         """Make the drive; DriveFailed, NotPermitted or KeyboardInterrupt after everything is torn down."""
@@ -252,22 +252,19 @@ class Drive:
     async def _drive(self) -> None:
         begun = now_s()
         async with await Client.connect(self.bus_directory, name="demo", timeout_s=_READY_S) as client:
-            registered = asyncio.Event()
 
             def on_event(event: Indication | Raw) -> None:
                 self._events.append(event)
-                if isinstance(event, BindingUpdated) and event.status == 0:
-                    registered.set()
                 self.watcher.on_event(event)
 
             client.on_event(on_event)
             for primitive in _PRIMITIVES:
                 await client.register(primitive)
+            status = await client.link_status(t.MOBILE_LINK)
+            if not any(isinstance(event, RawAttached | RawDetached) for event in self._events):
+                self._first_poa = status.poa
             self.watcher.on_stage("waiting for the home registration")
-            try:
-                await asyncio.wait_for(registered.wait(), _REGISTERED_S)
-            except TimeoutError as error:
-                raise DriveFailed(f"no home registration within {_REGISTERED_S:g} s{self._why()}") from error
+            await self._until_reachable()
             self.watcher.on_stage("driving")
             for flow in self._flows:
                 flow.order(b"g")
@@ -283,6 +280,19 @@ class Drive:
         for flow in self._flows:
             if flow.node.finish(deadline) != 0:
                 raise DriveFailed(f"the traffic of {flow.node.name} failed{self._why(flow.node.name)}")
+
+    async def _until_reachable(self) -> None:
+        """Wait until the correspondent gets an answer from the home address."""
+        correspondent = self._flows[0]
+        correspondent.order(b"p")
+        limit = now_s() + _REGISTERED_S
+        while not correspondent.poll()[2]:
+            if now_s() > limit:
+                raise DriveFailed(
+                    f"the home address was not reachable within {_REGISTERED_S:g} s{self._why()}"
+                )
+            await asyncio.sleep(0.05)
+            self._check_nodes()
 
     async def _until(self, deadline_s: float, begun: float) -> None:
         while (left := deadline_s - now_s()) > 0:
@@ -317,7 +327,7 @@ class Drive:
     def _moves(self) -> list[tuple[str, str, int, int]]:
         """(from, to, port out, port in) of every change of PoA, on the monotonic clock."""
         moves = []
-        here: str | None = None
+        here = self._first_poa
         left_ns: int | None = None
         for event in self._events:
             if isinstance(event, RawDetached):

@@ -63,15 +63,17 @@ class Direction:
 
         Among neighbouring arrivals a, b between which the outage falls (seen from the receiver, behind the
         path if that is not on the radio link): receive time of b minus that of a, minus what their send
-        times differ by more than one nominal interval. The largest counts.
+        times differ by more than one nominal interval for each number from a to b: a sender that was late
+        is not the handover's doing, packets that were lost are. The largest counts.
         """
         shift = 0 if self.at_radio else self.least_delay_ns
         low, high = out_ns + shift, in_ns + shift
         found: float | None = None
-        for (_, sent_a, got_a), (_, sent_b, got_b) in zip(self.received, self.received[1:], strict=False):
+        for (a, sent_a, got_a), (b, sent_b, got_b) in zip(self.received, self.received[1:], strict=False):
             if got_b < low or got_a > high:
                 continue
-            gap = (got_b - got_a) - max(0.0, (sent_b - sent_a) - self.interval_ns)
+            late = max(0.0, (sent_b - sent_a) - max(1, b - a) * self.interval_ns)
+            gap = (got_b - got_a) - late
             found = gap if found is None else max(found, gap)
         if not self.received or self.received[-1][2] < high:
             return None

@@ -20,6 +20,7 @@ from lies.errors import NotPermitted
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import entered, new_namespace, sysctl
+from lies.kernel.offload import complete_checksums
 from lies.kernel.tunnels import DEFAULT, seg6_missing
 
 ACCESS_MTU = 1500
@@ -252,6 +253,7 @@ class Topology:
         netlink.close()
 
     def _build_correspondent(self) -> None:
+        complete_checksums("eth0")
         netlink = Netlink()
         netlink.execute(
             [
@@ -280,6 +282,7 @@ class Topology:
         netlink.close()
 
     def _build_mobile_node(self) -> None:
+        complete_checksums(MOBILE_LINK)
         sysctl(f"ipv6/conf/{MOBILE_LINK}/forwarding", 0)
         netlink = Netlink()
         netlink.execute([m.set_link(30, up=True)])

@@ -25,8 +25,10 @@ _TIMESPEC = struct.Struct("@qq")
 _BUFFER = 8 << 20
 _BURST = 64
 _MAX_LAG_NS = 50_000_000  # a sender that was stopped does not make up for more than this
-_PROGRESS = struct.Struct("!QQ")
+_PROGRESS = struct.Struct("!QQQ")
 _PROGRESS_EVERY_NS = 200_000_000
+_PROBE_EVERY_NS = 20_000_000
+_ASK, _ANSWER = (1 << 64) - 1, (1 << 64) - 2  # numbers of probes, which are not counted as traffic
 
 
 @frozen
@@ -59,6 +61,7 @@ class Endpoint:
         self.flow = flow
         self.sent_ns = array.array("q")
         self.received = array.array("q")  # number, send time, receive time, one after the other
+        self.answers = 0
         self._padding = bytes(flow.payload - PACKET_HEADER.size)
         self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
@@ -78,12 +81,13 @@ class Endpoint:
         self._socket.close()
 
     def run(self, control: int, progress: int | None = None) -> None:
-        """Obey the control pipe: `g` go (send), `s` stop sending, `q` or its end: quit.
+        """Obey the control pipe: `p` probe, `g` go (send), `s` stop sending, `q` or its end: quit.
 
-        progress: a pipe that is told (sent, received) five times a second.
+        A probe asks the far end for an answer, until it is told to go: whether packets pass at all.
+        progress: a pipe that is told (sent, received, answers) five times a second.
         """
-        sending = False
-        first_ns = 0
+        sending = probing = False
+        first_ns = probe_ns = 0
         count = 0
         tell_ns = 0
         interval = self.flow.interval_ns
@@ -96,17 +100,22 @@ class Endpoint:
                 self._send()
                 count += 1
                 continue
+            if probing and now >= probe_ns:
+                probe_ns = now + _PROBE_EVERY_NS
+                self._put(_ASK, now)
             if progress is not None and now >= tell_ns:
                 tell_ns = now + _PROGRESS_EVERY_NS
                 self._tell(progress)
-            wait = (due - now) / 1e9 if sending else 0.2
+            wait = (due - now) / 1e9 if sending else 0.02 if probing else 0.2
             readable, _, _ = select.select([self._socket.fileno(), control], [], [], min(wait, 0.2))
             if self._socket.fileno() in readable:
                 self._receive()
             if control in readable:
                 order = os.read(control, 1)
-                if order == b"g":
-                    sending, first_ns, count = True, wall_ns(), 0
+                if order == b"p":
+                    probing = True
+                elif order == b"g":
+                    sending, probing, first_ns, count = True, False, wall_ns(), 0
                 elif order == b"s":
                     sending = False
                 else:
@@ -125,7 +134,10 @@ class Endpoint:
         number = len(self.sent_ns)
         now = wall_ns()
         self.sent_ns.append(now)
-        data = PACKET_HEADER.pack(number, now) + self._padding
+        self._put(number, now)
+
+    def _put(self, number: int, now_ns: int) -> None:
+        data = PACKET_HEADER.pack(number, now_ns) + self._padding
         try:
             self._socket.sendto(data, (str(self.flow.remote), self.flow.port))
         except OSError:  # no route, no buffer: a packet that was sent and is lost
@@ -146,11 +158,16 @@ class Endpoint:
                     arrived = seconds * 1_000_000_000 + nanoseconds
             if len(data) >= PACKET_HEADER.size:
                 number, sent = PACKET_HEADER.unpack_from(data)
-                self.received.extend((number, sent, arrived))
+                if number == _ASK:
+                    self._put(_ANSWER, arrived)
+                elif number == _ANSWER:
+                    self.answers += 1
+                else:
+                    self.received.extend((number, sent, arrived))
 
     def _tell(self, progress: int) -> None:
         try:
-            os.write(progress, _PROGRESS.pack(len(self.sent_ns), len(self.received) // 3))
+            os.write(progress, _PROGRESS.pack(len(self.sent_ns), len(self.received) // 3, self.answers))
         except BlockingIOError:  # nobody read the last ones; they are only for show
             return
 
@@ -172,11 +189,10 @@ class FlowLog:
         return cls(sent, list(zip(flat[0::3], flat[1::3], flat[2::3], strict=True)))
 
 
-def read_progress(data: bytes) -> tuple[int, int] | None:
-    """The newest (sent, received) in what came through a progress pipe."""
-    if len(data) < _PROGRESS.size:
+def read_progress(data: bytes) -> tuple[int, int, int] | None:
+    """The newest (sent, received, answers) in what came through a progress pipe."""
+    whole = len(data) // _PROGRESS.size
+    if whole == 0:
         return None
-    sent, received = _PROGRESS.unpack(
-        data[len(data) // _PROGRESS.size * _PROGRESS.size - _PROGRESS.size :][:16]
-    )
-    return int(sent), int(received)
+    sent, received, answers = _PROGRESS.unpack_from(data, (whole - 1) * _PROGRESS.size)
+    return sent, received, answers
