@@ -1,0 +1,200 @@
+"""Coming to a link: UNA, FBU from the new link, router discovery where nothing is known (RFC 5568, 4)."""
+
+from lies.timers import Backoff
+from lies_fmipv6.actions import MobileNodeAction as Action
+from lies_fmipv6.actions import SendMessage, UseRouter
+from lies_fmipv6.discovery import Outcome
+from lies_fmipv6.handover import Handover, Router, to_ns
+from lies_fmipv6.items import Received
+from lies_fmipv6.messages import (
+    PrefixInformation,
+    RouterAdvertisement,
+    RouterSolicitation,
+    UnsolicitedNeighbourAdvertisement,
+)
+from lies_fmipv6.movement import Movement
+from lies_fmipv6.parameters import ALL_NODES, ALL_ROUTERS, form_address
+from lies_fmipv6.states import MobileNodeEvent as E
+from lies_fmipv6.states import MobileNodeState as S
+from lies_fmipv6.states import TunnelState
+from lies_fmipv6.tunnels import Tunnel
+
+_SETTLED = {
+    TunnelState.TUNNELLED: E.FBACK,
+    TunnelState.CLOSING: E.BINDING_UPDATED,
+    TunnelState.ENDED: E.REFUSED,
+}
+
+
+class Arrival:
+    """From LinkUp until a care-of address is in use and the PAR, if there is one, has answered."""
+
+    def __init__(self, movement: Movement) -> None:
+        self._m = movement
+        self._rebinding: Tunnel | None = None
+        self._rs: Backoff | None = None
+        self._una: tuple[SendMessage, Backoff] | None = None
+
+    def link_up(self, poa: str, now: float) -> list[Action]:
+        """The link is up at a PoA."""
+        m = self._m
+        h = m.handover
+        if m.state is S.DETACHED:
+            return self._solicit(now)
+        if m.state is S.SWITCHING and h is not None and h.to_poa == poa:
+            return self._prepared(h, now)
+        target = m.target(poa)
+        if poa == m.scout.poa or (target is not None and m.same_router(target)):
+            m.go(E.LINK_UP_SAME_ROUTER)
+            return m.stay(now)
+        if target is None or target.outcome is not Outcome.TUPLE or not m.fast():
+            return self._solicit(now)
+        actions: list[Action] = []
+        if h is None or h.to_poa != poa:
+            actions += [h.abandon()] if h is not None else []
+            h = m.new_handover(poa, target)
+            actions.append(h.prepare())
+        m.go(E.LINK_UP_KNOWN)
+        return actions + self._rebind(h, now, una=True)
+
+    def link_lost(self) -> None:
+        """What was to be repeated on the link is void."""
+        self._una = self._rs = None
+
+    def heard_of(self) -> None:
+        """Something came that only comes to a node that the router has: no more UNA."""
+        self._una = None
+
+    def settle(self) -> None:
+        """See how the FBU from the new link fared."""
+        m, tunnel = self._m, self._rebinding
+        if m.state is not S.REBINDING:
+            self._rebinding = None
+        elif tunnel is not None and tunnel.state is not TunnelState.PENDING:
+            self._rebinding = None
+            m.go(_SETTLED[tunnel.state])
+
+    def next_timeout(self) -> float | None:
+        """When handle_timeout wants to be called."""
+        dues = (self._rs.due if self._rs else None, self._una[1].due if self._una else None)
+        return min((d for d in dues if d is not None), default=None)
+
+    def handle_timeout(self, now: float) -> list[Action]:
+        """Repeat RS and UNA."""
+        actions: list[Action] = []
+        if self._rs is not None and self._rs.due is not None and self._rs.due <= now:
+            self._rs.again(now)
+            actions.append(self._solicitation())
+        if self._una is not None and self._una[1].due is not None and self._una[1].due <= now:
+            message, backoff = self._una
+            if backoff.again(now):
+                actions.append(message)
+            else:
+                self._una = None
+        return actions
+
+    def advertised(self, ra: RouterAdvertisement, item: Received, now: float) -> list[Action]:
+        """A Router Advertisement; it matters only where the router is unknown: link events tell movement."""
+        m = self._m
+        info = next((p for p in ra.prefixes if _usable(p)), None)
+        if m.state is not S.SOLICITING or info is None or ra.lifetime_s == 0:
+            return []
+        if not item.source.is_link_local:
+            return []
+        address = next((p.router for p in ra.prefixes if p.router is not None), None)
+        router = Router(address, item.source, ra.source_lla or item.link_layer, info.prefix)
+        coa = form_address(info.prefix, m.c.interface_id)
+        self._rs = None
+        if coa == m.coa:
+            m.go(E.ADVERTISED)
+            return m.stay(now)
+        use = UseRouter(coa, info.prefix.prefixlen, item.source, router.lla)
+        assert m.poa is not None
+        if m.coa is not None:
+            assert m.router is not None
+            h = Handover(m.scout.poa, m.poa, m.coa, coa, m.router.address or m.router.next_hop, router)
+            return self._moved(h, use, now)
+        m.go(E.ADVERTISED)
+        m.coa, m.router = coa, router
+        report = m.reporter.address_changed(coa, None, router.next_hop, None, now)
+        return [use, report, *m.look_around(m.poa, now)]
+
+    def _prepared(self, h: Handover, now: float) -> list[Action]:
+        """At the new link, with the tunnel already there: UNA first, and all is well."""
+        m = self._m
+        m.go(E.LINK_UP_PREPARED)
+        h.mode = "predictive"
+        before, after = m.tunnels.returned(h.ncoa, now)
+        actions = [self._announce(h, now), *before, h.complete(tunnel=True), *after]
+        actions.append(m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, h.par, now))
+        self._open(h, now)
+        return actions + m.attach(h, now)
+
+    def _rebind(self, h: Handover, now: float, *, una: bool) -> list[Action]:
+        """At the new link without an FBack: UNA, then the FBU from there (4)."""
+        m = self._m
+        h.granted_s = None
+        before, after = m.tunnels.returned(h.ncoa, now)
+        actions: list[Action] = [self._announce(h, now)] if una else []
+        actions += [*before, h.complete(tunnel=False)]
+        if h.exchange is None:
+            h.exchange = m.exchange(h.pcoa, h.ncoa, h.par, m.p.fbu_lifetime_s)
+        m.tunnels.supersede(h.pcoa)
+        if h.fbu_ns is None:
+            h.fbu_ns = to_ns(now)
+        actions += [h.exchange.send(h.ncoa, now), *after]
+        actions.append(m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, None, now))
+        self._rebinding = self._open(h, now)
+        return actions + m.attach(h, now)
+
+    def _moved(self, h: Handover, use: UseRouter, now: float) -> list[Action]:
+        """Plain fallback: the new router made itself known; the PAR is told if it does FMIPv6."""
+        m = self._m
+        old, fast = m.handover, m.fast()
+        target = m.target(h.to_poa)
+        if target is not None and target.outcome is Outcome.NO_FAST_HANDOVER:
+            fast = False  # 6.1.2, option-code 7
+        actions: list[Action] = [old.abandon()] if old is not None and old.ncoa != h.ncoa else []
+        if fast:
+            h.fbu_ns = old.fbu_ns if old is not None else None
+            m.go(E.ADVERTISED_MOVED)
+            # 6.2.2: a node that moved without a PrRtAdv sends no UNA
+            return [*actions, use, *self._rebind(h, now, una=False)]
+        m.go(E.ADVERTISED)
+        before, after = m.tunnels.returned(h.ncoa, now)
+        actions += [*before, use, *m.release(), *after]
+        actions.append(m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, None, now))
+        h.link_down_ns, h.link_up_ns = m.down_ns, m.up_ns
+        actions += [h.end(), m.reporter.done(h, now)]
+        return actions + m.attach(h, now)
+
+    def _announce(self, h: Handover, now: float) -> SendMessage:
+        m = self._m
+        h.una_ns = to_ns(now)
+        una = UnsolicitedNeighbourAdvertisement(h.ncoa, m.c.lla)
+        message = SendMessage(una, h.ncoa, ALL_NODES)
+        self._una = (message, Backoff(now, m.p.una_first_wait_s, retries=m.p.una_repeats))
+        return message
+
+    def _open(self, h: Handover, now: float) -> Tunnel:
+        m = self._m
+        h.link_down_ns, h.link_up_ns = m.down_ns, m.up_ns
+        return m.tunnels.open(h, now)
+
+    def _solicit(self, now: float) -> list[Action]:
+        m = self._m
+        m.go(E.LINK_UP_UNKNOWN)
+        m.connecting = m.connect_until = None
+        if m.held is not None:
+            m.hold_until = now + m.p.hold_s
+        self._rs = Backoff(now, m.p.rs_first_wait_s, retries=None, max_s=m.p.rs_max_wait_s)
+        return [self._solicitation()]
+
+    def _solicitation(self) -> SendMessage:
+        c = self._m.c
+        return SendMessage(RouterSolicitation(c.lla), c.link_local, ALL_ROUTERS)
+
+
+def _usable(info: PrefixInformation) -> bool:
+    """Whether an address can be formed from it (RFC 4862 section 5.5.3)."""
+    return info.autonomous and info.valid_s > 0 and info.prefix.prefixlen == 64
