@@ -1,4 +1,4 @@
-"""Hypothesis strategies for every indication and raw message, built from their annotations."""
+"""Hypothesis strategies for every class on the wire, built from their annotations."""
 
 import types
 from enum import Enum
@@ -21,13 +21,15 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def values(kind: Any) -> st.SearchStrategy[Any]:
-    """Values of an annotation that occurs in an event."""
+    """Values of an annotation that occurs in a class on the wire."""
     if kind in _PLAIN:
         return _PLAIN[kind]
     if get_origin(kind) in {Union, types.UnionType}:
         return st.one_of([values(k) for k in get_args(kind)])
     if get_origin(kind) is tuple:
         return st.lists(values(get_args(kind)[0]), max_size=3).map(tuple)
+    if get_origin(kind) is dict:
+        return st.dictionaries(*(values(k) for k in get_args(kind)), max_size=3)
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(kind)
     assert attrs.has(kind), f"no strategy for {kind}"
