@@ -105,6 +105,8 @@ async def record_all(path: Path, *, append: bool) -> None:
                 loop.call_later(HOLD_S, recorder.release)
                 await _progress(recorder)
             finally:
+                with contextlib.suppress(LiesError):  # the daemon may have ended
+                    await client.links()  # what it sent before the answer belongs together and is kept
                 recorder.release()
                 _last_line(path, recorder)
     if recorder.failure is not None:
