@@ -8,8 +8,9 @@ from typing import Any
 from attrs import define, evolve, field
 
 from lies.bus import BusCore, Gap, LinkState, Snapshot
-from lies.bus.core import Event, Publisher, Registration
-from lies.bus.messages import Action
+from lies.bus.core import Event, Publisher, Registration, Session
+from lies.bus.messages import NO_CONDITION, Action
+from lies.errors import LinkErrorReason
 from lies.events import (
     Condition,
     Header,
@@ -23,6 +24,7 @@ from lies.events import (
     PoAFound,
     PoALost,
     Quality,
+    Result,
     Sample,
     Technology,
 )
@@ -52,12 +54,12 @@ def on_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop run until the condition holds; the test's deadline ends it otherwise."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - most conditions here have nobody to tell of them
         await asyncio.sleep(0.001)
 
 
 def poas(**levels: Quality) -> tuple[PoACondition, ...]:
-    """A PoA list, e.g. poas(ap1=Quality.GOOD)."""
+    """A PoA list from levels by name."""
     return tuple(PoACondition(name, Condition(level)) for name, level in levels.items())
 
 
@@ -107,6 +109,18 @@ class Heard:
     def gap(self, gap: Gap) -> None:
         """Note a gap."""
         self.log.append(("gap", gap))
+
+
+def join(core: BusCore, name: str = "mn", uid: int = 0) -> tuple[Session, Heard]:
+    """A consumer and what it hears."""
+    heard = Heard()
+    return core.open_session(name, "ipv6", uid, heard), heard
+
+
+def reason_of(confirm: Any) -> LinkErrorReason:
+    """The code in the reason of a Confirm(Error)."""
+    assert confirm.result is Result.ERROR
+    return LinkErrorReason(confirm.reason.split(": ")[0])
 
 
 @define
@@ -215,13 +229,13 @@ class FakeStatus:
 
     up: bool = False
     poa: str | None = None
-    condition: Condition = Condition(Quality.NONE, 0.0)
+    condition: Condition = NO_CONDITION
     poas: tuple[PoACondition, ...] = ()
     going_down: LinkGoingDown | None = None
 
 
 class FakeEntity:
-    """An abstract entity for tests: Attached is LinkUp, Detached is LinkDown, and `burst` LinkUps a Sample."""
+    """An abstract entity for tests: a Sample is `burst` LinkUps, Attached one, Detached a LinkDown."""
 
     def __init__(self, link: Link, stamp: Callable[[int], Header], burst: int = 1) -> None:
         self.link = link
