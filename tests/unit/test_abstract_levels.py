@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from abstract_kit import entity, heard, run, series, up
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lies._decode import decode
@@ -14,6 +14,7 @@ from lies.abstract._measure import signal_db
 from lies.errors import ConfigError
 from lies.events import LinkStatusChanged, Neighbour, Quality, Sample, Technology
 
+FAIR = settings(deadline=None)
 ALL = AeParameters()
 SCALES = [ALL.of(t) for t in Technology if t is not Technology.ETHERNET]
 DB = st.floats(-160.0, 80.0)
@@ -65,6 +66,7 @@ def test_a_level_is_left_at_its_threshold_and_entered_above_it(
     assert ae.status.condition.quality is above
 
 
+@FAIR
 @given(st.sampled_from(SCALES), st.integers(0, 4), DB)
 def test_next_rank_moves_towards_the_table_and_never_past_it(
     p: TechnologyParameters, rank: int, db: float
@@ -76,6 +78,7 @@ def test_next_rank_moves_towards_the_table_and_never_past_it(
         assert new == plain
 
 
+@FAIR
 @given(st.sampled_from(SCALES), st.integers(0, 4), DB)
 def test_a_level_once_reached_is_stable(p: TechnologyParameters, rank: int, db: float) -> None:
     """The same signal again changes nothing."""
@@ -83,6 +86,7 @@ def test_a_level_once_reached_is_stable(p: TechnologyParameters, rank: int, db: 
     assert next_rank(once, db, p) == once
 
 
+@FAIR
 @given(st.sampled_from(SCALES), DB, st.floats(0.2, 30.0))
 def test_bandwidth_rises_with_the_signal(p: TechnologyParameters, db: float, more_db: float) -> None:
     """The estimate never falls as the signal rises, and orders usable signals strictly."""
