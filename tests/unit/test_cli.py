@@ -9,20 +9,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
+
+from lies.cli._app import COMMANDS, app
 
 TRACE = """t_s,link_type,operator,poa,rssi_dbm,rsrp_dbm,rsrq_db,snr_db,speed_mps,state,nbr_rsrp_dbm
 """
 
 
-def lies(*words: str, env: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def lies(*words: str) -> Result:
+    """Run `lies` in this process."""
+    return CliRunner().invoke(app, words)
+
+
+def process(*words: str) -> "subprocess.CompletedProcess[str]":
     """Run `lies` as a user would."""
     return subprocess.run(
-        [sys.executable, "-m", "lies", *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, **(env or {})},
+        [sys.executable, "-m", "lies", *words], capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -36,23 +39,10 @@ def falling_trace(path: Path, seconds: int = 40) -> Path:
 
 def test_version_and_help() -> None:
     """--version and --help end with 0; help names every command of this release."""
-    assert lies("--version").stdout == f"lies {version('lies')}\n"
-    shown = lies("--help")
+    assert process("--version").stdout == f"lies {version('lies')}\n"
+    shown = process("--help")
     assert shown.returncode == 0
-    for command in [
-        "run",
-        "trace",
-        "links",
-        "poas",
-        "connect",
-        "disconnect",
-        "record",
-        "replay",
-        "info",
-        "predict",
-        "demo",
-        "config",
-    ]:
+    for command in COMMANDS:
         assert f"\n  {command} " in shown.stdout
 
 
@@ -87,21 +77,21 @@ def test_help_loads_little() -> None:
         ("connect", "wlan0"),
     ],
 )
-def test_usage_errors(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_usage_errors(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever cannot be meant ends with 2 and leaves nothing behind."""
-    before = list(tmp_path.iterdir())
-    done = subprocess.run(
-        [sys.executable, "-m", "lies", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        timeout=60,
-    )
-    assert done.returncode == 2, done.stderr
+    monkeypatch.chdir(tmp_path)
+    done = lies(*words)
+    assert done.exit_code == 2, done.stderr
     assert done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_usage_errors_of_a_process() -> None:
+    """The process ends with the same exit code and without a traceback."""
+    done = process("trace", "link_upp")
+    assert done.returncode == 2
+    assert "did you mean 'link_up'?" in done.stderr
     assert "Traceback" not in done.stderr
-    assert list(tmp_path.iterdir()) == before
 
 
 def test_near_command_is_suggested() -> None:
@@ -121,12 +111,13 @@ def test_near_command_is_suggested() -> None:
         ("replay", "{}/x.csv"),
     ],
 )
-def test_no_daemon(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_no_daemon(words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a daemon everything that needs one ends with 4 and says how to start one."""
+    monkeypatch.setenv("LIES_RUNTIME_DIR", "set back afterwards: --runtime-dir sets it")
     falling_trace(tmp_path / "x.csv")
     (tmp_path / "run").mkdir()
     done = lies(*(w.format(tmp_path) for w in words), "--runtime-dir", str(tmp_path / "run"))
-    assert done.returncode == 4, done.stderr
+    assert done.exit_code == 4, done.stderr
     assert done.stderr.count("\n") == 1
     assert "lies run" in done.stderr
     assert not (tmp_path / "x.ndjson").exists()
@@ -136,7 +127,7 @@ def test_config_check(tmp_path: Path) -> None:
     """A good file is 0; broken TOML, an unknown driver and a wrong option are 2, each with its sentence."""
     good = tmp_path / "good.toml"
     good.write_text("[daemon]\nheartbeat_s = 0.25\n")
-    assert lies("config", "check", str(good)).returncode == 0
+    assert lies("config", "check", str(good)).exit_code == 0
     for text, said in (
         ("[daemon\n", "line 1, column 8: expected ']'"),
         ("[drivers.wlan0]\ndriver = 'nl80212'\n", "unknown driver 'nl80212'"),
@@ -146,7 +137,7 @@ def test_config_check(tmp_path: Path) -> None:
         bad = tmp_path / "bad.toml"
         bad.write_text(text)
         done = lies("config", "check", str(bad))
-        assert done.returncode == 2, text
+        assert done.exit_code == 2, text
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
 
@@ -168,7 +159,7 @@ def test_bad_input_files(content: bytes, said: str, tmp_path: Path) -> None:
     file.write_bytes(content)
     for words in (("info", str(file)), ("predict", str(file), "-o", str(tmp_path / "out"))):
         done = lies(*words)
-        assert done.returncode == 3, done.stderr
+        assert done.exit_code == 3, done.stderr
         assert said in done.stderr
         assert done.stderr.count("\n") == 1
         assert not (tmp_path / "out").exists()
@@ -177,7 +168,7 @@ def test_bad_input_files(content: bytes, said: str, tmp_path: Path) -> None:
 def test_missing_file_is_bad_input(tmp_path: Path) -> None:
     """A file that is not there is named."""
     done = lies("info", str(tmp_path / "none.csv"))
-    assert done.returncode == 3
+    assert done.exit_code == 3
     assert "none.csv: cannot be read: No such file" in done.stderr
 
 
@@ -192,7 +183,7 @@ def test_info_of_a_trace(tmp_path: Path) -> None:
 def test_predict_warns_before_the_loss(tmp_path: Path) -> None:
     """The lines of a falling signal come before its loss, each with t_s, time_to_down_ms and confidence."""
     trace = falling_trace(tmp_path / "x.csv")
-    assert lies("predict", str(trace), "-o", str(tmp_path / "alarms.ndjson")).returncode == 0
+    assert lies("predict", str(trace), "-o", str(tmp_path / "alarms.ndjson")).exit_code == 0
     alarms = [json.loads(line) for line in (tmp_path / "alarms.ndjson").read_text().splitlines()]
     assert alarms
     for alarm in alarms:
@@ -206,14 +197,14 @@ def test_predict_writes_an_empty_file(tmp_path: Path) -> None:
     """A link that never fades gives a file without lines, named after the trace."""
     trace = tmp_path / "steady.csv"
     trace.write_text(TRACE + "".join(f"{t},wifi,,ap1,-50,,,,,,\n" for t in range(30)))
-    assert lies("predict", str(trace), "--out-dir", str(tmp_path / "out" / "deep")).returncode == 0
+    assert lies("predict", str(trace), "--out-dir", str(tmp_path / "out" / "deep")).exit_code == 0
     assert (tmp_path / "out" / "deep" / "steady.ndjson").read_text() == ""
 
 
 def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
     """An output that cannot be written ends with 1."""
     done = lies("predict", str(falling_trace(tmp_path / "x.csv")), "-o", "/dev/full")
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "No space left" in done.stderr
     assert done.stderr.count("\n") == 1
 

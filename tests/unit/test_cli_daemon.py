@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 from fake_plugins import install
 from polling import wait_until
+from typer.testing import CliRunner, Result
+
+from lies.cli._app import app
 
 HEAD = "t_s,link_type,operator,poa,rssi_dbm,rsrp_dbm,rsrq_db,snr_db,speed_mps,state,nbr_rsrp_dbm\n"
 LIES = [sys.executable, "-m", "lies"]
@@ -42,11 +45,9 @@ class Daemon:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([*LIES, "run", "-c", str(self.file)], stderr=log, env=self.env)
 
-    def lies(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command to its end."""
-        return subprocess.run(
-            [*LIES, *words], capture_output=True, text=True, timeout=60, check=False, env=self.env
-        )
+    def lies(self, *words: str) -> Result:
+        """Run a command to its end, in this process."""
+        return CliRunner(env={"LIES_RUNTIME_DIR": str(self.run_dir)}).invoke(app, words)
 
     def begin(self, *words: str) -> "subprocess.Popen[str]":
         """Begin a command."""
@@ -55,8 +56,12 @@ class Daemon:
         )
 
     def links(self) -> list[dict[str, Any]]:
-        """What `lies links -j` says."""
+        """What `lies links -j` says; nothing while the daemon begins or after it has ended."""
         return [json.loads(line) for line in self.lies("links", "-j").stdout.splitlines()]
+
+    def wait_up(self) -> None:
+        """Wait until a link is up."""
+        wait_until(lambda: any(s["up"] for s in self.links()), 20)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """The exit code after a signal."""
@@ -79,29 +84,49 @@ def daemon(directory: Path, config: str) -> Iterator[Daemon]:
             one.process.wait()
 
 
-@pytest.fixture
-def playing(tmp_path: Path) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def playing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that plays a walk five times as fast, for ever."""
-    walk(tmp_path / "walk.csv")
+    directory = tmp_path_factory.mktemp("playing")
+    walk(directory / "walk.csv")
     config = '[drivers.tape]\ndriver = "replay"\nfile = "walk.csv"\nlink = "wlan0"\nrate = 5.0\nloop = 0\n'
-    with daemon(tmp_path, config) as one:
-        wait_until(lambda: any(s["up"] for s in one.links()), 20)
+    with daemon(directory, config) as one:
+        one.wait_up()
         yield one
 
 
-@pytest.fixture
-def idle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon with one fake driver, whose link fake0 can be controlled."""
+    directory = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        install(directory / "site", patch)
+        with daemon(directory, "[drivers.fake]\n") as one:
+            one.wait_up()
+            yield one
+
+
+@pytest.fixture
+def idle(shared: Daemon) -> Daemon:
+    """The same with fake0 at ap1, whatever tests did before."""
+    assert shared.lies("connect", "fake0", "ap1").exit_code == 0
+    wait_until(lambda: shared.links()[0]["poa"] == "ap1", 10)
+    return shared
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
+    """A daemon with a fake driver for one test alone, which may end it."""
     install(tmp_path / "site", monkeypatch)
     with daemon(tmp_path, "[drivers.fake]\n") as one:
-        wait_until(lambda: any(s["up"] for s in one.links()), 20)
+        one.wait_up()
         yield one
 
 
 def test_trace_in_json_ends_after_n(playing: Daemon) -> None:
     """`lies trace -j -n 4` prints four objects with type, link and times, in order, and ends with 0."""
     done = playing.lies("trace", "-j", "-n", "4", "-W", "30")
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(events) == 4
     assert {e["link"] for e in events} == {"wlan0"}
@@ -112,7 +137,7 @@ def test_trace_in_json_ends_after_n(playing: Daemon) -> None:
 def test_trace_of_one_kind_as_text(playing: Daemon) -> None:
     """`lies trace KIND -t none` prints only that kind, without a time."""
     done = playing.lies("trace", "link_up", "-t", "none", "-n", "1", "-W", "30")
-    assert done.returncode == 0
+    assert done.exit_code == 0
     assert done.stdout.split() in (["link_up", "wlan0", "poa=ap1"], ["link_up", "wlan0", "poa=ap2"])
 
 
@@ -126,7 +151,7 @@ def test_trace_of_raw_begins_with_the_state(playing: Daemon) -> None:
 def test_trace_times_out_with_27(words: tuple[str, ...], idle: Daemon) -> None:
     """Without the events asked for, -W ends with 27."""
     done = idle.lies("trace", "link_down", "-W", "0.1", *words)
-    assert done.returncode == 27
+    assert done.exit_code == 27
     assert done.stderr.startswith("lies: timed out after 0.1 s and 0 ")
 
 
@@ -197,7 +222,7 @@ def test_watched_links(idle: Daemon) -> None:
     watch = idle.begin("links", "--watch", "-j")
     assert watch.stdout is not None
     assert json.loads(watch.stdout.readline())["poa"] == "ap1"
-    assert idle.lies("connect", "fake0", "ap7").returncode == 0
+    assert idle.lies("connect", "fake0", "ap7").exit_code == 0
     assert json.loads(watch.stdout.readline())["poa"] == "ap7"
     watch.send_signal(signal.SIGINT)
     watch.communicate(timeout=20)
@@ -206,9 +231,9 @@ def test_watched_links(idle: Daemon) -> None:
 
 def test_connect_moves_the_link(idle: Daemon) -> None:
     """`lies connect` ends with 0 at the Confirm, and the link moves."""
-    assert idle.lies("connect", "fake0", "ap9").returncode == 0
+    assert idle.lies("connect", "fake0", "ap9").exit_code == 0
     wait_until(lambda: idle.links()[0]["poa"] == "ap9", 10)
-    assert idle.lies("disconnect", "fake0").returncode == 0
+    assert idle.lies("disconnect", "fake0").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -218,7 +243,7 @@ def test_connect_moves_the_link(idle: Daemon) -> None:
 def test_unknown_link_is_a_usage_error(words: tuple[str, ...], idle: Daemon) -> None:
     """A link that nobody announced ends with 2 and names those that are."""
     done = idle.lies(*words)
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert "'wlan9'" in done.stderr
     assert "fake0" in done.stderr
 
@@ -226,21 +251,21 @@ def test_unknown_link_is_a_usage_error(words: tuple[str, ...], idle: Daemon) -> 
 def test_uncontrollable_link_is_refused(playing: Daemon) -> None:
     """A recorded link cannot be moved: one sentence and 2."""
     done = playing.lies("connect", "wlan0", "ap1")
-    assert done.returncode == 2
+    assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_daemon_stops_clean(number: signal.Signals, code: int, idle: Daemon) -> None:
+def test_daemon_stops_clean(number: signal.Signals, code: int, own: Daemon) -> None:
     """SIGTERM ends the daemon with 0, Ctrl-C with 130; the runtime directory is gone."""
-    assert idle.stop(number) == code
-    assert not idle.run_dir.exists()
+    assert own.stop(number) == code
+    assert not own.run_dir.exists()
 
 
 def test_second_daemon_ends_with_1(idle: Daemon) -> None:
     """An occupied endpoint: one sentence and 1."""
     done = idle.lies("run", "-c", str(idle.file))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert done.stderr.startswith("lies: another daemon")
 
 
@@ -262,13 +287,13 @@ def test_children_die_with_a_killed_daemon(tmp_path: Path, monkeypatch: pytest.M
     pid_file = tmp_path / "pid"
     config = f'[drivers.fake]\nisolate = true\npid_file = "{pid_file}"\n'
     with daemon(tmp_path, config) as one:
-        wait_until(lambda: any(s["up"] for s in one.links()), 20)
+        one.wait_up()
         child = int(pid_file.read_text())
         one.process.kill()
         one.process.wait()
         wait_until(lambda: not alive(child), 10)
     with daemon(tmp_path, config) as two:
-        wait_until(lambda: any(s["up"] for s in two.links()), 20)
+        two.wait_up()
         assert two.stop() == 0
 
 
@@ -285,14 +310,14 @@ def test_record_replay_record(tmp_path: Path) -> None:
     walk(tmp_path / "walk.csv", 60)
     tape = '[drivers.tape]\ndriver = "replay"\nfile = "walk.csv"\nlink = "wlan0"\nrate = 20.0\nloop = 0\n'
     with daemon(tmp_path / "a", tape.replace("walk.csv", str(tmp_path / "walk.csv"))) as one:
-        wait_until(lambda: any(s["up"] for s in one.links()), 20)
+        one.wait_up()
         record(one, tmp_path / "a.ndjson", lambda lines: lines.count('"type":"link_up"') >= 3)
     with daemon(tmp_path / "b", "") as two:
         recording = two.begin("record", "-o", str(tmp_path / "b.ndjson"))
         wait_until(lambda: '"snapshot"' in text_of(tmp_path / "b.ndjson"), 20)
         wait_until(lambda: len(text_of(tmp_path / "b.ndjson").splitlines()) >= 2, 20)
         replay = two.lies("replay", str(tmp_path / "a.ndjson"), "--rate", "50")
-        assert replay.returncode == 0, replay.stderr
+        assert replay.exit_code == 0, replay.stderr
         wait_until(lambda: '"driver_lost"' in text_of(tmp_path / "b.ndjson"), 20)
         recording.send_signal(signal.SIGINT)
         recording.communicate(timeout=20)
@@ -340,7 +365,7 @@ def test_full_disk_ends_a_recording(playing: Daemon) -> None:
     link = playing.run_dir.parent / "full.ndjson"
     link.symlink_to("/dev/full")
     done = playing.lies("record", "-o", str(link))
-    assert done.returncode == 1
+    assert done.exit_code == 1
     assert "No space left" in done.stderr
 
 
