@@ -130,8 +130,8 @@ def drive(
         if until is not None:
             host.callbacks.append(lambda *_: host.ended.set() if until(host) else None)
         try:
-            await driver.start()
             async with asyncio.timeout(timeout_s):
+                await driver.start()
                 await host.ended.wait()
         finally:
             await driver.stop()

@@ -84,7 +84,7 @@ class RecordingPlayer:
         self._exact = False  # the header names the wanted link: others are left out
         self._renamed: Link | None = None
         self._serving: dict[Link, str | None] = {}  # as of the last item, if it is known
-        self._begun: set[Link] = set()  # links that have had an item or a state given out
+        self._begun: dict[Link, int] = {}  # links that have had something given out -> publisher's epoch
 
     def entries(self) -> Iterator[Entry]:
         """The entries in file order; TraceFormatError if there is nothing to play."""
@@ -95,6 +95,7 @@ class RecordingPlayer:
         for record in read_recording(self._path):
             if record.type == HEADER:
                 new_session = record.number > 1
+                self._begun.clear()
                 self._header_links(header_of(record.data).links)
             event = record.event
             if isinstance(event, RawState):
@@ -125,8 +126,9 @@ class RecordingPlayer:
     ) -> Iterator[Entry]:
         for state in states:
             link = self._link(state.header.link)
-            if link is not None and self._with_state:
-                self._begun.add(link)
+            # A later state of one epoch says nothing that the raw lines between have not said.
+            if link is not None and self._with_state and self._begun.get(link) != state.header.epoch:
+                self._begun[link] = state.header.epoch
                 yield Entry(offset_ns, item.t_ns, link, state)
         link = self._link(event.header.link)
         if link is None:
@@ -136,7 +138,7 @@ class RecordingPlayer:
         if offset_ns < 0:
             return
         if link not in self._begun:
-            self._begun.add(link)
+            self._begun[link] = event.header.epoch
             serving = before or (item.poa if isinstance(item, Sample) else None)
             if isinstance(item, Detached):
                 serving = item.poa
