@@ -10,9 +10,10 @@ from lies.bus._registration import EVERY_LINK, Registration
 from lies.bus.frames import Event
 from lies.bus.messages import Gap, LinkState, Snapshot
 from lies.errors import LinkError, LinkErrorReason
-from lies.events import Header, LinkDown, LinkUp
+from lies.events import BindingUpdated, CareOfAddressChanged, Header, LinkDown, LinkUp
 
 MAX_REGISTRATIONS = 4096  # of one session: eight primitives of 512 links
+_STANDING = (CareOfAddressChanged, BindingUpdated)
 
 
 class Delivery:
@@ -25,6 +26,7 @@ class Delivery:
         self._history = history
         self._numbers = count(1)
         self._wanted: dict[tuple[str, str], list[Registration]] = {}  # (primitive, link or "*")
+        self._retained: dict[tuple[Session, str, str], Event] = {}  # (session, name, link) -> last report
         self._work: deque[Callable[[], None]] = deque()
         self._busy = False
 
@@ -107,6 +109,24 @@ class Delivery:
                 owner.port.raw_wanted(name, on=on)
 
     # ---- events
+
+    def report(self, session: Session, event: Event) -> None:
+        """Deliver an upper layer's report; one that says what is, not what was, is kept for late joiners."""
+        if isinstance(event.message, _STANDING):
+            key = session, event.name, event.message.header.link.name
+            if key in self._retained or len(self._retained) < MAX_REGISTRATIONS:
+                self._retained[key] = event
+        self.indicate(event)
+
+    def catch_up(self, registration: Registration) -> None:
+        """Deliver the standing reports to a registration that has just begun."""
+        for (_, _, link), event in tuple(self._retained.items()):
+            if registration.link in {EVERY_LINK, link} and registration.passes(event.message):
+                self._deliver(registration, event)
+
+    def forget_reports(self, session: Session) -> None:
+        """What a consumer said no longer stands: it has gone."""
+        self._retained = {key: event for key, event in self._retained.items() if key[0] is not session}
 
     def indicate(self, event: Event) -> None:
         """Deliver to every registration that the event passes."""

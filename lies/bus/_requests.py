@@ -85,7 +85,7 @@ class RequestDesk:
         except LiesError:
             self._delivery.counters.refused += 1
             raise
-        self._delivery.do(lambda: self._delivery.indicate(event))
+        self._delivery.do(lambda: self._delivery.report(session, event))
 
     def _link_status(self, session: Session, request: LinkStatusRequest) -> None:
         state = self._known(session, request.link, Right.LISTEN)
@@ -137,7 +137,7 @@ class RequestDesk:
         check_parameters(request)
         delivery = self._delivery
         primitive = PRIMITIVE_OF_REQUEST[type(request)]
-        registration = session.registrations.get((primitive, request.link))
+        known = registration = session.registrations.get((primitive, request.link))
         confirm = PRIMITIVES[primitive].confirm
         if not request.enable:
             if registration is None:
@@ -157,6 +157,8 @@ class RequestDesk:
         session.sink.snapshot(evolve(snapshot, registration=registration.id))
         if primitive == "raw":
             delivery.tell_raw(request.link, on=True)
+        if primitive == "report" and known is None:
+            delivery.catch_up(registration)
 
 
 def _goodness(entry: PoACondition) -> tuple[int, float]:

@@ -88,6 +88,7 @@ class BusCore:
         """The consumer has gone: nothing more is indicated to it."""
         session.closed = True
         self.sessions.discard(session)
+        self._delivery.forget_reports(session)
         for registration in tuple(session.registrations.values()):
             self._delivery.disable(registration)
 
