@@ -319,7 +319,7 @@ def test_a_state_that_cannot_be_used_is_left_out(tmp_path: Path, caplog: pytest.
 
 
 def test_a_state_counts_where_its_epoch_begins(tmp_path: Path) -> None:
-    """A second state of one epoch is not restored, so that other thresholds stay in force; a new epoch's is."""
+    """A second state of one epoch is not restored, so that other thresholds stay in force."""
     entity = AbstractEntity(LINK, AeParameters(), header)
     states = [RawState(evolve(header(1), epoch=e), entity.export()) for e in (1, 1, 2)]
     events = [states[0], SHORT[0], states[1], SHORT[1], *SHORT[2:4], states[2], SHORT[4]]
