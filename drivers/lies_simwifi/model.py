@@ -133,8 +133,8 @@ class RadioModel:
         return step * self.scenario.sample_ms / 1000
 
     def _stream(self, poa: str, purpose: str, step: int | None = None) -> random.Random:
-        # Not for secrets: a stream must be repeatable.
-        return random.Random(f"{self.scenario.seed}/{poa}/{purpose}/{step}")  # noqa: S311
+        name = f"{self.scenario.seed}/{poa}/{purpose}/{step}"
+        return random.Random(name)  # noqa: S311 - no secret: a stream must be repeatable
 
     def _listen(self, step: int, purpose: str, sigma_db: float) -> dict[str, Signal]:
         t_s, place = self._t_s(step), self.place(step)

@@ -38,12 +38,6 @@ class Row:
         """Whether the row has any signal value."""
         return not (self.rssi_dbm is None and self.rsrp_dbm is None and self.snr_db is None)
 
-    def neighbour(self) -> Neighbour | None:
-        """The serving PoA's values as another PoA's scan would show them."""
-        if self.poa is None:
-            return None
-        return Neighbour(self.poa, self.rssi_dbm, self.rsrp_dbm, self.rsrq_db, self.snr_db)
-
     def sample(self, link: Technology, neighbours: tuple[Neighbour, ...] | None) -> Sample:
         """The row as a raw sample of a link of that technology, on the trace's clock."""
         return Sample(
