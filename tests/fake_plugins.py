@@ -36,7 +36,7 @@ class FakeConfig:
     """link: it announces; pid_file: where its process writes its number; the rest: when it fails.
 
     fail_while: start raises while this file is there; fail_when: it fails once this file is there, which it
-    removes; finish: it has nothing to measure; hang_in_stop: stop never returns.
+    removes; finish: it has nothing to measure; hang_in_start, hang_in_stop: start, stop never return.
     """
 
     link: str = "fake0"
@@ -44,6 +44,7 @@ class FakeConfig:
     fail_while: Path | None = None
     fail_when: Path | None = None
     finish: bool = False
+    hang_in_start: bool = False
     hang_in_stop: bool = False
 
 
@@ -65,6 +66,8 @@ class FakeDriver(Driver):
             config.pid_file.write_text(str(os.getpid()))
         if config.fail_while is not None and config.fail_while.exists():
             raise OSError("the radio is switched off")
+        if config.hang_in_start:
+            await asyncio.Event().wait()
         self._port = self.host.add_link(Link(config.link, Technology.WIFI), controllable=True)
         self._port.feed(Attached(self.host.now_ns(), "ap1"))
         self._task = asyncio.create_task(self._run(config))

@@ -24,9 +24,9 @@ HOLD_S = 1.0  # by then every driver that is there has answered the wish for raw
 class Recorder:
     """Takes what the bus says into the file; `ended` is set when it cannot, with the `failure`.
 
-    A recording of a link begins with its raw_state, from which a replay computes every later indication:
-    what is indicated between the registrations and the raw_state is part of the beginning's state and left
-    out. A link that gives no raw_state within HOLD_S is recorded all the same.
+    A recording of a link that is there already begins with its raw_state, from which a replay computes every
+    later indication: what is indicated between the registrations and the raw_state is part of the
+    beginning's state and left out. A link that gives no raw_state within HOLD_S is recorded all the same.
     """
 
     def __init__(self, writer: RecordingWriter) -> None:
@@ -35,26 +35,24 @@ class Recorder:
         self.failure: LiesError | None = None
         self.ended = asyncio.Event()
         self._writer = writer
-        self._begun: set[str] = set()
-        self._held: list[Indication | Raw] | None = []
+        self._awaited: set[str] | None = None  # links of the first snapshot that have given no raw_state
+        self._held: list[Indication | Raw] = []
 
     def event(self, event: Indication | Raw) -> None:
         """Keep an event."""
-        if self._held is None:
-            self._write(event)
-            return
         link = event.header.link.name
-        if isinstance(event, RawState):
-            self._begun.add(link)
+        if self._awaited is not None and isinstance(event, RawState) and link in self._awaited:
+            self._awaited.discard(link)
             self._held = [e for e in self._held if e.header.link.name != link]
-        if link in self._begun:
-            self._write(event)
-        else:
+        if self._awaited is None or link in self._awaited:
             self._held.append(event)
+        else:
+            self._write(event)
 
     def release(self) -> None:
         """Hold nothing back any more."""
-        held, self._held = self._held or [], None
+        self._awaited = set()
+        held, self._held = self._held, []
         for event in held:
             self._write(event)
 
@@ -62,6 +60,11 @@ class Recorder:
         """Keep the states of links."""
         with self._guard():
             self._writer.snapshot(msgspec.to_builtins(snapshot))
+        if self._awaited is None:
+            self._awaited = {state.link.name for state in snapshot.links if state.lost is None}
+            held, self._held = self._held, []
+            for event in held:
+                self.event(event)
 
     def gap(self, gap: Gap) -> None:
         """Keep that events were lost; the snapshot that follows says how things stand."""

@@ -1,5 +1,6 @@
 """`lies run`: the daemon."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ app = new_app()
 def run(
     config: Annotated[
         Path | None,
-        typer.Option("-c", "--config", metavar="FILE", help="The TOML file (default: see above)."),
+        typer.Option("-c", "--config", metavar="FILE", help="The TOML file."),
     ] = None,
     *,
     runtime_dir: RuntimeDir = None,
@@ -24,8 +25,11 @@ def run(
     Without -c it reads /etc/lies/lies.toml (root) or $XDG_CONFIG_HOME/lies/lies.toml; without that file it
     asks the installed drivers which links they find, and says so.
     """
+    del runtime_dir  # its callback did it
+    from attrs import evolve
+
     from lies.config import load
-    from lies.paths import default_config
+    from lies.paths import RUNTIME_DIR_VARIABLE, default_config
     from lies.supervisor import find_links, run_daemon
 
     if config is not None:
@@ -35,10 +39,8 @@ def run(
     else:
         settings, said = find_links(default)
         typer.echo(f"lies: {said}", err=True)
-    if runtime_dir is not None:
-        from attrs import evolve
-
-        settings = evolve(settings, daemon=evolve(settings.daemon, runtime_dir=runtime_dir))
+    if chosen := os.environ.get(RUNTIME_DIR_VARIABLE):  # --runtime-dir sets it too
+        settings = evolve(settings, daemon=evolve(settings.daemon, runtime_dir=Path(chosen)))
     code = run_daemon(settings)
     if code:
         raise typer.Exit(code)

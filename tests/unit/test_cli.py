@@ -9,9 +9,24 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from typer.testing import CliRunner, Result
 
 from lies.cli._app import COMMANDS, app
+from lies.cli._output import clean
+from lies.events import (
+    Attached,
+    Detached,
+    Header,
+    Link,
+    RawAttached,
+    RawDetached,
+    RawSample,
+    Sample,
+    Technology,
+)
+from lies.trace import open_trace
+from lies.trace.recording import RecordingWriter
 
 TRACE = """t_s,link_type,operator,poa,rssi_dbm,rsrp_dbm,rsrq_db,snr_db,speed_mps,state,nbr_rsrp_dbm
 """
@@ -199,6 +214,30 @@ def test_predict_writes_an_empty_file(tmp_path: Path) -> None:
     trace.write_text(TRACE + "".join(f"{t},wifi,,ap1,-50,,,,,,\n" for t in range(30)))
     assert lies("predict", str(trace), "--out-dir", str(tmp_path / "out" / "deep")).exit_code == 0
     assert (tmp_path / "out" / "deep" / "steady.ndjson").read_text() == ""
+
+
+def test_predict_reads_recordings(tmp_path: Path) -> None:
+    """A recording of the same samples gives the same lines, on the recording's own clock."""
+    trace = falling_trace(tmp_path / "x.csv")
+    link = Link("wlan0", Technology.WIFI)
+    with RecordingWriter(tmp_path / "x.ndjson") as writer:
+        for number, (t_ns, item) in enumerate(open_trace(trace).items(), 1):
+            header = Header("d", 1, number, t_ns + 10**12, t_ns + 10**12, link)
+            match item:
+                case Sample():
+                    writer.write(RawSample(header, evolve(item, t_ns=header.mono_ns)))
+                case Attached():
+                    writer.write(RawAttached(header, evolve(item, t_ns=header.mono_ns)))
+                case Detached():
+                    writer.write(RawDetached(header, evolve(item, t_ns=header.mono_ns)))
+    outputs = [lies("predict", str(file), "-o", "-").stdout for file in (trace, tmp_path / "x.ndjson")]
+    assert outputs[0]
+    assert outputs[0] == outputs[1]
+
+
+def test_names_from_the_air_do_not_steer_the_terminal() -> None:
+    """Control characters in a PoA's name are shown, not sent."""
+    assert clean("caf\u00e9 \x1b[2J\n") == "caf\u00e9 \\x1b[2J\\x0a"
 
 
 def test_full_disk_is_one_sentence(tmp_path: Path) -> None:

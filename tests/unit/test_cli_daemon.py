@@ -2,96 +2,24 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
+from daemon_kit import LIES, Daemon, daemon, playing_daemon
 from fake_plugins import install
 from polling import wait_until
-from typer.testing import CliRunner, Result
-
-from lies.cli._app import app
-
-HEAD = "t_s,link_type,operator,poa,rssi_dbm,rsrp_dbm,rsrq_db,snr_db,speed_mps,state,nbr_rsrp_dbm\n"
-LIES = [sys.executable, "-m", "lies"]
-
-
-def walk(path: Path, seconds: int = 60) -> Path:
-    """A trace of a walk from ap1 to ap2 and back: levels rise and fall, ten samples a second."""
-    rows = []
-    for tick in range(seconds * 10):
-        t_s = tick / 10
-        leg, within = divmod(t_s, 15.0)
-        rssi = -45 - 3.0 * within if within > 2 else -60 + 7.5 * within
-        rows.append(f"{t_s},wifi,,ap{1 + int(leg) % 2},{rssi:.1f},,,,,,\n")
-    path.write_text(HEAD + "".join(rows))
-    return path
-
-
-class Daemon:
-    """`lies run` as a process, and commands that speak to it."""
-
-    def __init__(self, directory: Path, config: str) -> None:
-        self.run_dir = directory / "run"
-        self.file = directory / "lies.toml"
-        self.file.write_text(config)
-        self.log = directory / "log"
-        self.env = {**os.environ, "LIES_RUNTIME_DIR": str(self.run_dir), "NO_COLOR": "1"}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*LIES, "run", "-c", str(self.file)], stderr=log, env=self.env)
-
-    def lies(self, *words: str) -> Result:
-        """Run a command to its end, in this process."""
-        return CliRunner(env={"LIES_RUNTIME_DIR": str(self.run_dir)}).invoke(app, words)
-
-    def begin(self, *words: str) -> "subprocess.Popen[str]":
-        """Begin a command."""
-        return subprocess.Popen(
-            [*LIES, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env
-        )
-
-    def links(self) -> list[dict[str, Any]]:
-        """What `lies links -j` says; nothing while the daemon begins or after it has ended."""
-        return [json.loads(line) for line in self.lies("links", "-j").stdout.splitlines()]
-
-    def wait_up(self) -> None:
-        """Wait until a link is up."""
-        wait_until(lambda: any(s["up"] for s in self.links()), 20)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """The exit code after a signal."""
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(20)
-
-
-@contextmanager
-def daemon(directory: Path, config: str) -> Iterator[Daemon]:
-    """A running daemon."""
-    directory.mkdir(exist_ok=True)
-    one = Daemon(directory, config)
-    try:
-        wait_until(lambda: (one.run_dir / "publish").exists() or one.process.poll() is not None, 20)
-        yield one
-    finally:
-        if one.process.poll() is None:
-            one.process.kill()
-            one.process.wait()
 
 
 @pytest.fixture(scope="module")
 def playing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that plays a walk five times as fast, for ever."""
-    directory = tmp_path_factory.mktemp("playing")
-    walk(directory / "walk.csv")
-    config = '[drivers.tape]\ndriver = "replay"\nfile = "walk.csv"\nlink = "wlan0"\nrate = 5.0\nloop = 0\n'
-    with daemon(directory, config) as one:
-        one.wait_up()
+    with playing_daemon(tmp_path_factory) as one:
         yield one
 
 
@@ -305,116 +233,15 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_record_replay_record(tmp_path: Path) -> None:
-    """A replayed recording gives the same primitives, links, parameters and time offsets as were recorded."""
-    walk(tmp_path / "walk.csv", 60)
-    tape = '[drivers.tape]\ndriver = "replay"\nfile = "walk.csv"\nlink = "wlan0"\nrate = 20.0\nloop = 0\n'
-    with daemon(tmp_path / "a", tape.replace("walk.csv", str(tmp_path / "walk.csv"))) as one:
-        one.wait_up()
-        record(one, tmp_path / "a.ndjson", lambda lines: lines.count('"type":"link_up"') >= 3)
-    with daemon(tmp_path / "b", "") as two:
-        recording = two.begin("record", "-o", str(tmp_path / "b.ndjson"))
-        wait_until(lambda: '"snapshot"' in text_of(tmp_path / "b.ndjson"), 20)
-        wait_until(lambda: len(text_of(tmp_path / "b.ndjson").splitlines()) >= 2, 20)
-        replay = two.lies("replay", str(tmp_path / "a.ndjson"), "--rate", "50")
-        assert replay.exit_code == 0, replay.stderr
-        wait_until(lambda: '"driver_lost"' in text_of(tmp_path / "b.ndjson"), 20)
-        recording.send_signal(signal.SIGINT)
-        recording.communicate(timeout=20)
-        assert recording.returncode == 130
-    first, second = indications(tmp_path / "a.ndjson"), indications(tmp_path / "b.ndjson")
-    assert len(first) > 10
-    assert first == second
-
-
-def record(one: Daemon, file: Path, enough: Callable[[str], bool]) -> None:
-    """Record until there is enough, then Ctrl-C."""
-    recording = one.begin("record", "-o", str(file))
-    wait_until(lambda: enough(text_of(file)), 30)
-    recording.send_signal(signal.SIGINT)
-    recording.communicate(timeout=20)
-    assert recording.returncode == 130
-
-
-def text_of(file: Path) -> str:
-    """The file's text so far."""
-    return file.read_text() if file.exists() else ""
-
-
-def indications(file: Path) -> list[dict[str, Any]]:
-    """Indications with their time since the first one; the driver's end and what follows is left out."""
-    lines = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [line["type"] for line in lines[:3]] == ["header", "snapshot", "raw_state"]
-    found: list[dict[str, Any]] = []
-    begin_ns = 0
-    for line in lines:
-        if line["type"] in {"header", "snapshot"} or line["type"].startswith("raw_"):
-            continue
-        if line.get("reason") == "driver_lost":
-            break
-        begin_ns = begin_ns or line["mono_ns"]
-        line["offset_ns"] = line.pop("mono_ns") - begin_ns
-        for key in ("publisher", "epoch", "sequence", "wall_ns"):
-            del line[key]
-        found.append(line)
-    return found
-
-
-def test_full_disk_ends_a_recording(playing: Daemon) -> None:
-    """A recording that cannot be written ends with one sentence and 1."""
-    link = playing.run_dir.parent / "full.ndjson"
-    link.symlink_to("/dev/full")
-    done = playing.lies("record", "-o", str(link))
-    assert done.exit_code == 1
-    assert "No space left" in done.stderr
-
-
-def test_replay_as_a_driver_of_the_daemon(tmp_path: Path) -> None:
-    """`lies replay` brings a link onto the daemon's bus; when it ends the link is lost."""
-    walk(tmp_path / "walk.csv", 30)
-    with daemon(tmp_path, "") as one:
-        trace = one.begin("trace", "link_up", "link_down", "-j", "-n", "4", "-W", "30")
-        replay = one.begin(
-            "replay",
-            str(tmp_path / "walk.csv"),
-            "--rate",
-            "30",
-            "--link",
-            "tape0",
-            "--map",
-            "ap1=x",
-            "--start",
-            "5",
-        )
-        out, _ = trace.communicate(timeout=40)
-        assert replay.wait(20) == 0
-        events = [json.loads(line) for line in out.splitlines()]
-        assert [(e["type"], e["poa"]) for e in events][:3] == [
-            ("link_up", "x"),
-            ("link_down", "x"),
-            ("link_up", "ap2"),
-        ]
-        assert events[-1]["reason"] == "driver_lost"
-        assert one.links()[0]["lost"] == "driver_lost"
-        replay.communicate()
-
-
-def test_standalone_replay_prints_the_events(tmp_path: Path) -> None:
-    """Without a daemon --standalone prints what the file gives; the same each time but for the clock."""
-    file = str(walk(tmp_path / "walk.csv", 30))
-    env = {**os.environ, "LIES_RUNTIME_DIR": str(tmp_path / "none")}
-    runs = [
-        subprocess.run(
-            [*LIES, "replay", file, "--standalone", "--asap", "-j"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=env,
-        ).stdout
-        for _ in range(2)
-    ]
-    first, second = ([json.loads(line)["type"] for line in run.splitlines()] for run in runs)
-    assert first == second
-    assert first.count("link_up") == 2
-    assert "link_going_down" in first
-    assert not (tmp_path / "none").exists()
+def test_table_on_a_terminal(idle: Daemon) -> None:
+    """On a terminal the links are a drawn table, without colours where NO_COLOR asks so."""
+    parent, child = os.openpty()
+    subprocess.run(
+        [*LIES, "links"], stdout=child, env={**idle.env, "TERM": "xterm", "COLUMNS": "120"}, check=True
+    )
+    os.close(child)
+    shown = os.read(parent, 65536).decode()
+    os.close(parent)
+    assert "fake0" in shown
+    assert "─" in shown
+    assert not re.search(r"\x1b\[3\d", shown)

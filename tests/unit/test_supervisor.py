@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -294,6 +295,40 @@ def test_nothing_starts_with_a_wrong_configuration(tmp_path: Path) -> None:
         asyncio.run(run(wrong))
     assert not (tmp_path / "run").exists()
     assert fake_plugins.LOG == []
+
+
+def test_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Systemd hears READY=1 when everything was started, and STOPPING=1 before anything stops."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+
+        async def main() -> None:
+            async with daemon(config_of(tmp_path, fake("d"))):
+                assert manager.recv(100) == b"READY=1"
+                with pytest.raises(BlockingIOError):
+                    manager.recv(100)
+
+        asyncio.run(main())
+        assert manager.recv(100) == b"STOPPING=1"
+
+
+def test_stop_while_starting(tmp_path: Path) -> None:
+    """Who is told to stop while a driver hangs in its start does not wait for it."""
+
+    async def main() -> float:
+        stop = asyncio.Event()
+        task = asyncio.create_task(run(config_of(tmp_path, fake("d", hang_in_start=True)), stop=stop))
+        await eventually(lambda: "d start" in fake_plugins.LOG)
+        began = asyncio.get_running_loop().time()
+        stop.set()
+        await asyncio.wait_for(task, LIMIT_S)
+        return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(main()) < 1.5
+    assert fake_plugins.LOG == ["d start", "d stop"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_unknown_group(tmp_path: Path) -> None:
