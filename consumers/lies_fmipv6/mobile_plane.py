@@ -81,7 +81,7 @@ class MobilePlane:
             *tunnel_source(par, ncoa),
             self._decapsulator.accept(ncoa, par),
         ]
-        self._netlink.execute(setup, ignore=(errno.EEXIST,))
+        self._netlink.execute(setup, ignore=(errno.EEXIST, *GONE))
 
     def hold(self, pcoa: IPv6Address) -> None:
         """What is sent from pcoa waits."""

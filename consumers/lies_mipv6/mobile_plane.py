@@ -48,7 +48,7 @@ class MobilePlane:
         self.accept(coa, home_agent)
         self._home_agent = home_agent
         route = m.route(DEFAULT, table=_TABLE_HOME, oif=self._index, encap=home_agent, mtu=self._mtu)
-        self._netlink.execute([*tunnel_source(home_agent, coa), route])
+        self._netlink.execute([*tunnel_source(home_agent, coa), route], ignore=GONE)
 
     def drop(self, coa: IPv6Address) -> None:
         """Open nothing any more that is tunnelled to coa."""

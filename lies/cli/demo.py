@@ -110,6 +110,21 @@ def _fbu_fback(report: "HandoverDone | None") -> float | None:
     return (report.fback_ns - report.fbu_ns) / 1e6
 
 
+def _steps(report: "HandoverDone | None") -> dict[str, float | None] | None:
+    """When each step of a handover was, in ms after the link went down."""
+    if report is None or report.link_down_ns is None:
+        return None
+    steps = {
+        "fbu": report.fbu_ns,
+        "fback": report.fback_ns,
+        "connect": report.connect_ns,
+        "link_up": report.link_up_ns,
+        "una": report.una_ns,
+    }
+    down = report.link_down_ns
+    return {name: None if ns is None else _ms((ns - down) / 1e6) for name, ns in steps.items()}
+
+
 def _mode_of(report: "HandoverDone | None") -> str:
     return "unknown" if report is None else str(report.mode)
 
@@ -136,6 +151,7 @@ def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
                 "total_gap_ms": _ms(verdict.total_gap_ms),
                 "l3_gap_ms": _ms(verdict.l3_gap_ms),
                 "fbu_fback_ms": _ms(_fbu_fback(report)),
+                "steps_ms": _steps(report),
                 "lost": verdict.lost,
             }
         )

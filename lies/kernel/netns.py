@@ -82,7 +82,8 @@ def ensure_privileged() -> bool:
         return False
     uid, gid = os.getuid(), os.getgid()
     try:
-        _check(_libc.unshare(_CLONE_NEWUSER), "unshare")
+        # a network namespace of its own as well, because the way back into the host's would be barred
+        _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET), "unshare")
         Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1", encoding="ascii")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1", encoding="ascii")

@@ -46,9 +46,14 @@ def label_of(address: IPv6Address) -> int:
 
 
 def tunnel_source(peer: IPv6Address, source: IPv6Address) -> list[bytes]:
-    """Messages that make `source` the outer source of tunnels to `peer`."""
+    """Messages that make `source` the outer source of tunnels to `peer`; run them with ignore=GONE.
+
+    A label is removed before it is set: the kernel finds an entry to replace only at the head of its list,
+    and would keep both.
+    """
     label = label_of(source)
-    return [m.address_label(host(peer), label), m.address_label(host(source), label)]
+    pair = (peer, source)
+    return [forget_label(a) for a in pair] + [m.address_label(host(a), label) for a in pair]
 
 
 def forget_label(address: IPv6Address) -> bytes:
