@@ -3,12 +3,16 @@
 import asyncio
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self
 
+import zmq
 from attrs import define, evolve, field
 
-from lies.bus import BusCore, Gap, LinkState, Snapshot
+from lies.bus import BusCore, BusServer, Client, Gap, LinkState, LocalClient, Rights, Snapshot
 from lies.bus.core import Event, Publisher, Registration, Session
+from lies.bus.frames import Received, bus_frames, decode
 from lies.bus.messages import NO_CONDITION, Action
 from lies.errors import LinkErrorReason
 from lies.events import (
@@ -262,3 +266,80 @@ class FakeEntity:
     def restore(self, state: bytes) -> None:
         """Up at the PoA named so."""
         self.status = FakeStatus(up=True, poa=state.decode())
+
+
+@asynccontextmanager
+async def daemon(directory: Path, *, rights: Rights | None = None, epoch: int = 1, **options: Any) -> Any:
+    """A served core with the driver `sim` and its link wlan0; options go to the BusServer."""
+    core = BusCore(epoch=epoch, rights=rights or Rights())
+    options.setdefault("heartbeat_s", 0.02)
+    server = BusServer(core, directory, **options)
+    async with server:
+        yield Daemon(core, server)
+
+
+class Daemon:
+    """The parts of a running daemon."""
+
+    def __init__(self, core: BusCore, server: BusServer) -> None:
+        self.core = core
+        self.server = server
+        self.driver = Driver(core)
+
+    @property
+    def directory(self) -> Path:
+        """The runtime directory."""
+        return self.server.directory
+
+
+def hear(client: Client | LocalClient) -> Heard:
+    """What a client's callbacks are called with."""
+    heard = Heard()
+    client.on_event(lambda message: heard.log.append(("event", message)))
+    client.on_gap(heard.gap)
+    client.on_snapshot(heard.snapshot)
+    return heard
+
+
+class Dealer:
+    """A peer without manners: a bare DEALER socket on an endpoint."""
+
+    def __init__(
+        self, directory: Path, name: str = "bus", *, receive_limit: int = 1000, **options: Any
+    ) -> None:
+        self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.RCVHWM, receive_limit)
+        for option, value in options.items():
+            self.socket.setsockopt(getattr(zmq, option), value)
+        self.socket.connect(f"ipc://{directory / name}")
+
+    def send(self, *frames: bytes) -> None:
+        """Send frames."""
+        self.socket.send_multipart(frames)
+
+    def say(self, message: object) -> None:
+        """Send a message of the bus."""
+        self.send(*bus_frames(message))
+
+    async def receive(self) -> Received:
+        """The next message, decoded."""
+        await until(self.readable)
+        return decode(self.socket.recv_multipart())
+
+    def readable(self) -> bool:
+        """Whether a message waits."""
+        return bool(int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
+    async def until_received(self, kind: type[Any]) -> Any:
+        """The next message of a class; others before it are passed over."""
+        while True:
+            received = await self.receive()
+            if isinstance(received.message, kind):
+                return received.message
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()

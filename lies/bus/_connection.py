@@ -20,7 +20,6 @@ from lies.runtime import now_s
 _log = logging.getLogger("lies.bus")
 HELLO_AGAIN_S = 0.5  # pause before an unanswered Hello is said again
 SILENCE_S = 3.0  # a daemon not heard for this long is taken for gone
-FLUSH_MS = 200
 QUEUE_LIMIT = 4096
 MAX_FROM_DAEMON = 64 * MAX_BODY  # a snapshot holds the states of many links
 FIRST_INTERVAL_S = 0.25  # of ticks, until Welcome tells the daemon's
@@ -132,7 +131,7 @@ class Connection:
         if self._socket is not None:
             if self.up:
                 self._socket.send(bus_frames(Goodbye(reason)))
-            self._socket.close(flush_ms=FLUSH_MS)
+            self._socket.close(flush=True)
             self._socket = None
         self._up.clear()
 
@@ -141,7 +140,7 @@ class Connection:
     def _begin(self) -> None:
         """A new socket, so that nothing said to or by a former daemon comes through."""
         if self._socket is not None:
-            self._socket.close()
+            self._socket.close(flush=False)
         self._queue.clear()
         self._socket = BusSocket(zmq.DEALER, self._receive, writable=self._writable, max_size=MAX_FROM_DAEMON)
         self._socket.connect(self._endpoint)
@@ -175,10 +174,6 @@ class Connection:
             self._handler.tick()
 
     def _writable(self) -> None:
-        if not self.up:
-            if not self.closed:
-                self._say_hello()
-            return
         while self._queue and self._socket is not None:
             if self._socket.send(self._queue[0]) is not Sent.SENT:
                 return

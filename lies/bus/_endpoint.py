@@ -91,7 +91,7 @@ class Endpoint(ABC, Generic[PeerT]):
         for peer in tuple(self.peers.values()):
             self.drop(peer, "the daemon ends")
         self._sweep()
-        self._socket.close(flush_ms=200)
+        self._socket.close(flush=True)
 
     def tick(self) -> None:
         """Heartbeats, and farewell to who was silent for too long."""

@@ -15,6 +15,7 @@ _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _RCVMORE, _EVENTS = int(zmq.RCVMORE), int(zmq.EVENTS)
 _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 
+FLUSH_MS = 200
 RETRY_S = 0.005  # half of a peer's queue of 1000 is read in that time at 100,000 messages/s
 Receive = Callable[[bytes, list[bytes], str | None], None]
 
@@ -23,7 +24,7 @@ class Sent(Enum):
     """What became of a message."""
 
     SENT = auto()
-    FULL = auto()  # the peer's queue is full, or there is no peer yet
+    FULL = auto()  # the peer's queue is full
     GONE = auto()  # the peer is no more
 
 
@@ -58,14 +59,14 @@ class BusSocket:
         self._retry: asyncio.TimerHandle | None = None
         self.closed = False
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
-        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.LINGER, FLUSH_MS)  # connections copy it when they are made
         self._socket.setsockopt(zmq.SNDHWM, send_limit)
         self._socket.setsockopt(zmq.RCVHWM, receive_limit)
         self._socket.setsockopt(zmq.MAXMSGSIZE, max_size)
         if self._router:
             self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         else:
-            self._socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a daemon that is not there
+            # Not zmq.IMMEDIATE: with it, what was received and not yet read is lost at a disconnection.
             self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)
         self._fd: int = self._socket.getsockopt(zmq.FD)
@@ -103,8 +104,8 @@ class BusSocket:
         self._check_soon()
         return Sent.SENT
 
-    def close(self, *, flush_ms: int = 0) -> None:
-        """Close, waiting at most flush_ms (in libzmq's own thread) for what was sent."""
+    def close(self, *, flush: bool) -> None:
+        """Close; with flush libzmq's own thread goes on sending what it was given, for FLUSH_MS at most."""
         if self.closed:
             return
         self.closed = True
@@ -112,7 +113,7 @@ class BusSocket:
         for handle in (self._scheduled, self._retry):
             if handle is not None:
                 handle.cancel()
-        self._socket.close(linger=flush_ms)
+        self._socket.close(linger=FLUSH_MS if flush else 0)
 
     def _check_soon(self) -> None:
         if self._scheduled is None and not self.closed:
