@@ -10,6 +10,7 @@ import math
 import re
 import types
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -79,6 +80,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def _walk(kind: Any, value: object, *, file: str, table: str, key: str = "") -> None:  # noqa: ANN401 - a type form
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError("not a finite number", file=file, table=table, key=key)
+    if isinstance(value, str) and (words := _words(kind)) and value not in words:
+        raise ConfigError(f"{value!r} is none of {', '.join(words)}", file=file, table=table, key=key)
     cls = _attrs_class(kind)
     if cls is not None and isinstance(value, Mapping):
         inner = ".".join(p for p in (table, key) if p)
@@ -95,6 +98,14 @@ def _walk(kind: Any, value: object, *, file: str, table: str, key: str = "") -> 
         item_kind = _item_kind(kind)
         for index, item in enumerate(value):
             _walk(item_kind, item, file=file, table=table, key=f"{key}[{index}]")
+
+
+def _words(kind: Any) -> list[str]:  # noqa: ANN401 - a type form
+    """What an enum of words, or optionally one, allows; empty for anything else."""
+    for alternative in (kind, *_alternatives(kind)):
+        if isinstance(alternative, type) and issubclass(alternative, StrEnum):
+            return [member.value for member in alternative]
+    return []
 
 
 def _attrs_class(kind: Any) -> type[Any] | None:  # noqa: ANN401 - a type form

@@ -15,6 +15,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from lies._decode import decode, unknown_key
+from lies.bus.rights import Right
 from lies.errors import ConfigError
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$")
@@ -36,7 +37,8 @@ class DaemonConfig:
     """The table `[daemon]`.
 
     runtime_dir: directory of the endpoints (None: $LIES_RUNTIME_DIR, /run/lies as root, else the user's
-    own); group: local group that may use them (None: the daemon's user only); heartbeat_s: how often the
+    own); group: local group that may open them (None: the daemon's user only); group_rights: what its members
+    may do; users: name or number of a user -> what he may do, if he can open them; heartbeat_s: how often the
     last sequence number is repeated; stop_s: how long one driver or consumer may take to stop;
     restart_min_s, restart_max_s: pause before a failed one is started again, doubled each time.
     """
@@ -44,6 +46,8 @@ class DaemonConfig:
     runtime_dir: Path | None = None
     log_level: LogLevel = LogLevel.INFO
     group: str | None = None
+    group_rights: tuple[Right, ...] = (Right.LISTEN,)
+    users: Mapping[str, tuple[Right, ...]] = field(factory=dict)
     heartbeat_s: float = 0.25  # a lost tail must be seen within 1 s
     stop_s: float = 5.0
     restart_min_s: float = 0.5

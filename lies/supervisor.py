@@ -6,6 +6,7 @@ Each driver and consumer has a keeper, which starts it again when it fails while
 import asyncio
 import grp
 import logging
+import pwd
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from lies._systemd import notify
 from lies.bus.core import BusCore
 from lies.bus.local import LocalClient
 from lies.bus.publisher import LocalPublisher
+from lies.bus.rights import Rights
 from lies.bus.server import BusServer
 from lies.config import Config, ConsumerConfig, DriverConfig
 from lies.errors import ConfigError, LiesError
@@ -40,7 +42,7 @@ class Supervisor:
         self._plugins = resolve(config, registry)
         daemon = config.daemon
         self.directory = daemon_runtime_dir(daemon.runtime_dir)
-        self.core = BusCore(epoch=wall_ns())
+        self.core = BusCore(epoch=wall_ns(), rights=_rights(config))
         self._server = BusServer(self.core, self.directory, gid=_gid(config), heartbeat_s=daemon.heartbeat_s)
         patience = Patience(
             stop_s=daemon.stop_s,
@@ -158,6 +160,23 @@ async def _until_signal(config: Config, ready: Callable[[], None] | None, regist
     with StopSignals(asyncio.get_running_loop(), stop, limit_s=limit_s) as signals:
         await run(config, ready=ready, stop=stop, registry=registry)
         return 130 if signals.received is signal.SIGINT else 0
+
+
+def _rights(config: Config) -> Rights:
+    """Who may do what: listed users, and for everyone else the rights of the group, if there is one."""
+    daemon = config.daemon
+    by_uid = {_uid(user, config): rights for user, rights in daemon.users.items()}
+    return Rights(by_uid, others=daemon.group_rights if daemon.group is not None else ())
+
+
+def _uid(user: str, config: Config) -> int:
+    if user.isdecimal():
+        return int(user)
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError as error:
+        problem = f"no user {user!r} on this machine"
+        raise ConfigError(problem, file=config.file, table="daemon.users", key=user) from error
 
 
 def _gid(config: Config) -> int | None:

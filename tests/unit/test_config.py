@@ -92,7 +92,10 @@ def test_empty_file_is_defaults() -> None:
             "[daemon]\nlog_levle = 'info'",
             "f.toml: [daemon]: log_levle: unknown key; did you mean 'log_level'?",
         ),
-        ("[daemon]\nlog_level = 'loud'", "f.toml: [daemon]: log_level: 'loud' is none of the allowed values"),
+        (
+            "[daemon]\nlog_level = 'loud'",
+            "f.toml: [daemon]: log_level: 'loud' is none of debug, info, warning, error",
+        ),
         ("[daemon]\nheartbeat_s = 'a'", "f.toml: [daemon]: heartbeat_s: expected a number, got a string"),
         ("[daemon]\nheartbeat_s = nan", "f.toml: [daemon]: heartbeat_s: not a finite number"),
         ("[daemon]\nheartbeat_s = 7.0", "f.toml: [daemon]: heartbeat_s must lie between 0.01 and 1 s"),

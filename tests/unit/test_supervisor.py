@@ -12,12 +12,14 @@ from typing import Any
 import fake_plugins
 import pytest
 
+from lies._decode import decode
 from lies.bus.client import Client
 from lies.bus.messages import LinkState
+from lies.bus.rights import Right
 from lies.config import Config, ConsumerConfig, DaemonConfig, DriverConfig
 from lies.errors import ConfigError, EndpointInUse, UnknownPlugin
 from lies.events import DownReason, LinkDown, LinkUp
-from lies.supervisor import find_links, run, run_daemon
+from lies.supervisor import Supervisor, find_links, run, run_daemon
 
 LIMIT_S = 15.0  # far more than anything takes; a child process starts in half a second
 
@@ -336,6 +338,21 @@ def test_unknown_group(tmp_path: Path) -> None:
     config = Config(DaemonConfig(runtime_dir=tmp_path / "run", group="no-such-group"))
     with pytest.raises(ConfigError, match=r"\[daemon\]: group: no group 'no-such-group'"):
         asyncio.run(run(config))
+
+
+def test_rights_come_from_the_configuration(tmp_path: Path) -> None:
+    """Listed users have their rights, the group's members the group's, and nobody else any."""
+    users = {"root": ("listen",), "4711": ("listen", "publish")}
+    daemon = decode(DaemonConfig, {"group": "root", "users": users, "group_rights": ["act"]})
+    rights = Supervisor(Config(daemon)).core.rights
+    assert rights.of(0) == {Right.LISTEN}
+    assert rights.of(4711) == {Right.LISTEN, Right.PUBLISH}
+    assert rights.of(4712) == {Right.ACT}
+    assert Supervisor(Config(DaemonConfig(runtime_dir=tmp_path))).core.rights.of(4712) == set()
+    with pytest.raises(ConfigError, match=r"\[daemon.users\]: no-such-user: no user 'no-such-user'"):
+        Supervisor(Config(DaemonConfig(users={"no-such-user": ()})))
+    with pytest.raises(ConfigError, match=r"users.alice\[0\]: 'lisen' is none of listen, act, publish"):
+        decode(DaemonConfig, {"users": {"alice": ["lisen"]}}, table="daemon")
 
 
 def test_without_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

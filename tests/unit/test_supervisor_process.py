@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lies._orders import State, decode_report
 from lies._systemd import notify
 
 WAITER = """
@@ -87,3 +88,15 @@ def test_no_service_manager(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert not notify("READY=1", {})
     assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "none")})
     assert "systemd is not told READY=1" in caplog.text
+
+
+@pytest.mark.parametrize("order", [b"", b"junk\n", b'{"kind": "driver"}\n'])
+def test_worker_refuses_what_is_no_order(order: bytes) -> None:
+    """A child process without a good order says so on its channel and ends with 1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lies.worker"], input=order, capture_output=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    report = decode_report(done.stdout)
+    assert report.state is State.FAILED
+    assert report.detail.startswith("not an order: ")
