@@ -69,6 +69,7 @@ class MobileNode:
                 actions.append(DropCareOf(coa))
         if self._send_at is not None:
             if self._send_at <= now:
+                self._backoff = self._first_wait(now)
                 actions += self._send(now)
         elif self._backoff is not None and self._backoff.due is not None and self._backoff.due <= now:
             self._go(E.RETRANSMIT)
@@ -99,12 +100,15 @@ class MobileNode:
         return UseTunnel(self._c.home_address, self._c.home_agent, coa, previous)
 
     def _register(self, now: float) -> list[Action]:
-        bound = self._expires is not None and self._expires > now
-        first = self._p.initial_bindack_timeout_s if bound else self._p.first_bindack_timeout_s
-        self._backoff = Backoff(now, first, retries=None, max_s=self._p.max_bindack_timeout_s)
+        self._backoff = self._first_wait(now)
         self._refresh = None
         self._outstanding.clear()  # an answer about another care-of address says nothing about this one
         return self._send(now)
+
+    def _first_wait(self, now: float) -> Backoff:
+        bound = self._expires is not None and self._expires > now
+        first = self._p.initial_bindack_timeout_s if bound else self._p.first_bindack_timeout_s
+        return Backoff(now, first, retries=None, max_s=self._p.max_bindack_timeout_s)
 
     def _send(self, now: float) -> list[Action]:
         """A BU, each with a new number (11.8); later if there were too many."""

@@ -25,6 +25,7 @@ from lies_fmipv6.messages import (
     UnsolicitedNeighbourAdvertisement,
 )
 from lies_fmipv6.parameters import Mode
+from lies_fmipv6.policy import LevelPolicy
 from lies_fmipv6.states import MobileNodeState
 
 
@@ -212,6 +213,53 @@ def test_a_drive_faster_than_the_graces() -> None:
     assert [d.mode for d in net.done()] == ["predictive"] * 4
     assert lost(net, sent) == []
     assert leftovers(net) == []
+
+
+@pytest.mark.parametrize("moment", [k / 2000 for k in range(16)])
+def test_return_to_the_previous_router(moment: float) -> None:
+    """A to B to A at any moment of the first handover: nothing is left, and nothing loops (F44)."""
+    net = Net(2, home_s=0.02)
+    net.start()
+    net.fade(1, 2)
+    net.run(moment)
+    net.radio.set_quality(poa_of(1), Quality.EXCELLENT)
+    net.radio.move(poa_of(1))
+    sent = net.stream(5.0)
+    net.run(1.0)
+    here = net.router_at(net.radio.poa)
+    assert here is not None
+    assert net.mobile.engine.coa == coa_of(here.number)
+    assert leftovers(net) == []
+    assert lost(net, sent[1000:]) == []
+
+
+def test_predictive_return_to_the_previous_router() -> None:
+    """A to B to A by FBU each time, the second while PAR tunnels for the first: nothing is lost (F44)."""
+    net = Net(2, home_s=0.05, policy=LevelPolicy(minimum_stay_s=0.1, return_margin=0))
+    net.start()
+    net.fade(1, 2)
+    sent = net.stream(0.3)
+    net.fade(2, 1)
+    sent += net.stream(5.0)
+    net.run(1.0)
+    assert [d.mode for d in net.done()] == ["predictive"] * 2
+    assert net.mobile.engine.coa == coa_of(1)
+    assert lost(net, sent) == []
+    assert leftovers(net) == []
+
+
+def test_lost_messages_are_made_good() -> None:
+    """With a third of all control messages lost, a drive still ends connected at its last router."""
+    for seed in range(10):
+        net = Net(3, seed=seed, faults=Faults(loss=0.3))
+        net.start()
+        net.fade(1, 2)
+        net.run(5.0)
+        net.radio.move(poa_of(3))
+        net.run(60.0)
+        net.faults = Faults()
+        net.run(60.0)
+        assert net.connected(), seed
 
 
 STEP = st.tuples(
