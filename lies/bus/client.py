@@ -152,6 +152,8 @@ class Client(Listener, Verbs, Handler):
         return checked(await self._ask_any(request))
 
     async def _ask_any(self, request: Any) -> Any:  # noqa: ANN401 - as above
+        if self._connection.closed:
+            raise TimedOut(f"the client {self.name} was closed")
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._connection.wait_up()
