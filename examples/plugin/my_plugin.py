@@ -1,0 +1,95 @@
+"""A driver and a consumer of one's own: `pip install examples/plugin`, then name them in a configuration."""
+
+import asyncio
+from pathlib import Path
+
+from attrs import frozen
+
+from lies.consumer import Consumer
+from lies.driver import Driver, DriverHost
+from lies.events import Attached, Detached, DownReason, Indication, Link, Raw, Sample, Technology
+
+
+@frozen
+class ProcWifiConfig:
+    """Keys of `[drivers.NAME]`; file: where the kernel lists its wireless interfaces and their signal."""
+
+    link: str = "wlan0"
+    file: Path = Path("/proc/net/wireless")
+    every_s: float = 0.1
+
+
+class ProcWifi(Driver):
+    """The signal level that Linux shows in /proc/net/wireless; it names no access point."""
+
+    Config = ProcWifiConfig
+
+    def __init__(self, name: str, config: ProcWifiConfig, host: DriverHost) -> None:
+        super().__init__(name, config, host)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Announce the link and begin to read."""
+        self._task = asyncio.create_task(self._read())
+
+    async def stop(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self) -> None:
+        port = self.host.add_link(Link(self.config.link, Technology.WIFI), controllable=False)
+        up = False
+        while True:
+            level_dbm = self._level_dbm()
+            now_ns = self.host.now_ns()
+            if up and level_dbm is None:
+                port.feed(Detached(now_ns, "unknown", DownReason.SIGNAL_LOST))
+            elif level_dbm is not None:
+                if not up:
+                    port.feed(Attached(now_ns, "unknown"))
+                port.feed(Sample(now_ns, poa="unknown", rssi_dbm=level_dbm))
+            up = level_dbm is not None
+            await asyncio.sleep(self.config.every_s)
+
+    def _level_dbm(self) -> float | None:
+        """The third number behind the interface's name, None where it is not listed."""
+        try:
+            for line in self.config.file.read_text(encoding="ascii").splitlines():
+                name, _, numbers = line.partition(":")
+                if name.strip() == self.config.link:
+                    return float(numbers.split()[2])
+        except (OSError, ValueError, IndexError):
+            return None
+        return None
+
+
+@frozen
+class DiaryConfig:
+    """Keys of `[consumers.NAME]`; file: what it writes to."""
+
+    file: Path
+
+
+class Diary(Consumer):
+    """Writes a line for every link that comes up, goes down or changes its level."""
+
+    Config = DiaryConfig
+
+    async def start(self) -> None:
+        """Register for three events of every link."""
+        self.bus.on_event(self._note)
+        for primitive in ("link_up", "link_down", "link_status_changed"):
+            await self.bus.register(primitive)
+        self._write("begun")  # what happened before is in the snapshot: bus.link_status(link)
+
+    async def stop(self) -> None:
+        """Nothing was set up outside the bus."""
+
+    def _note(self, event: Indication | Raw) -> None:
+        self._write(f"{event.header.mono_ns} {event.header.link.name} {type(event).__name__}")
+
+    def _write(self, line: str) -> None:
+        with self.config.file.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
