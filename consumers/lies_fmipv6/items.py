@@ -1,5 +1,6 @@
 """What the FMIPv6 engines are fed."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from lies.events import (
 from lies_fmipv6.messages import Message
 
 _MAC_PARTS = 6
+_NAME = b"="  # begins an identifier that is a name
 
 
 @frozen
@@ -60,11 +62,12 @@ AccessRouterItem = Received
 Item = MobileNodeItem | AccessRouterItem
 
 
+@lru_cache(maxsize=1024)  # asked for every candidate at every event
 def access_point_id(poa: str) -> bytes:
     """The identifier of a PoA in RtSolPr and PrRtAdv.
 
-    The six octets of a MAC address, else the name in UTF-8. RFC 5568 section 6.4.3 leaves
-    identifiers to each link layer.
+    The six octets of a MAC address, else "=" and the name in UTF-8. RFC 5568 section 6.4.3 leaves identifiers
+    to each link layer. "=" as first octet has the group bit of MAC addresses, which no access point's has.
     """
     parts = poa.split(":")
     if len(parts) == _MAC_PARTS and all(len(p) == 2 for p in parts):
@@ -72,11 +75,11 @@ def access_point_id(poa: str) -> bytes:
             return bytes.fromhex("".join(parts))
         except ValueError:
             pass
-    return poa.encode()
+    return _NAME + poa.encode()
 
 
 def poa_of(access_point: bytes) -> str:
     """The PoA of an identifier: the reverse of access_point_id."""
-    if len(access_point) == _MAC_PARTS:
-        return access_point.hex(":")
-    return access_point.decode(errors="replace")
+    if access_point.startswith(_NAME):
+        return access_point[len(_NAME) :].decode(errors="replace")
+    return access_point.hex(":")

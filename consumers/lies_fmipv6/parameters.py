@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from lies.errors import ConfigError
 
@@ -12,6 +12,7 @@ ALL_NODES = IPv6Address("ff02::1")
 ALL_ROUTERS = IPv6Address("ff02::2")
 UNSPECIFIED = IPv6Address("::")
 LINK_LOCAL_PREFIX = IPv6Network("fe80::/64")
+_MAX_FIELD = 65535  # of a 16-bit field; also a sane bound for times in s
 
 
 class Mode(StrEnum):
@@ -47,6 +48,18 @@ class Parameters:
     list_max_age_s: float = 0.1  # a PoA list older than this is asked for again before a decision
     penalty_s: float = 5.0  # a PoA that refused, or whose router did, is not tried for this long
     max_access_points: int = 16  # asked for in one RtSolPr
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("fbu_lifetime_s", "max_fbu_lifetime_s", "max_rtsolpr_rate", "max_access_points"):
+            if not 0 < getattr(self, name) <= _MAX_FIELD:
+                raise ValueError(f"{name} must lie between 1 and {_MAX_FIELD}")
+        for attribute in fields(type(self)):
+            value = getattr(self, attribute.name)
+            if not 0 <= value <= _MAX_FIELD:  # also refuses NaN
+                raise ValueError(f"{attribute.name} must lie between 0 and {_MAX_FIELD}")
+        for name in ("first_wait_s", "rs_first_wait_s", "una_first_wait_s", "poll_s"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be greater than 0")
 
 
 def _prefix_64(_instance: object, _attribute: object, value: IPv6Network) -> None:

@@ -37,7 +37,7 @@ class Policy(Protocol):
     """A policy: pure functions of the situation."""
 
     def wants_to_leave(self, situation: Situation, /) -> bool:
-        """Whether candidates are to be looked for at all."""
+        """Whether candidates are to be looked for at all; the situation has none yet."""
         ...
 
     def choose(self, situation: Situation, /) -> str | None:

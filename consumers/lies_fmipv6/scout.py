@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 
+from attrs import evolve
+
 from lies.events import (
     Condition,
     LinkGoingDown,
@@ -93,7 +95,7 @@ class Scout:
 
     def decide(self, now: float, usable: Callable[[str], bool]) -> str | Refresh | None:
         """A PoA to move to, the need of a fresh list, or None to stay; `poll_at` says when to ask again."""
-        situation = self._situation(now, usable)
+        situation = self._situation(now)
         self.poll_at = None
         if situation is None or not self._policy.wants_to_leave(situation):
             return None
@@ -102,12 +104,17 @@ class Scout:
             if self._asked_at is not None and now - self._asked_at < self._p.list_max_age_s:
                 return None
             return Refresh.NEEDED
-        return self._policy.choose(situation)
+        self._penalties = {p: until for p, until in self._penalties.items() if until > now}
+        candidates = tuple(
+            c
+            for c in self._candidates.values()
+            if c.poa != self.poa and c.poa not in self._penalties and usable(c.poa)
+        )
+        return self._policy.choose(evolve(situation, candidates=candidates))
 
-    def _situation(self, now: float, usable: Callable[[str], bool]) -> Situation | None:
+    def _situation(self, now: float) -> Situation | None:
         if self.poa is None:
             return None
-        self._penalties = {p: until for p, until in self._penalties.items() if until > now}
         previous, left_at = self._previous or (None, None)
         return Situation(
             now=now,
@@ -115,11 +122,7 @@ class Scout:
             condition=self._condition,
             going_down=self._going_down is not None,
             confidence=self._going_down.confidence if self._going_down is not None else 0.0,
-            candidates=tuple(
-                c
-                for c in self._candidates.values()
-                if c.poa != self.poa and c.poa not in self._penalties and usable(c.poa)
-            ),
+            candidates=(),
             attached_at=self._attached_at,
             previous_poa=previous,
             left_previous_at=left_at,

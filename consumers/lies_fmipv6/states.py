@@ -3,7 +3,6 @@
 RFC 5568 draws no state machine; these are what its sections 3 to 5 imply.
 """
 
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -236,7 +235,3 @@ def diagram() -> str:
         lines += [f"    {name}_{a.value} --> {name}_{b.value}: {e.value}" for (a, e), b in table.items()]
         lines.append("  }")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(diagram())

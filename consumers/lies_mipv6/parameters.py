@@ -4,6 +4,8 @@ from ipaddress import IPv6Address, IPv6Network
 
 from attrs import frozen
 
+_MAX_LIFETIME_S = 262140  # 65535 units of 4 s (RFC 6275 section 6.1.7)
+
 
 @frozen
 class Parameters:
@@ -18,6 +20,21 @@ class Parameters:
     max_lifetime_s: int = 3600  # granted at most
     refresh_fraction: float = 0.75  # of the lifetime, then the binding is renewed: "well before", 11.7.1
     grace_s: float = 2.0  # how long earlier care-of addresses are accepted after the BA; spec/decisions.md
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("lifetime_s", "max_lifetime_s"):
+            if not 0 < getattr(self, name) <= _MAX_LIFETIME_S or getattr(self, name) % 4:
+                raise ValueError(f"{name} must be a multiple of 4 up to {_MAX_LIFETIME_S} (RFC 6275, 6.1.7)")
+        for name in ("initial_bindack_timeout_s", "first_bindack_timeout_s", "max_bindack_timeout_s"):
+            if not 0 < getattr(self, name) <= _MAX_LIFETIME_S:
+                raise ValueError(f"{name} must be greater than 0")
+        if self.max_update_rate < 1:
+            raise ValueError("max_update_rate must be at least 1")
+        if not 0 < self.refresh_fraction < 1:
+            raise ValueError("refresh_fraction must lie between 0 and 1")
+        for name in ("grace_s", "max_delete_bce_timeout_s"):
+            if not 0 <= getattr(self, name) <= _MAX_LIFETIME_S:
+                raise ValueError(f"{name} must not be negative")
 
 
 @frozen

@@ -1,6 +1,5 @@
 """The states of the Mobile IPv6 engines, and the tables of their transitions; spec/mipv6.mmd shows them."""
 
-import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
@@ -87,7 +86,3 @@ def diagram() -> str:
         lines += [f"    {name}_{a.value} --> {name}_{b.value}: {e.value}" for (a, e), b in table.items()]
         lines.append("  }")
     return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(diagram())

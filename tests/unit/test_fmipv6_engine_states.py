@@ -24,7 +24,7 @@ TABLES = [
 
 @pytest.mark.parametrize(("name", "module"), [("fmipv6", fmipv6), ("mipv6", mipv6)])
 def test_the_diagrams_are_those_of_the_tables(name: str, module: Any) -> None:
-    """spec/*.mmd is what the state tables give; `python -m lies_fmipv6.states` and its like print it."""
+    """spec/*.mmd is what the state tables give; `python scripts/make_diagrams.py` writes it."""
     assert (SPEC / f"{name}.mmd").read_text(encoding="utf-8") == module.diagram()
 
 
