@@ -184,7 +184,7 @@ class SimWifiConfig(Scenario):
 
 def bssid(number: int) -> str:
     """The default PoA name of access point `number`, which counts from 1."""
-    return f"02:00:00:{number >> 8:02x}:{number & 0xFF:02x}:01"
+    return f"02:00:00:00:{(number >> 8) + 1:02x}:{number & 0xFF:02x}"
 
 
 def load_scenario(path: Path) -> Scenario:

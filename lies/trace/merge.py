@@ -83,14 +83,6 @@ class Radio:
         """The PoAs of a window, in order of appearance."""
         return self.window(start_s, duration_s).poas
 
-    def drive(self) -> tuple[str, ...]:
-        """The PoAs of a drive, in order of appearance; TraceFormatError if there are fewer than two."""
-        poas = self.poas
-        if len(poas) < 2:
-            names = ", ".join(t.path for t in self.traces)
-            raise TraceFormatError("has one point of attachment only; a drive needs two", file=names)
-        return poas
-
     def hearings(self) -> Iterator[Hearing]:
         """What is heard, in order of time.
 

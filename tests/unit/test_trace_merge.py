@@ -95,15 +95,6 @@ def test_windows_and_their_poas(tmp_path: Path) -> None:
         radio.window(40, 10)
 
 
-def test_a_drive_needs_two_points_of_attachment(tmp_path: Path) -> None:
-    """One PoA is no drive; two are, in order of appearance."""
-    a = open_trace(write_csv(tmp_path / "a.csv", wifi_rows("a", {1: -50.0})))
-    b = open_trace(write_csv(tmp_path / "b.csv", wifi_rows("b", {0: -70.0})))
-    assert merge([a, b]).drive() == ("b", "a")
-    with pytest.raises(TraceFormatError, match=r"a\.csv: has one point of attachment only"):
-        merge([a]).drive()
-
-
 def test_a_cellular_trace_is_a_radio_of_its_own(tmp_path: Path) -> None:
     """A cellular trace cannot be merged with another, and nothing cannot be merged at all."""
     cell = open_trace(write_csv(tmp_path / "c.csv", [{**CELL, "t_s": 0, "poa": "x", "rsrp_dbm": -90}]))
