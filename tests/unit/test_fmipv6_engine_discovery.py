@@ -19,6 +19,7 @@ from fmipv6_kit import (
 )
 from net_nodes import MN_LLA, coa_of, poa_of, prefix_of
 
+from lies.errors import ProtocolViolation
 from lies.events import (
     DownReason,
     LinkDown,
@@ -27,6 +28,7 @@ from lies.events import (
 )
 from lies_fmipv6 import actions as fa
 from lies_fmipv6 import items as fi
+from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.messages import (
     AccessPointInfo,
     FastBindingUpdate,
@@ -130,3 +132,20 @@ def test_a_wrong_prrtadv_teaches_nothing() -> None:
         mn.receive(poas(p2=Quality.GOOD), 0.02)
         mn.receive(wrong, 0.03)
         assert messages(leaving(mn), FastBindingUpdate) == []
+
+
+@pytest.mark.parametrize("router", [None, prefix_of(1)[1]])
+def test_the_routers_own_address_travels_in_the_r_flag(router: IPv6Address | None) -> None:
+    """A prefix option with the R flag carries the router's address; without it the prefix alone."""
+    ra = RouterAdvertisement(prefixes=(PrefixInformation(prefix_of(1), 3600, 3600, router=router),))
+    packet = encode(ra, PAR_LOCAL, ALL_NODES)
+    assert decode(packet).message == ra
+    assert packet[40 + 16 + 3] == (0xE0 if router else 0xC0)
+    assert packet[40 + 16 + 16 : 40 + 16 + 32] == (router or prefix_of(1).network_address).packed
+
+
+def test_a_routers_address_outside_its_prefix_is_not_sent() -> None:
+    """The R flag's address lies in the prefix (RFC 6275 section 7.2)."""
+    ra = RouterAdvertisement(prefixes=(PrefixInformation(prefix_of(1), 3600, 3600, router=prefix_of(2)[1]),))
+    with pytest.raises(ProtocolViolation, match="does not lie in the prefix"):
+        encode(ra, PAR_LOCAL, ALL_NODES)
