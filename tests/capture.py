@@ -15,11 +15,14 @@ def write_pcap(path: Path, packets: Iterable[bytes]) -> None:
     path.write_bytes(b"".join(octets))
 
 
-def tshark_fields(tshark: str, path: Path, names: Sequence[str]) -> list[dict[str, list[str]]]:
-    """The values of the named fields for every packet of a capture, in order."""
+def tshark_fields(
+    tshark: str, path: Path, names: Sequence[str], *, display_filter: str | None = None
+) -> list[dict[str, list[str]]]:
+    """The values of the named fields for every packet of a capture that passes the filter, in order."""
     options = [part for name in names for part in ("-e", name)]
     shape = ["-T", "fields", "-E", "separator=/t", "-E", "occurrence=a", "-E", "aggregator=|"]
-    command = [tshark, "-n", "-r", str(path), *shape, *options]
+    wanted = ["-Y", display_filter] if display_filter is not None else []
+    command = [tshark, "-n", "-r", str(path), *wanted, *shape, *options]
     output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-    rows = [line.split("\t") for line in output.rstrip("\n").split("\n")]
+    rows = [line.split("\t") for line in output.rstrip("\n").split("\n")] if output else []
     return [{name: value.split("|") for name, value in zip(names, row, strict=True) if value} for row in rows]

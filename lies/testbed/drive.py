@@ -3,11 +3,7 @@
 import asyncio
 import gc
 import os
-import shutil
-import signal
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Protocol
@@ -28,10 +24,12 @@ from lies.events import (
 from lies.runtime import monotonic_ns, now_s, wall_ns
 from lies.testbed import delay
 from lies.testbed import topology as t
+from lies.testbed.flows import FlowProcess
 from lies.testbed.measure import Direction, Move, Verdict, judge
 from lies.testbed.node import Node, spawn, stop_all
 from lies.testbed.plan import Configurations, Plan
-from lies.testbed.traffic import Endpoint, Flow, FlowLog, read_progress
+from lies.testbed.scratch import drive_directory
+from lies.testbed.traffic import Flow
 
 _READY_S = 30.0
 _REGISTERED_S = 20.0
@@ -39,7 +37,6 @@ _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
 _PORT = 5001
-_DIRECTORY_PREFIX = "lies-demo-"
 _PRIMITIVES = (
     "link_up",
     "link_down",
@@ -96,30 +93,6 @@ class DriveResult:
 
 
 @define
-class _Flow:
-    """One end point's process and pipes."""
-
-    node: Node
-    control: int
-    progress: int
-    path: Path
-    counts: tuple[int, int, int] = (0, 0, 0)
-
-    def order(self, letter: bytes) -> None:
-        with suppress(BrokenPipeError):
-            os.write(self.control, letter)
-
-    def poll(self) -> tuple[int, int, int]:
-        with suppress(BlockingIOError):
-            self.counts = read_progress(os.read(self.progress, 65536)) or self.counts
-        return self.counts
-
-    def close(self) -> None:
-        os.close(self.control)
-        os.close(self.progress)
-
-
-@define
 class Drive:
     """One drive; run it once. Everything it made is gone when `run` returns or raises."""
 
@@ -129,7 +102,7 @@ class Drive:
     on_built: Callable[["Drive"], None] | None = None  # called when all daemons run, before the traffic
     on_settled: Callable[["Drive"], None] | None = None  # called after the last packet, before teardown
     _nodes: list[Node] = field(factory=list)
-    _flows: list[_Flow] = field(factory=list)
+    _flows: list[FlowProcess] = field(factory=list)
     _controls: list[int] = field(factory=list)
     _events: list[Indication | Raw] = field(factory=list)
     _directory: Path = Path()
@@ -139,7 +112,7 @@ class Drive:
         """Make the drive; DriveFailed, NotPermitted or KeyboardInterrupt after everything is torn down."""
         begun = now_s()
         result: DriveResult | None = None
-        with _directory() as directory:
+        with drive_directory() as directory:
             self._directory = directory
             try:
                 self._set_up(directory)
@@ -170,6 +143,10 @@ class Drive:
         if self.topology is None:
             raise DriveFailed("the testbed is not built")
         return self.topology.descriptor(name)
+
+    def pid(self, name: str) -> int:
+        """The process of a node's daemon."""
+        return next(node.pid for node in self._nodes if node.name == name)
 
     @property
     def bus_directory(self) -> Path:
@@ -223,23 +200,7 @@ class Drive:
     def _flow(self, name: str, local: IPv6Address, remote: IPv6Address) -> None:
         options = self.plan.options
         flow = Flow(local, remote, _PORT, options.payload, options.packets_per_s)
-        path = self._directory / f"{name}.packets"
-        control_read, control_write = os.pipe2(os.O_CLOEXEC)
-        progress_read, progress_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-
-        def main(ready: Callable[[], None]) -> int:
-            os.close(control_write)
-            endpoint = Endpoint(flow)
-            ready()
-            endpoint.run(control_read, progress_write)
-            endpoint.save(path)
-            endpoint.close()
-            return 0
-
-        node = self._spawn(name, main)
-        os.close(control_read)
-        os.close(progress_write)
-        self._flows.append(_Flow(node, control_write, progress_read, path))
+        self._flows.append(FlowProcess.start(name, flow, self._directory, self._spawn))
 
     def _wait_ready(self) -> None:
         deadline = now_s() + _READY_S
@@ -345,7 +306,7 @@ class Drive:
         return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]
 
     def _result(self, setup_s: float) -> DriveResult:
-        logs = {flow.node.name: FlowLog.load(flow.path) for flow in self._flows}
+        logs = {flow.node.name: flow.log() for flow in self._flows}
         interval = 1e9 / self.plan.options.packets_per_s
         directions = (
             Direction.of("downlink", logs["cn"], logs["mn"], interval, at_radio=True),
@@ -392,25 +353,3 @@ class Drive:
             return ""
         said = [line.strip() for line in lines if line.strip()]
         return f" (it said: {said[-1][:300]})" if said else ""
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    """A directory of this drive's own; those of drives that were killed are removed first."""
-    base = Path(tempfile.gettempdir())
-    for old in base.glob(f"{_DIRECTORY_PREFIX}*"):
-        pid = old.name.removeprefix(_DIRECTORY_PREFIX).split("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists() and old.stat().st_uid == os.geteuid():
-            shutil.rmtree(old, ignore_errors=True)
-    path = Path(tempfile.mkdtemp(prefix=f"{_DIRECTORY_PREFIX}{os.getpid()}-"))
-    previous = signal.getsignal(signal.SIGTERM)
-
-    def terminated(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, terminated)
-    try:
-        yield path
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        shutil.rmtree(path, ignore_errors=True)

@@ -30,7 +30,8 @@ class DriveOptions:
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
     instead; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
-    predictions: False keeps LinkGoingDown and LinkStatusChanged from the abstract entity (for tests).
+    isolate_radio: the radio's driver as a process of its own; abstract, fmipv6: further options of the
+    abstract entity and of the mobile node's FMIPv6.
     """
 
     mode: str = "predictive"
@@ -46,6 +47,7 @@ class DriveOptions:
     duration_s: float | None = None
     traces: tuple[Path, ...] = ()
     grace_s: float = 2.0
+    isolate_radio: bool = False
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
 
@@ -171,6 +173,7 @@ class Configurations:
             "bridges": {r.bssid: f"air{r.number}" for r in self._topology.routers},
         }
         common = {"link": t.MOBILE_LINK, "l2_gap_ms": plan.options.l2_gap_ms, "port": port}
+        radio: dict[str, Any] = {"isolate": plan.options.isolate_radio, "abstract": plan.options.abstract}
         if plan.options.traces:
             options = {
                 "files": [str(path.absolute()) for path in plan.options.traces],
@@ -180,7 +183,7 @@ class Configurations:
                 "follow_requests": True,
                 **common,
             }
-            return DriverConfig("replay", "replay", abstract=plan.options.abstract, options=options)
+            return DriverConfig("replay", "replay", **radio, options=options)
         options = {
             "seed": plan.options.seed,
             "aps": plan.routers,
@@ -189,7 +192,7 @@ class Configurations:
             "speed_kmh": plan.options.speed_kmh,
             **common,
         }
-        return DriverConfig("simwifi", "simwifi", abstract=plan.options.abstract, options=options)
+        return DriverConfig("simwifi", "simwifi", **radio, options=options)
 
     def _config(
         self,
