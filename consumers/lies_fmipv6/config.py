@@ -102,7 +102,9 @@ def mobile_node(config: Config, lla: bytes, first_sequence: int) -> MobileNodeCo
     )
 
 
-def router(config: Config, link_local: IPv6Address, lla: bytes) -> AccessRouterConfig:
+def router(
+    config: Config, link_local: IPv6Address, lla: bytes, first_sequence: int = 0
+) -> AccessRouterConfig:
     """The engine's configuration of an access router; ConfigError names the key at fault."""
     neighbours = tuple(
         Neighbour(
@@ -124,5 +126,6 @@ def router(config: Config, link_local: IPv6Address, lla: bytes) -> AccessRouterC
         access_points=tuple(access_point_id(p) for p in config.access_points),
         neighbours=neighbours,
         insecure=config.insecure,
+        first_sequence=first_sequence,
         advertise_interval_s=config.advertise_interval_s,
     )

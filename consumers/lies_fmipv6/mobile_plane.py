@@ -33,6 +33,7 @@ class _CareOf:
     table: int
     router: IPv6Address
     router_lla: bytes | None
+    hold: list[bytes]  # finished messages that make the table wait
 
     @property
     def drain(self) -> int:
@@ -86,7 +87,7 @@ class MobilePlane:
     def hold(self, pcoa: IPv6Address) -> None:
         """What is sent from pcoa waits."""
         if (care_of := self._care_of.get(pcoa)) is not None and pcoa not in self._held:
-            self._hold.begin(care_of.table)
+            self._netlink.execute(care_of.hold, ignore=GONE)
             self._held.add(pcoa)
 
     def release(self, pcoa: IPv6Address) -> None:
@@ -161,7 +162,7 @@ class MobilePlane:
     def _address(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
         known = self._care_of.get(coa)
         table = known.table if known is not None else self._free_table()
-        self._care_of[coa] = _CareOf(table, router, router_lla)
+        self._care_of[coa] = _CareOf(table, router, router_lla, self._hold.messages(table))
         messages = [m.address(self._index, coa)]
         if router_lla is not None:  # permanent, so that it outlives the loss of carrier
             messages.append(m.neighbour(self._index, router, router_lla))

@@ -11,6 +11,7 @@ from socket import if_nametoindex
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import sysctl
+from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, Decapsulator, host
 
 _SOLICITATIONS = 60  # one a second; a node that is awaited longer has long been forgotten by the engine
@@ -31,11 +32,24 @@ class RouterPlane:
         self._backbone = if_nametoindex(backbone)
         self._address = address
         self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        self._compile()
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
         self._expected: dict[IPv6Address, bool] = {}  # ncoa -> it is the pcoa of a tunnel of ours
         sysctl(f"ipv6/conf/{access}/proxy_ndp", 1)
         sysctl(f"ipv6/neigh/{access}/unres_qlen_bytes", buffer_octets)
         sysctl(f"ipv6/neigh/{access}/mcast_solicit", _SOLICITATIONS)
+
+    def _compile(self) -> None:
+        """The messages that a handover waits for, all but their addresses."""
+        ap, bb = self._access, self._backbone
+        one, two = (IPv6Address,), (IPv6Address, IPv6Address)
+        self._to_tunnel = Template(lambda p, e: m.route(host(p), oif=bb, encap=e), *two)
+        self._no_route = Template(lambda p: m.route(host(p), add=False), *one)
+        self._to_access = Template(lambda n: m.route(host(n), oif=ap), *one)
+        self._forget_node = Template(lambda n: m.neighbour(ap, n, add=False), *one)
+        self._defend = Template(lambda n: m.neighbour(ap, n, proxy=True), *one)
+        self._defend_no_more = Template(lambda n: m.neighbour(ap, n, proxy=True, add=False), *one)
+        self._stale = Template(lambda n, lla: m.neighbour(ap, n, lla, state=m.NUD_STALE), IPv6Address, 6)
 
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Packets to pcoa go to endpoint in a tunnel; what endpoint tunnels from pcoa is forwarded."""
@@ -47,7 +61,7 @@ class RouterPlane:
             [
                 self._accept(endpoint),
                 self._decapsulator.forward_inner(pcoa),
-                m.route(host(pcoa), oif=self._backbone, encap=endpoint),
+                self._to_tunnel(pcoa, endpoint),
             ],
             ignore=(errno.EEXIST,),
         )
@@ -56,7 +70,7 @@ class RouterPlane:
         """Both directions end; packets to pcoa go to the access link."""
         self._tunnels.pop(pcoa, None)
         messages = [
-            m.route(host(pcoa), add=False),
+            self._no_route(pcoa),
             self._decapsulator.forward_inner(pcoa, add=False),
         ]
         if endpoint not in self._tunnels.values():
@@ -67,28 +81,22 @@ class RouterPlane:
         """Answer for ncoa on the access link, and let packets to it wait."""
         comes_back = ncoa in self._tunnels
         self._expected[ncoa] = comes_back
-        self._netlink.execute([m.neighbour(self._access, ncoa, add=False)], ignore=GONE)
-        self._netlink.execute([m.neighbour(self._access, ncoa, proxy=True)], ignore=(errno.EEXIST,))
+        messages = [self._forget_node(ncoa), self._defend(ncoa)]
         if comes_back:
-            self._netlink.execute([m.route(host(ncoa), oif=self._access)])
+            messages.append(self._to_access(ncoa))
+        self._netlink.execute(messages, ignore=(errno.EEXIST, *GONE))
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """The node is there: what waits goes to this link-layer address."""
         self._expected.pop(ncoa, None)
-        self._netlink.execute([m.neighbour(self._access, ncoa, lla, state=m.NUD_STALE)])
-        self._netlink.execute([m.neighbour(self._access, ncoa, proxy=True, add=False)], ignore=GONE)
+        self._netlink.execute([self._stale(ncoa, lla), self._defend_no_more(ncoa)], ignore=GONE)
 
     def forget(self, ncoa: IPv6Address) -> None:
         """The node did not come: what waits is dropped."""
         comes_back = self._expected.pop(ncoa, False)
-        gone = [
-            m.neighbour(self._access, ncoa, proxy=True, add=False),
-            m.neighbour(self._access, ncoa, add=False),
-        ]
-        self._netlink.execute(gone, ignore=GONE)
+        self._netlink.execute([self._defend_no_more(ncoa), self._forget_node(ncoa)], ignore=GONE)
         if comes_back and ncoa in self._tunnels:
-            route = m.route(host(ncoa), oif=self._backbone, encap=self._tunnels[ncoa])
-            self._netlink.execute([route])
+            self._netlink.execute([self._to_tunnel(ncoa, self._tunnels[ncoa])])
 
     def close(self) -> None:
         """Remove every tunnel and proxy entry."""

@@ -1,6 +1,7 @@
 """The access router's shell: packets into the engine, its actions onto wire and kernel."""
 
 import logging
+import secrets
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import assert_never
@@ -37,7 +38,9 @@ class RouterShell:
     def __init__(self, config: Config) -> None:
         access, backbone = config.access or "", config.backbone or ""
         self._access = access
-        engine_config = router(config, link_local_of(access), link_address(access))
+        engine_config = router(
+            config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16)
+        )
         self._netlink = Netlink()
         self._plane = RouterPlane(
             self._netlink,

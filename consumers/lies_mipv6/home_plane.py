@@ -6,6 +6,7 @@ from socket import if_nametoindex
 
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
+from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, Decapsulator, host
 
 
@@ -20,6 +21,9 @@ class HomePlane:
         self._index = if_nametoindex(backbone)
         self._address = address
         self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        self._to_tunnel = Template(
+            lambda home, coa: m.route(host(home), oif=self._index, encap=coa), IPv6Address, IPv6Address
+        )
         self._bindings: dict[IPv6Address, IPv6Address] = {}
         self._sources: dict[IPv6Address, set[IPv6Address]] = {}  # home address -> care-of addresses
 
@@ -27,7 +31,7 @@ class HomePlane:
         """Packets to the home address go to coa in a tunnel, and are taken from it."""
         self.accept_from(home_address, coa)
         self._bindings[home_address] = coa
-        self._netlink.execute([m.route(host(home_address), oif=self._index, encap=coa)])
+        self._netlink.execute([self._to_tunnel(home_address, coa)])
 
     def accept_from(self, home_address: IPv6Address, coa: IPv6Address) -> None:
         """Open what comes from coa with the home address as inner source."""

@@ -18,6 +18,7 @@ from socket import if_nametoindex
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import sysctl
+from lies.kernel.template import Template
 
 DEFAULT = IPv6Network("::/0")
 TABLE_DECAPSULATE = 51840
@@ -95,6 +96,8 @@ class Decapsulator:
         self._netlink = netlink
         self._only_known_inner = only_known_inner
         index, _ = _veth(netlink, _IN, _OUT)
+        self._accept = {add: _accepting(add=add) for add in (True, False)}
+        self._forward = {add: _forwarding(add=add) for add in (True, False)}
         netlink.execute(
             [
                 m.rule(PREFERENCE_LOCAL, table=m.TABLE_LOCAL),
@@ -110,18 +113,11 @@ class Decapsulator:
 
     def accept(self, endpoint: IPv6Address, peer: IPv6Address, *, add: bool = True) -> bytes:
         """Message that opens (add) or no longer opens packets from `peer` to our address `endpoint`."""
-        return m.rule(
-            PREFERENCE_DECAPSULATE,
-            table=TABLE_DECAPSULATE,
-            source=peer,
-            destination=endpoint,
-            ip_protocol=_IPV6_IN_IPV6,
-            add=add,
-        )
+        return self._accept[add](peer, endpoint)
 
     def forward_inner(self, source: IPv6Address, *, add: bool = True) -> bytes:
         """Message that lets opened packets with this inner source pass on (where only_known_inner)."""
-        return m.rule(PREFERENCE_INNER, table=m.TABLE_MAIN, source=source, iif=_OUT, add=add)
+        return self._forward[add](source)
 
     def close(self) -> None:
         """Remove what the constructor made, unless somebody's rule still leads to it."""
@@ -153,14 +149,9 @@ class Hold:
         self._release = m.neighbour(self.index, self.next_hop, link_address(_HOLD_OUT))
         self._forget = m.neighbour(self.index, self.next_hop, add=False)
 
-    def hold_messages(self, table: int) -> list[bytes]:
-        """Messages that make the table's default route wait here."""
-        return [m.route(DEFAULT, table=table, oif=self.index, via=self.next_hop)]
-
-    def begin(self, table: int) -> None:
-        """Hold what takes the table's default route from now on."""
-        self._netlink.execute([self._forget], ignore=GONE)
-        self._netlink.execute(self.hold_messages(table))
+    def messages(self, table: int) -> list[bytes]:
+        """Messages that hold what takes the table's default route; run them with ignore=GONE."""
+        return [self._forget, m.route(DEFAULT, table=table, oif=self.index, via=self.next_hop)]
 
     @property
     def release(self) -> bytes:
@@ -178,6 +169,27 @@ def link_address(name: str) -> bytes:
         request = struct.pack("16s24x", name.encode())
         answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)
     return answer[18:24]
+
+
+def _accepting(*, add: bool) -> Template:
+    def build(peer: IPv6Address, endpoint: IPv6Address) -> bytes:
+        return m.rule(
+            PREFERENCE_DECAPSULATE,
+            table=TABLE_DECAPSULATE,
+            source=peer,
+            destination=endpoint,
+            ip_protocol=_IPV6_IN_IPV6,
+            add=add,
+        )
+
+    return Template(build, IPv6Address, IPv6Address)
+
+
+def _forwarding(*, add: bool) -> Template:
+    def build(source: IPv6Address) -> bytes:
+        return m.rule(PREFERENCE_INNER, table=m.TABLE_MAIN, source=source, iif=_OUT, add=add)
+
+    return Template(build, IPv6Address)
 
 
 def _rule_tables(netlink: Netlink) -> Iterator[int]:
