@@ -8,6 +8,7 @@ changed: `FastIPv6` and the headers behind it choose our classes by themselves.
     FastIPv6(...) / DestinationOptions(options=[HAO(...)]) / FBU(...)    crafts one
 """
 
+from enum import IntEnum
 from typing import Any, ClassVar
 
 from scapy.fields import (
@@ -76,7 +77,7 @@ __all__ = [
 ]
 
 
-def _names(codes: type[Any]) -> dict[int, str]:
+def _names(codes: type[IntEnum]) -> dict[int, str]:
     return {int(code): code.name.lower() for code in codes}
 
 
@@ -242,20 +243,20 @@ class _OurUpperLayers:
 
     nh: int
 
-    def default_payload_class(self, octets: bytes) -> type[Packet]:
+    def default_payload_class(self, p: bytes) -> type[Packet]:
         mobility: dict[int, type[Packet]] = {8: FBU, 9: FBack, 14: HI, 15: HAck}
         discovery = {133: RouterSolicitation, 134: RouterAdvertisement, 136: NeighbourAdvertisement}
         found: type[Packet] | None = None
-        if self.nh == 135 and len(octets) > 2:
-            found = mobility.get(octets[2])
-        elif self.nh == 58 and len(octets) > 4:
+        if self.nh == 135 and len(p) > 2:
+            found = mobility.get(p[2])
+        elif self.nh == 58 and len(p) > 4:
             subtypes = {2: RtSolPr, 3: PrRtAdv}
-            found = subtypes.get(octets[4]) if octets[0] == 154 else discovery.get(octets[0])
+            found = subtypes.get(p[4]) if p[0] == 154 else discovery.get(p[0])
         elif self.nh in {43, 60}:
             found = {43: Routing, 60: DestinationOptions}[self.nh]
         if found is not None:
             return found
-        theirs: type[Packet] = super().default_payload_class(octets)  # type: ignore[misc]  # mixin of scapy's
+        theirs: type[Packet] = super().default_payload_class(p)  # type: ignore[misc]  # mixin of scapy's
         return theirs if issubclass(theirs, Packet) else Raw
 
 
@@ -276,11 +277,11 @@ class DestinationOptions(_OurUpperLayers, IPv6ExtHdrDestOpt):
     name = "Destination Options"
     overload_fields = {IPv6: {"nh": 60}}  # noqa: RUF012 - scapy's declaration
 
-    def post_dissect(self, octets: bytes) -> bytes:
+    def post_dissect(self, s: bytes) -> bytes:
         """Drop the padding; it is made anew when building."""
         options = self.getfieldval("options")
         self.setfieldval("options", [option for option in options if not isinstance(option, Pad1 | PadN)])
-        return octets
+        return s
 
 
 class Routing(_OurUpperLayers, IPv6ExtHdrRouting):

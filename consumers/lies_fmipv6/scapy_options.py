@@ -103,8 +103,8 @@ class AnyMobilityOption(MIP6OptUnknown):
 class _InList:
     """An option that leaves what follows it to the list."""
 
-    def extract_padding(self, following: bytes) -> tuple[bytes, bytes]:
-        return b"", following
+    def extract_padding(self, s: bytes) -> tuple[bytes, bytes]:
+        return b"", s
 
 
 class _PaddedField(StrLenField):

@@ -46,11 +46,11 @@ class MobileIPv6(IPv6):
     name = "IPv6"
     aliastypes: ClassVar = [IPv6]
 
-    def default_payload_class(self, octets: bytes) -> type[Packet]:
+    def default_payload_class(self, p: bytes) -> type[Packet]:
         """Our destination options, and else what scapy chooses."""
         if self.nh == 60:
             return DestinationOptions
-        theirs: type[Packet] = super().default_payload_class(octets)  # type: ignore[no-untyped-call]  # scapy's
+        theirs: type[Packet] = super().default_payload_class(p)  # type: ignore[no-untyped-call]  # scapy's
         return theirs
 
 
@@ -64,8 +64,8 @@ class DestinationOptions(IPv6ExtHdrDestOpt):
     name = "Destination Options"
     overload_fields = {IPv6: {"nh": 60}}  # noqa: RUF012 - scapy's declaration
 
-    def post_dissect(self, octets: bytes) -> bytes:
+    def post_dissect(self, s: bytes) -> bytes:
         """Drop the padding; it is made anew when building."""
         options = self.getfieldval("options")
         self.setfieldval("options", [option for option in options if not isinstance(option, Pad1 | PadN)])
-        return octets
+        return s

@@ -4,7 +4,7 @@ import tomllib
 from enum import StrEnum
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from lies._decode import decode
 from lies.attachment import PortConfig
@@ -203,7 +203,7 @@ def scenario_of(config: SimWifiConfig, *, table: str) -> Scenario:
     if config.scenario is None:
         return config
     default = Scenario()
-    for name in Scenario.__attrs_attrs__:
+    for name in fields(Scenario):
         if getattr(config, name.name) != getattr(default, name.name):
             raise ConfigError("stands beside a scenario file, which holds it", table=table, key=name.name)
     return load_scenario(config.scenario)

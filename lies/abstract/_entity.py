@@ -204,6 +204,7 @@ class AbstractEntity:
         technology = technology_of(item, self.link.technology)
         p = self._by_technology[technology]
         previous = DOWN
+        previous_db = previous_mbps = None
         serving = None if state.poa is None else state.poas[state.poa]
         if serving is not None:
             previous_db = None if serving.damped is None else serving.damped.db

@@ -69,7 +69,7 @@ class BusSocket:
             # Not zmq.IMMEDIATE: with it, what was received and not yet read is lost at a disconnection.
             self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
             self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)
-        self._fd: int = self._socket.getsockopt(zmq.FD)
+        self._fd: int = self._socket.fileno()
         self._loop.add_reader(self._fd, self._ready)
 
     def bind(self, endpoint: str) -> None:

@@ -248,7 +248,8 @@ class Picture:
         car = round(share * 58)
         track = Text("─" * car + "▶" + "─" * (58 - car))
         state = Text(
-            f"{self._plan.options.mode}   {self._stage}   {elapsed:5.1f} s   sent {sent}   received {received}"
+            f"{self._plan.options.mode}   {self._stage}   {elapsed:5.1f} s   "
+            f"sent {sent}   received {received}"
         )
         both = Columns(
             [

@@ -216,7 +216,8 @@ def _print_result(result: "DriveResult") -> None:
     print(
         f"{s['mode']}: {s['handovers']} handovers ({s['predictive']} predictive, {s['reactive']} reactive), "
         f"{s['packets_sent']} packets sent, {s['packets_lost']} lost, {s['duplicated']} duplicated, "
-        f"{s['reordered']} reordered; set up in {result.setup_s:.1f} s, torn down in {result.teardown_s:.1f} s"
+        f"{s['reordered']} reordered; "
+        f"set up in {result.setup_s:.1f} s, torn down in {result.teardown_s:.1f} s"
     )
 
 
