@@ -44,13 +44,14 @@ class Direction:
 
     @property
     def reordered(self) -> int:
-        """Arrivals after a packet that was sent later (RFC 4737 section 3)."""
+        """Packets that first arrived after one that was sent later (RFC 4737 section 3); copies count not."""
         newest, count = -1, 0
+        seen: set[int] = set()
         for number, _, _ in self.received:
-            if number < newest:
+            if number not in seen and number < newest:
                 count += 1
-            else:
-                newest = number
+            seen.add(number)
+            newest = max(newest, number)
         return count
 
     @property
@@ -59,7 +60,9 @@ class Direction:
         return min((arrived - sent for _, sent, arrived in self.received), default=0)
 
     def gap_ns(self, out_ns: int, in_ns: int) -> float | None:
-        """The total gap of a handover whose port was out from out_ns to in_ns; None if nothing came after.
+        """The total gap of a handover whose port was out from out_ns to in_ns.
+
+        None if nothing came before or nothing after: then there is no gap between packets.
 
         Among neighbouring arrivals a, b between which the outage falls (seen from the receiver, behind the
         path if that is not on the radio link): receive time of b minus that of a, minus what their send
@@ -75,7 +78,7 @@ class Direction:
             late = max(0.0, (sent_b - sent_a) - max(1, b - a) * self.interval_ns)
             gap = (got_b - got_a) - late
             found = gap if found is None else max(found, gap)
-        if not self.received or self.received[-1][2] < high:
+        if not self.received or self.received[0][2] > low or self.received[-1][2] < high:
             return None
         return found
 
