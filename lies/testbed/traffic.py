@@ -28,6 +28,7 @@ _MAX_LAG_NS = 50_000_000  # a sender that was stopped does not make up for more 
 _PROGRESS = struct.Struct("!QQQ")
 _PROGRESS_EVERY_NS = 200_000_000
 _PROBE_EVERY_NS = 20_000_000
+_FIRST_IMPOSSIBLE = 1 << 63  # neither as a number nor as a time in ns
 _ASK, _ANSWER = (1 << 64) - 1, (1 << 64) - 2  # numbers of probes, which are not counted as traffic
 
 
@@ -63,6 +64,7 @@ class Endpoint:
         self.received = array.array("q")  # number, send time, receive time, one after the other
         self.answers = 0
         self._padding = bytes(flow.payload - PACKET_HEADER.size)
+        self._peer = socket.inet_ntop(socket.AF_INET6, flow.remote.packed)
         self._socket = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
@@ -88,25 +90,27 @@ class Endpoint:
         """
         sending = probing = False
         first_ns = probe_ns = 0
-        count = 0
+        count = burst = 0
         tell_ns = 0
         interval = self.flow.interval_ns
         while True:
             now = wall_ns()
             due = first_ns + round(count * interval)
-            if sending and due <= now:
+            if sending and due <= now and burst < _BURST:  # also who cannot keep up listens in between
                 if now - due > _MAX_LAG_NS:
                     first_ns = now - round(count * interval)
                 self._send()
                 count += 1
+                burst += 1
                 continue
+            burst = 0
             if probing and now >= probe_ns:
                 probe_ns = now + _PROBE_EVERY_NS
                 self._put(_ASK, now)
             if progress is not None and now >= tell_ns:
                 tell_ns = now + _PROGRESS_EVERY_NS
                 self._tell(progress)
-            wait = (due - now) / 1e9 if sending else 0.02 if probing else 0.2
+            wait = max(0, due - now) / 1e9 if sending else 0.02 if probing else 0.2
             readable, _, _ = select.select([self._socket.fileno(), control], [], [], min(wait, 0.2))
             if self._socket.fileno() in readable:
                 self._receive()
@@ -146,7 +150,7 @@ class Endpoint:
     def _receive(self) -> None:
         for _ in range(_BURST):
             try:
-                data, ancillary, _, _ = self._socket.recvmsg(65536, 64)
+                data, ancillary, _, sender = self._socket.recvmsg(65536, 64)
             except BlockingIOError:
                 return
             except OSError:  # an ICMPv6 error about a packet of ours
@@ -156,14 +160,15 @@ class Endpoint:
                 if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                     seconds, nanoseconds = _TIMESPEC.unpack(stamp[: _TIMESPEC.size])
                     arrived = seconds * 1_000_000_000 + nanoseconds
-            if len(data) >= PACKET_HEADER.size:
-                number, sent = PACKET_HEADER.unpack_from(data)
-                if number == _ASK:
-                    self._put(_ANSWER, arrived)
-                elif number == _ANSWER:
-                    self.answers += 1
-                else:
-                    self.received.extend((number, sent, arrived))
+            if len(data) < PACKET_HEADER.size or sender[:2] != (self._peer, self.flow.port):
+                continue  # not of this flow
+            number, sent = PACKET_HEADER.unpack_from(data)
+            if number == _ASK:
+                self._put(_ANSWER, arrived)
+            elif number == _ANSWER:
+                self.answers += 1
+            elif max(number, sent) < _FIRST_IMPOSSIBLE:
+                self.received.extend((number, sent, arrived))
 
     def _tell(self, progress: int) -> None:
         try:
