@@ -46,7 +46,8 @@ def run(ends: tuple[str, str], delay_ms: float, ready: Callable[[], None], contr
 
 
 def _open(name: str) -> socket.socket:
-    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.htons(_ETH_P_ALL))
+    # protocol 0: until it is bound the socket must not collect the frames of every interface
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
     sock.setblocking(False)
     sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
     for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
@@ -63,7 +64,7 @@ def _receive(sock: socket.socket) -> list[bytes]:
     for _ in range(_BURST):
         try:
             frames.append(sock.recv(_MAX_FRAME))
-        except BlockingIOError:
+        except OSError:  # nothing more; or ENETDOWN, which an interface that went down says once
             break
     return frames
 

@@ -10,6 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 
 from attrs import define, field
 
@@ -68,7 +69,9 @@ class Node:
                 self.exit_status = os.waitstatus_to_exitcode(status)
                 break
             select.select([], [], [], 0.005)
-        os.close(self.ready_fd)
+        if self.ready_fd >= 0:
+            os.close(self.ready_fd)
+            self.ready_fd = -1
         return self.exit_status if self.exit_status is not None else -1
 
 
@@ -88,6 +91,7 @@ def spawn(
         os.close(write_fd)
         return Node(name, pid, read_fd)
     status = 1
+    say = _Voice(write_fd)
     try:
         os.close(read_fd)
         die_with_parent(signal.SIGTERM)
@@ -99,22 +103,29 @@ def spawn(
             os.dup2(log_fd, 1)
             os.dup2(log_fd, 2)
         enter(namespace)
-        status = main(lambda: _say(write_fd, _READY))
+        status = main(lambda: say(_READY))
     except BaseException as error:  # noqa: BLE001 - the last frame of a process: say why, then end
         traceback.print_exc()
-        _say(write_fd, f"{type(error).__name__}: {error}".encode())
+        say(f"{type(error).__name__}: {error}".encode())
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
 
 
-def _say(descriptor: int, words: bytes) -> None:
-    try:
-        os.write(descriptor, words)
+class _Voice:
+    """Says one thing to the parent; later calls say nothing, for the descriptor may be somebody else's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = descriptor
+
+    def __call__(self, words: bytes) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            return
+        with suppress(OSError):  # nobody listens any more
+            os.write(descriptor, words)
         os.close(descriptor)
-    except OSError:  # nobody listens any more
-        return
 
 
 def stop_all(nodes: list[Node], *, within_s: float = 5.0) -> None:

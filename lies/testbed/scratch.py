@@ -17,7 +17,7 @@ def drive_directory() -> Iterator[Path]:
     base = Path(tempfile.gettempdir())
     for old in base.glob(f"{_PREFIX}*"):
         pid = old.name.removeprefix(_PREFIX).split("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists() and old.stat().st_uid == os.geteuid():
+        if pid.isdigit() and not Path("/proc", pid).exists() and _is_ours(old):
             shutil.rmtree(old, ignore_errors=True)
     path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     previous = signal.getsignal(signal.SIGTERM)
@@ -31,3 +31,10 @@ def drive_directory() -> Iterator[Path]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:  # another drive has removed it
+        return False
