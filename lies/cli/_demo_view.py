@@ -1,7 +1,7 @@
 """What a drive looks like while it runs: a live picture on a terminal, plain lines on a pipe."""
 
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lies.events import (
     BindingUpdated,
@@ -24,6 +24,9 @@ from lies.events import (
 )
 from lies.testbed.plan import Plan
 from lies.testbed.topology import Router
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _BAR = 24
 _PRIMITIVE_LINES = 10
@@ -223,6 +226,9 @@ class Picture:
             and (level := _level(sample.rssi_dbm, sample.snr_db, sample.rsrp_dbm)) is not None
         ):
             self._levels[sample.poa] = level
+        if sample.neighbours is not None:
+            heard = {sample.poa, *(n.poa for n in sample.neighbours)}
+            self._levels = {poa: level for poa, level in self._levels.items() if poa in heard}
         for n in sample.neighbours or ():
             if (level := _level(n.rssi_dbm, n.snr_db, n.rsrp_dbm)) is not None:
                 self._levels[n.poa] = level
@@ -254,17 +260,22 @@ class Picture:
         both = Columns(
             [
                 Panel(
-                    Text("\n".join(self._primitives)),
+                    _lines(self._primitives),
                     title="primitives",
                     width=64,
                     height=_PRIMITIVE_LINES + 2,
                 ),
-                Panel(
-                    Text("\n".join(self._handovers)), title="handovers", width=58, height=_PRIMITIVE_LINES + 2
-                ),
+                Panel(_lines(self._handovers), title="handovers", width=58, height=_PRIMITIVE_LINES + 2),
             ]
         )
         self._live.update(Group(state, track, road, both))
+
+
+def _lines(words: "deque[str]") -> "Text":
+    """Lines that are cut, not wrapped."""
+    from rich.text import Text
+
+    return Text("\n".join(words), no_wrap=True, overflow="ellipsis")
 
 
 def _level(rssi_dbm: float | None, snr_db: float | None, rsrp_dbm: float | None) -> float | None:
