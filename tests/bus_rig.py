@@ -17,6 +17,7 @@ from lies.bus.messages import NO_CONDITION, Action
 from lies.errors import LinkErrorReason
 from lies.events import (
     Condition,
+    DownReason,
     Header,
     Link,
     LinkDown,
@@ -203,7 +204,8 @@ class Driver:
 
     def going_down(self, confidence: float = 0.8) -> None:
         """LinkGoingDown."""
-        self.publish(LinkGoingDown(self.stamp(), self.state.poa or "ap1", 900.0, confidence, "fading"))
+        poa = self.state.poa or "ap1"
+        self.publish(LinkGoingDown(self.stamp(), poa, 900.0, confidence, DownReason.FADING))
 
     def cancelled(self) -> None:
         """LinkGoingDownCancelled."""

@@ -5,10 +5,17 @@ import os
 
 import conformance
 import pytest
+from hypothesis import HealthCheck, settings
 from tools import need
 
 from lies.errors import NotPermitted
 from lies.kernel.netns import new_namespace
+
+# A loaded machine makes tests slow, not wrong.
+settings.register_profile(
+    "lies", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("lies")
 
 
 @functools.cache

@@ -19,6 +19,11 @@ import lies_mipv6.messages as mm
 import lies_mipv6.scapy_layers as ml
 
 
+def _source(lla: bytes | None) -> list[Packet]:
+    """The option with the sender's link-layer address."""
+    return [fl.NDLinkLayerAddress(optcode=4, lla=lla)] if lla else []
+
+
 def build(vector: Vector) -> bytes:
     """The packet of a vector's message."""
     message = vector.message
@@ -44,7 +49,7 @@ def _build_binding(vector: Vector, message: Any, ipv6: Packet) -> bytes:
             "AHLK",
             strict=True,
         )
-        header = fl.FBU(
+        header: Packet = fl.FBU(
             seq=message.sequence,
             lifetime=message.lifetime_s,
             flags="".join(name for bit, name in bits if bit),
@@ -97,13 +102,13 @@ def _handover(message: Any) -> Packet:
 def _discovery(message: Any) -> Packet:
     match message:
         case fm.RtSolPr():
-            options = [fl.NDLinkLayerAddress(optcode=4, lla=message.source_lla)] if message.source_lla else []
+            options = _source(message.source_lla)
             if message.wildcard:
                 options.append(fl.NDLinkLayerAddress(optcode=0))
             options += [fl.NDLinkLayerAddress(optcode=1, lla=point) for point in message.access_points]
             return fl.RtSolPr(id=message.identifier, options=options)
         case fm.PrRtAdv():
-            options = [fl.NDLinkLayerAddress(optcode=4, lla=message.source_lla)] if message.source_lla else []
+            options = _source(message.source_lla)
             for info in message.access_points:
                 options += _tuple(info)
             return fl.PrRtAdv(code=message.code, id=message.identifier, options=options)
@@ -111,8 +116,8 @@ def _discovery(message: Any) -> Packet:
             target = fl.TargetLinkLayerAddress(lla=message.lla)
             return fl.NeighbourAdvertisement(tgt=str(message.target), options=[target])
         case fm.RouterSolicitation():
-            options = [fl.SourceLinkLayerAddress(lla=message.source_lla)] if message.source_lla else []
-            return fl.RouterSolicitation(options=options)
+            own = [fl.SourceLinkLayerAddress(lla=message.source_lla)] if message.source_lla else []
+            return fl.RouterSolicitation(options=own)
         case _:
             return _router_advertisement(message)
 
@@ -171,7 +176,9 @@ def _build_mipv6(vector: Vector, message: Any) -> bytes:
                 strict=True,
             )
             flags = "".join(name for bit, name in bits if bit)
-            header = ml.BU(seq=message.sequence, mhtime=message.lifetime_s // 4, flags=flags, options=options)
+            header: Packet = ml.BU(
+                seq=message.sequence, mhtime=message.lifetime_s // 4, flags=flags, options=options
+            )
         case mm.BindingAcknowledgement():
             if message.home_address is not None:
                 ipv6 /= ml.Routing(type=2, addresses=[str(message.home_address)])
@@ -208,7 +215,7 @@ def read(vector: Vector) -> Any:
 def rebuilt(vector: Vector) -> bytes:
     """The packet dissected by scapy and built anew from its fields, checksum included."""
     packet = (fl.FastIPv6 if vector.protocol == "fmipv6" else ml.MobileIPv6)(vector.packet)
-    layer = packet
+    layer: Packet = packet
     while layer:
         for name in ("cksum", "plen", "len"):
             if name in layer.fields:

@@ -1,6 +1,7 @@
 """Whole drives over real namespaces: what the table says, and what somebody else's capture says."""
 
 import re
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_the_mobile_node_ends_with_one_care_of_address(seen: Seen) -> None:
     """At the end the last router's address is the only one left, and one tunnel to the home agent."""
     found = set(re.findall(r"inet6 (2001:[0-9a-f:]+)/", seen.mobile_addresses))
     assert len(found) == 1
-    assert t.IPv6Address(found.pop()) in t.Router(3).prefix
+    assert IPv6Address(found.pop()) in t.Router(3).prefix
     assert len(seen.states["mn"]["tunnels"]) == 1
     assert len([r for r in seen.states["mn"]["rules"] if "lookup 51840" in r]) == 1
     assert len(seen.states["ha"]["tunnels"]) == 1

@@ -1,6 +1,8 @@
 """Attachment, damping, silence, time."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from abstract_kit import LTE, down, entity, heard, names, ns, run, series, up
@@ -25,7 +27,7 @@ from lies.events import (
 )
 
 
-def changes_of(indications: list[object]) -> list[tuple[Quality, Quality]]:
+def changes_of(indications: Sequence[object]) -> list[tuple[Quality, Quality]]:
     """Previous and new level of each LinkStatusChanged."""
     return [
         (i.previous.quality, i.condition.quality) for i in indications if isinstance(i, LinkStatusChanged)
@@ -218,20 +220,25 @@ def test_unusable_items_are_refused(item: RawItem) -> None:
     assert ae.status == untouched.status
 
 
+def wrongly(item: RawItem, **values: Any) -> RawItem:
+    """The item with values that its types do not allow."""
+    return evolve(item, **values)
+
+
 @pytest.mark.parametrize(
     "item",
     [
         None,
         "sample",
-        evolve(heard(3.0, 30.0), t_ns="3"),
-        evolve(heard(3.0, 30.0), t_ns=3.5),
-        evolve(heard(3.0, 30.0), snr_db="30"),
-        evolve(heard(3.0, 30.0), technology=7),
-        evolve(heard(3.0, 30.0), neighbours=("ap2",)),
-        evolve(heard(3.0, 30.0), neighbours=5),
-        evolve(heard(3.0, 30.0), retries=1.5),
-        evolve(up(3.0), poa=5),
-        evolve(down(3.0), reason="because"),
+        wrongly(heard(3.0, 30.0), t_ns="3"),
+        wrongly(heard(3.0, 30.0), t_ns=3.5),
+        wrongly(heard(3.0, 30.0), snr_db="30"),
+        wrongly(heard(3.0, 30.0), technology=7),
+        wrongly(heard(3.0, 30.0), neighbours=("ap2",)),
+        wrongly(heard(3.0, 30.0), neighbours=5),
+        wrongly(heard(3.0, 30.0), retries=1.5),
+        wrongly(up(3.0), poa=5),
+        wrongly(down(3.0), reason="because"),
     ],
 )
 def test_values_of_wrong_types_are_refused(item: RawItem) -> None:

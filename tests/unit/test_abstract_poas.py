@@ -23,7 +23,7 @@ def found_and_lost(indications: list[Indication]) -> list[tuple[str, str]]:
 
 def scans(values: list[float], start_s: float = 0.0, step_s: float = 0.5, poa: str = "ap2") -> list[RawItem]:
     """Samples with a strong serving PoA and one neighbour of these SNRs."""
-    return [heard(start_s + i * step_s, 35.0, **{poa: v}) for i, v in enumerate(values)]
+    return [heard(start_s + i * step_s, 35.0, "ap1", **{poa: v}) for i, v in enumerate(values)]
 
 
 def test_a_scan_finds_poas_with_their_conditions() -> None:

@@ -1,6 +1,7 @@
 """What holds for every stream of items."""
 
 import math
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,7 +42,7 @@ LINKS = st.sampled_from([WIFI, Link("wwan0", Technology.LTE)])
 WILD = st.one_of(st.floats(), st.floats(-130.0, 50.0), st.integers(-(1 << 70), 1 << 70))
 
 
-def signal(draw: st.DrawFn) -> dict[str, float | None]:
+def signal(draw: st.DrawFn) -> dict[str, Any]:
     """A measurement of the kinds that radios give."""
     snr = draw(st.one_of(st.none(), st.floats(-5.0, 45.0)))
     rsrp = draw(st.one_of(st.none(), st.floats(-125.0, -70.0)))

@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bus_rig import LTE, Dealer, Driver, daemon, hear, on_loop, until
+from bus_rig import LTE, Dealer, Driver, Heard, daemon, hear, on_loop, until
 
 from lies.bus import BusCore, BusServer, Client, Gap, RemotePublisher, Snapshot
 from lies.bus._outbox import Outbox
@@ -27,6 +28,10 @@ from lies.events import (
 )
 
 
+def _are(heard: Heard, count: int) -> bool:
+    return len(heard.events) == count
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """A runtime directory that is not there yet."""
@@ -38,7 +43,7 @@ async def test_slow_consumer_gets_every_event_or_a_gap(directory: Path) -> None:
     """A consumer that does not read stops nobody, and is told exactly what it lost, then how things are."""
     events = 6000
     async with (
-        daemon(directory, queue_limit=50, send_limit=10) as d,
+        daemon(directory, queue_limit=1000, send_limit=10) as d,
         await Client.connect(directory, name="witness") as witness,
     ):
         heard = hear(witness)
@@ -50,8 +55,8 @@ async def test_slow_consumer_gets_every_event_or_a_gap(directory: Path) -> None:
             await slow.until_received(Snapshot)
             for i in range(1, events + 1):
                 d.driver.up(f"ap{i}")
-                if i % 50 == 0:
-                    await until(lambda n=i: len(heard.events) == n)
+                if i % 20 == 0:
+                    await until(partial(_are, heard, i))
             covered, lost, snapshots = 0, 0, 0
             while covered < events:
                 received = await slow.receive()
@@ -62,6 +67,7 @@ async def test_slow_consumer_gets_every_event_or_a_gap(directory: Path) -> None:
                 elif isinstance(received.message, Gap):
                     assert received.message.first == covered + 1
                     assert received.message.publisher == "sim"
+                    assert received.message.last is not None
                     lost += received.message.last - received.message.first + 1
                     covered = received.message.last
                     snapshot = await slow.until_received(Snapshot)

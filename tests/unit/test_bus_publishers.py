@@ -144,7 +144,7 @@ def test_publishers_stay_on_their_own_links(core: BusCore, forge: str) -> None:
     for request in (LinkDownRequest(1, "*"), ReportRequest(2, "*")):
         core.request(session, request)
     header = driver.stamp()
-    forged: Any = {
+    forgeries: dict[str, Callable[[], Any]] = {
         "link": lambda: LinkDown(Header("sim", 1, header.sequence, 1, 1, LTE), "cell7", DownReason.PEER),
         "publisher": lambda: LinkDown(Header("modem", 1, 9, 1, 1, WLAN), "ap1", DownReason.PEER),
         "epoch": lambda: LinkDown(Header("sim", 99, 9, 1, 1, WLAN), "ap1", DownReason.PEER),
@@ -153,9 +153,9 @@ def test_publishers_stay_on_their_own_links(core: BusCore, forge: str) -> None:
         "unannounced": lambda: LinkDown(
             Header("sim", 1, 9, 1, 1, type(WLAN)("eth9", WLAN.technology)), "ap1", DownReason.PEER
         ),
-    }[forge]()
+    }
     with pytest.raises((LinkError, MalformedMessage)):
-        driver.publish(forged)
+        driver.publish(forgeries[forge]())
     assert heard.events == []
     assert core.links["wwan0"].up
     assert core.counters.refused == 1

@@ -4,11 +4,12 @@ import asyncio
 import os
 import random
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
 import zmq
-from bus_rig import LTE, WLAN, Dealer, daemon, hear, on_loop, until
+from bus_rig import LTE, WLAN, Dealer, Heard, daemon, hear, on_loop, until
 
 from lies.bus import ALL_RIGHTS, BusCore, BusServer, Client, RemotePublisher, Right, Rights
 from lies.bus.frames import Event, bus_frames, primitive_frames, publish_frames
@@ -36,6 +37,7 @@ from lies.events import (
     LinkUpConfirm,
     LinkUpRequest,
     Quality,
+    Result,
 )
 from lies.events.wire import MAX_BODY, VERSION
 
@@ -49,6 +51,10 @@ class ChangingRights(Rights):
         """What everyone has, if the socket told who it is."""
         assert uid in {0, os.geteuid()}
         return self.granted
+
+
+def _more_than(heard: Heard, count: int) -> bool:
+    return len(heard.events) > count
 
 
 @pytest.fixture
@@ -290,7 +296,7 @@ async def test_invalid_request_gets_an_answer(directory: Path) -> None:
     """A request whose parameters do not decode is refused under its own number (RFC 5184 section 6.5)."""
     async with daemon(directory), await Client.connect(directory, name="mn") as client:
         with pytest.raises(LinkError, match="link_up"):
-            await client._ask(LinkUpRequest(5, 17))  # type: ignore[arg-type] - on purpose
+            await client._ask(LinkUpRequest(5, 17))  # type: ignore[arg-type]  # on purpose
 
 
 @on_loop
@@ -324,7 +330,7 @@ def garbage(seed: int, number: int) -> list[list[bytes]]:
         bus_frames(Snapshot(())),
         bus_frames(PublishLink(header, link)),
         primitive_frames(LinkUpRequest(1, "*"), layer="L2", protocol="*"),
-        primitive_frames(LinkUpConfirm(1, "*", "ack"), layer="L3", protocol="*"),  # type: ignore[arg-type] - as on the wire
+        primitive_frames(LinkUpConfirm(1, "*", Result.ACK), layer="L3", protocol="*"),
         publish_frames(Publish(header), [Event(LinkUp(header, "a"))], protocol="*"),
     ]
     out = []
@@ -352,7 +358,7 @@ async def test_garbage_while_a_witness_misses_nothing(directory: Path) -> None:
                 (a if i % 2 else b).send(*frames)
                 if i % 5 == 0:
                     d.driver.up(f"ap{i}")
-                    await until(lambda n=i // 5: len(heard.events) > n)
+                    await until(partial(_more_than, heard, i // 5))
             await until(lambda: d.core.counters.malformed > 100)
         await witness.links()
         assert [m.poa for m in heard.events] == [f"ap{i}" for i in range(0, 1000, 5)]

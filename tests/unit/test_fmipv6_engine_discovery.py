@@ -71,7 +71,12 @@ def test_solicitations_are_repeated_with_doubled_waits() -> None:
     [
         fi.Received(RouterAdvertisement(), PAR_LOCAL, ALL_NODES),
         evolve(advertisement(), source=PAR),
-        evolve(advertisement(), message=evolve(advertisement().message, lifetime_s=0)),
+        evolve(
+            advertisement(),
+            message=RouterAdvertisement(
+                lifetime_s=0, prefixes=(PrefixInformation(prefix_of(1), 9, 9, router=PAR),)
+            ),
+        ),
         fi.Received(
             RouterAdvertisement(prefixes=(PrefixInformation(prefix_of(1), 9, 9, autonomous=False),)),
             PAR_LOCAL,

@@ -245,5 +245,6 @@ def test_what_a_router_must_echo_can_be_sent(identifiers_on_the_wire: list[bytes
         message = lies_fmipv6.codec.decode(packet).message
     except MalformedMessage:
         return
+    assert isinstance(message, fm.RtSolPr)
     answer = fm.PrRtAdv(2, 7, None, tuple(fm.AccessPointInfo(point, 6) for point in message.access_points))
     assert lies_fmipv6.codec.decode(lies_fmipv6.codec.encode(answer, LINK_LOCAL, ALL_NODES)).message == answer

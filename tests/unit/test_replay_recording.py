@@ -329,7 +329,7 @@ def test_a_state_counts_where_its_epoch_begins(tmp_path: Path) -> None:
 
 def test_rebasing_a_state_moves_every_time_and_nothing_else() -> None:
     """A rebased memory gives, on moved items, the indications of the original on the unmoved ones."""
-    events = [Attached(S, "a")]
+    events: list[RawItem] = [Attached(S, "a")]
     samples = [
         Sample(
             S + n * S // 10,

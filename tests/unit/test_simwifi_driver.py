@@ -242,7 +242,7 @@ def test_the_end_of_the_path_stays_or_finishes() -> None:
     host = drive(SimWifi, evolve(DRIVE, path=path))
     assert seconds(host, host.items[-1]) == pytest.approx(10 / (35 / 3.6), abs=0.2)
     host = drive(SimWifi, evolve(DRIVE, path=path, end=End.STAY), until=lambda h: after_samples(h, 100))
-    assert host.items[-1].speed_mps == 0.0  # type: ignore[union-attr] # the hundredth sample ended it
+    assert host.items[-1].speed_mps == 0.0
 
 
 def test_live_time_is_the_hosts_clock() -> None:

@@ -67,7 +67,16 @@ def test_a_change_of_cell_is_a_peers_doing_and_names_its_technology(tmp_path: Pa
 
 def test_an_access_point_that_falls_silent_is_lost_after_two_seconds(tmp_path: Path) -> None:
     """Seconds without the PoA are samples without one; at the first row two seconds on the link is lost."""
-    levels = {0: -60.0, 1: None, 2: -61.0, 3: None, 4: None, 5: None, 6: None, 7: -62.0}
+    levels: dict[float, float | None] = {
+        0: -60.0,
+        1: None,
+        2: -61.0,
+        3: None,
+        4: None,
+        5: None,
+        6: None,
+        7: -62.0,
+    }
     trace = open_trace(write_csv(tmp_path / "t.csv", wifi_rows("ap1", levels)))
     moves = [i for _, i in trace.items() if not isinstance(i, Sample)]
     assert moves == [
@@ -81,7 +90,7 @@ def test_an_access_point_that_falls_silent_is_lost_after_two_seconds(tmp_path: P
 
 def test_the_past_of_a_trace_does_not_depend_on_its_future(tmp_path: Path) -> None:
     """A trace cut anywhere gives the same items up to the cut."""
-    levels = {n: (None if n % 7 > 3 else -60.0 - n) for n in range(30)}
+    levels: dict[float, float | None] = {n: (None if n % 7 > 3 else -60.0 - n) for n in range(30)}
     rows = wifi_rows("a", levels)
     whole = list(open_trace(write_csv(tmp_path / "w.csv", rows)).items())
     for size in range(1, len(rows)):
