@@ -23,7 +23,7 @@ from lies.events import (
     Raw,
     Technology,
 )
-from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
@@ -115,7 +115,7 @@ class MobileShell:
     def _perform(self, action: a.MobileNodeAction) -> None:
         try:
             self._carry_out(action)
-        except KernelError as error:
+        except LiesError as error:
             _log.error("%s: %s", type(action).__name__, error)
 
     def _carry_out(self, action: a.MobileNodeAction) -> None:

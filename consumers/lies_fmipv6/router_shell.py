@@ -6,8 +6,8 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import assert_never
 
-from lies.errors import ConfigError
-from lies.kernel.netlink import KernelError, Netlink
+from lies.errors import ConfigError, LiesError
+from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
@@ -78,7 +78,7 @@ class RouterShell:
     def _perform(self, action: a.AccessRouterAction) -> None:
         try:
             self._carry_out(action)
-        except KernelError as error:
+        except LiesError as error:
             _log.error("%s: %s", type(action).__name__, error)
 
     def _carry_out(self, action: a.AccessRouterAction) -> None:

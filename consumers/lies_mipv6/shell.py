@@ -5,9 +5,9 @@ import secrets
 from typing import Any, assert_never
 
 from lies.consumer import BusClient, Consumer
-from lies.errors import ConfigError
+from lies.errors import ConfigError, LiesError
 from lies.events import CareOfAddressChanged, Indication, Raw
-from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.packet import OtherProtocol
 from lies.runtime import Runtime
@@ -86,7 +86,7 @@ class MobileShell:
                     self._bus.publish(report)
                 case _:
                     assert_never(action)
-        except KernelError as error:
+        except LiesError as error:
             _log.error("%s: %s", type(action).__name__, error)
 
 
@@ -144,7 +144,7 @@ class HomeShell:
                     self._plane.remove_binding(home_address)
                 case _:
                     assert_never(action)
-        except KernelError as error:
+        except LiesError as error:
             _log.error("%s: %s", type(action).__name__, error)
 
 
