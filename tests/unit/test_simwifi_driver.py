@@ -259,10 +259,12 @@ def test_live_time_is_the_hosts_clock() -> None:
 
 
 def test_a_faster_drive_keeps_its_own_time_line() -> None:
-    """At rate 50 the same samples come, 100 ms apart on a clock that runs faster."""
+    """At rate 50 samples come every 100 ms of a faster clock; a busy machine only leaves steps out."""
     host = drive(SimWifi, SimWifiConfig(rate=50.0), until=lambda h: after_samples(h, 40))
     samples = [i.t_ns for i in host.items if isinstance(i, Sample)]
-    assert {b - a for a, b in pairwise(samples)} == {100_000_000}
+    steps = [b - a for a, b in pairwise(samples)]
+    assert {step % 100_000_000 for step in steps} == {0}
+    assert min(steps) == 100_000_000
 
 
 def test_a_port_that_cannot_move_leaves_the_link_down(monkeypatch: pytest.MonkeyPatch) -> None:
