@@ -102,6 +102,9 @@ def spawn(
         if log_fd is not None:
             os.dup2(log_fd, 1)
             os.dup2(log_fd, 2)
+            # what the parent had put in place of its streams (a live display) is not for us
+            sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
+            sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
         enter(namespace)
         status = main(lambda: say(_READY))
     except BaseException as error:  # noqa: BLE001 - the last frame of a process: say why, then end
