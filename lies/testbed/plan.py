@@ -10,6 +10,7 @@ from attrs import field, frozen
 from lies.config import Config, ConsumerConfig, DaemonConfig, DriverConfig, LogLevel
 from lies.errors import LiesError
 from lies.testbed import topology as t
+from lies.testbed.traffic import rate_to_packets
 from lies.trace import Radio, merge, open_trace
 
 MODES = ("predictive", "reactive", "none")
@@ -54,18 +55,22 @@ class DriveOptions:
     @property
     def packets_per_s(self) -> float:
         """Packets a second, each way."""
-        return self.rate_mbps * 1e6 / 8 / self.payload
+        return rate_to_packets(self.rate_mbps, self.payload)
 
 
 @frozen
 class Plan:
-    """A drive worked out: how many routers, how long, and which recorded PoA stands for which router."""
+    """A drive worked out: how many routers, how long, and which recorded PoA stands for which router.
+
+    start_s: on the traces' clock, where something was recorded.
+    """
 
     options: DriveOptions
     routers: int
     duration_s: float
     poas: Mapping[str, str]  # recorded PoA -> PoA of the testbed
     technology: str
+    start_s: float = 0.0
 
 
 def make_plan(options: DriveOptions) -> Plan:
@@ -76,19 +81,22 @@ def make_plan(options: DriveOptions) -> Plan:
         duration = min(whole_s, options.duration_s) if options.duration_s is not None else whole_s
         return Plan(options, options.routers, duration, {}, "wifi")
     radio: Radio = merge([open_trace(path) for path in options.traces])
-    left_s = radio.end_s - options.start_s - _STEADY_S
-    duration = left_s if options.duration_s is None else min(left_s, options.duration_s)
-    radio.window(options.start_s, max(duration, 0.0))
-    poas = radio.poas_of(options.start_s, max(duration, 0.0))
     what = " and ".join(str(path) for path in options.traces)
+    rest = radio.window(options.start_s, None)
+    start_s, left_s = rest.start_s, rest.end_s - rest.start_s - _STEADY_S
+    if left_s <= 0:
+        there = f"{left_s + _STEADY_S:g} s from {options.start_s:g} s on"
+        raise NoDrive(f"{what}: there are {there}; a drive needs more than {_STEADY_S:g} s")
+    duration = left_s if options.duration_s is None else min(left_s, options.duration_s)
+    poas = radio.poas_of(start_s, duration)
     if len(poas) < 2:
         heard = f"only the point of attachment {poas[0]}" if poas else "no point of attachment"
         raise NoDrive(f"{what}: {heard} is heard in this window; a drive needs two")
-    poas = radio.poas_of(options.start_s, duration + _STEADY_S)
+    poas = radio.poas_of(start_s, duration + _STEADY_S)
     if len(poas) > t.MAX_ROUTERS:
         raise NoDrive(f"{what}: {len(poas)} points of attachment in this window; {t.MAX_ROUTERS} are allowed")
     names = {poa: t.Router(number).bssid for number, poa in enumerate(poas, 1)}
-    return Plan(options, len(poas), duration, names, radio.technology.value)
+    return Plan(options, len(poas), duration, names, radio.technology.value, start_s)
 
 
 class Configurations:
@@ -177,7 +185,7 @@ class Configurations:
         if plan.options.traces:
             options = {
                 "files": [str(path.absolute()) for path in plan.options.traces],
-                "start_s": plan.options.start_s,
+                "start_s": plan.start_s,
                 "duration_s": plan.duration_s + _STEADY_S,
                 "map": dict(plan.poas),
                 "follow_requests": True,
