@@ -9,17 +9,18 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from lies.attachment import Moved, PortConfig
 from lies.errors import LinkError, LinkErrorReason
 from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import entered
 from lies.runtime import monotonic_ns
 
 _ETH_P_EXPERIMENTAL = 0x88B5
 _PROBE_EVERY_S = 0.001
-_PROBE_LIMIT_S = 5.0
 _BROADCAST = b"\xff" * 6
 _TOKEN_OCTETS = 8
 
@@ -27,35 +28,37 @@ _TOKEN_OCTETS = 8
 class BridgePort:
     """Moves one bridge port between bridges of the radio namespace; all times are CLOCK_MONOTONIC.
 
-    Raises OSError where the namespace or the port is not there.
+    limit_s: how long frames may take to pass after the port went in. Raises OSError where the namespace,
+    the port or a bridge is not there.
     """
 
-    def __init__(self, port: PortConfig, l2_gap_ms: float) -> None:
+    def __init__(self, port: PortConfig, l2_gap_ms: float, *, limit_s: float = 5.0) -> None:
         self._config = port
         self._gap_ns = round(l2_gap_ms * 1e6)
+        self._limit_s = limit_s
         self._out_ns: int | None = None
         self._attached = False
-        with entered(port.radio_netns):
-            self._radio = Netlink()
-            self._port = socket.if_nametoindex(port.port)
-            indexes = {poa: socket.if_nametoindex(name) for poa, name in port.bridges.items()}
-            self._air = socket.socket(
-                socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.htons(_ETH_P_EXPERIMENTAL)
-            )
-        self._air.setblocking(False)
-        self._node = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
-        self._node.setblocking(False)
-        self._leave = m.set_link(self._port, up=False, master=0)
-        self._enter = {
-            poa: [m.set_link(self._port, master=bridge), m.set_link(self._port, up=True)]
-            for poa, bridge in indexes.items()
-        }
-        self._radio.execute([self._leave])
+        with ExitStack() as undo:
+            with entered(port.radio_netns):
+                self._radio = Netlink()
+                undo.callback(self._radio.close)
+                index = index_of(port.port)
+                bridges = {poa: index_of(name) for poa, name in port.bridges.items()}
+                self._air = undo.enter_context(_packet_socket(_ETH_P_EXPERIMENTAL))
+            self._node = undo.enter_context(_packet_socket(0))
+            self._leave = m.set_link(index, up=False, master=0)
+            self._enter = {
+                poa: [m.set_link(index, master=bridge), m.set_link(index, up=True)]
+                for poa, bridge in bridges.items()
+            }
+            self._radio.execute([self._leave])
+            self._close = undo.pop_all().close
 
     async def move(self, poa: str, on_out: Callable[[int], None]) -> Moved:
         """Leave where it is, stay out for the L2 gap or longer, enter `poa`, return when frames pass.
 
-        Raises LinkError for a PoA without a bridge, OSError when no frame passes within 5 s.
+        Raises LinkError for a PoA without a bridge; OSError when the kernel refuses or no frame passes
+        within limit_s, and the port is out then.
         """
         bridge = self._config.bridges.get(poa)
         if bridge is None:
@@ -67,10 +70,14 @@ class BridgePort:
             on_out(out_ns)
         if self._out_ns is not None:
             await asyncio.sleep(max(0, self._out_ns + self._gap_ns - monotonic_ns()) / 1e9)
-        self._radio.execute(self._enter[poa])
-        in_ns = monotonic_ns()
+        try:
+            self._radio.execute(self._enter[poa])
+            in_ns = monotonic_ns()
+            await self._until_frames_pass(bridge)
+        except BaseException:
+            await self.detach()
+            raise
         self._attached = True
-        await self._until_frames_pass(bridge)
         return Moved(out_ns, in_ns, monotonic_ns())
 
     async def detach(self) -> int:
@@ -85,9 +92,7 @@ class BridgePort:
         try:
             await self.detach()
         finally:
-            self._radio.close()
-            self._air.close()
-            self._node.close()
+            self._close()
 
     async def _until_frames_pass(self, bridge: str) -> None:
         token = os.urandom(_TOKEN_OCTETS)
@@ -105,7 +110,8 @@ class BridgePort:
 
         loop.add_reader(self._air.fileno(), on_frame)
         try:
-            for _ in range(int(_PROBE_LIMIT_S / _PROBE_EVERY_S)):
+            limit_ns = monotonic_ns() + round(self._limit_s * 1e9)
+            while monotonic_ns() < limit_ns:
                 self._probe(token)
                 on_frame()
                 if arrived.is_set():
@@ -117,7 +123,7 @@ class BridgePort:
                 return
         finally:
             loop.remove_reader(self._air.fileno())
-        raise OSError(f"no frame passed from {self._config.interface} within {_PROBE_LIMIT_S:g} s")
+        raise OSError(f"no frame passed from {self._config.interface} within {self._limit_s:g} s")
 
     def _probe(self, token: bytes) -> None:
         target = (self._config.interface, _ETH_P_EXPERIMENTAL, 0, 0, _BROADCAST)
@@ -125,3 +131,8 @@ class BridgePort:
             self._node.sendto(struct.pack("!8s38x", token), target)
         except OSError:  # ENETDOWN, ENOBUFS: no carrier yet; the next probe is 1 ms away
             return
+
+
+def _packet_socket(protocol: int) -> socket.socket:
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    return socket.socket(socket.AF_PACKET, kind, socket.htons(protocol))
