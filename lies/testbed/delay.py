@@ -23,8 +23,12 @@ def run(ends: tuple[str, str], delay_ms: float, ready: Callable[[], None], contr
 
     control: a descriptor whose readability (or end) is the end.
     """
-    sockets = [_open(name) for name in ends]
-    delay_ns = round(delay_ms * 1e6)
+    with _open(ends[0]) as one, _open(ends[1]) as other:
+        _carry([one, other], round(delay_ms * 1e6), ready, control)
+    return 0
+
+
+def _carry(sockets: list[socket.socket], delay_ns: int, ready: Callable[[], None], control: int) -> None:
     waiting: list[tuple[int, int, socket.socket, bytes]] = []
     order = itertools.count()
     ready()
@@ -38,7 +42,7 @@ def run(ends: tuple[str, str], delay_ms: float, ready: Callable[[], None], contr
         readable, _, _ = select.select([*(s.fileno() for s in sockets), control], [], [], timeout)
         if control in readable:
             os.read(control, 1)
-            return 0
+            return
         for this, other in (sockets, sockets[::-1]):
             if this.fileno() in readable:
                 for frame in _receive(this):
