@@ -5,9 +5,10 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from netns_kit import frames, ip, netlink, waiting
 
 from lies.attachment import PortConfig
@@ -214,14 +215,12 @@ def test_a_cancelled_move_leaves_the_port_out(radio: Radio) -> None:
     ids=["netns", "port", "bridge", "no netns"],
 )
 def test_a_port_that_is_not_there_is_an_error_and_nothing_stays_open(
-    radio: Radio, wrong: dict[str, object]
+    radio: Radio, wrong: dict[str, Any]
 ) -> None:
     """A namespace, port or bridge that does not exist is an OSError; no descriptor is left open."""
-    good = radio.config
-    given = {"radio_netns": good.radio_netns, "port": "mn", "interface": "wlan0", "bridges": good.bridges}
     before = _descriptors()
     with pytest.raises(OSError, match=r"No such file|Invalid argument|no interface 'nowhere'"):
-        radio.open(config=PortConfig(**{**given, **wrong}))
+        radio.open(config=evolve(radio.config, **wrong))
     assert _descriptors() == before
 
 

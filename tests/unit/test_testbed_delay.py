@@ -137,12 +137,12 @@ def test_a_delay_line_carries_only_the_frames_of_its_ends() -> None:
         with frames("other0") as other:
             seen = socket.socket.bind
 
-            def bind(sock: socket.socket, address: object) -> None:
+            def bind(sock: socket.socket, address: tuple[str, int]) -> None:
                 other.send(_numbered(1)[0])  # in the moment between socket() and bind()
                 seen(sock, address)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(delay.socket, "socket", type("Socket", (socket.socket,), {"bind": bind}))
+                patch.setattr(socket, "socket", type("Socket", (socket.socket,), {"bind": bind}))
                 with delay._open("lin") as end:
                     assert [f for f in delay._receive(end) if f[12:14] == b"\x88\xb5"] == []
 

@@ -79,7 +79,7 @@ def test_a_node_runs_in_its_namespace(namespace: int, tmp_path: Path) -> None:
 
 def test_the_result_of_main_is_the_exit_status(namespace: int) -> None:
     """What main returns is what finish and poll return; finish may be asked twice."""
-    with running(namespace, lambda ready: ready() or 7) as node:
+    with running(namespace, lambda _ready: 7) as node:
         assert node.finish(now_s() + 10) == 7
         assert node.finish(now_s() + 10) == 7
         assert node.poll() == 7
