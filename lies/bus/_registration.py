@@ -21,11 +21,12 @@ from lies.events import (
     PoAFoundRequest,
     PoALost,
     PoALostRequest,
+    PrimitiveType,
     Quality,
 )
 
 EVERY_LINK = "*"
-PRIMITIVE_OF_REQUEST = {p.request: p.name for p in PRIMITIVES.values()}
+PRIMITIVE_OF_REQUEST = {p.request: p.name for p in PRIMITIVES.values() if p.kind is PrimitiveType.EVENT}
 
 
 def check_parameters(request: object) -> None:

@@ -63,6 +63,7 @@ class _Pending:
     def __init__(self, request: Any) -> None:  # noqa: ANN401 - any request
         self.request = request
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.confirm: Any = None  # of a registration, until its Snapshot has come as well
 
 
 class Client(Listener, Verbs, Handler):
@@ -91,6 +92,7 @@ class Client(Listener, Verbs, Handler):
         self._registered: dict[tuple[str, str], _Enabled] = {}  # by primitive and link
         self._by_remote: dict[int, _Enabled] = {}
         self._pending: dict[int, _Pending] = {}
+        self._registering: _Pending | None = None  # confirmed; its Snapshot comes next
         self._connection = Connection(directory, BUS, self)
 
     @classmethod
@@ -163,7 +165,14 @@ class Client(Listener, Verbs, Handler):
                 raise
             raise TimedOut(f"the daemon did not answer within {self._timeout_s:g} s") from None
         finally:
-            self._pending.pop(request.request_id, None)
+            if self._pending.pop(request.request_id, None) is not None:
+                self._withdraw(request)
+
+    def _withdraw(self, request: Any) -> None:  # noqa: ANN401 - as above
+        """Nobody waits for the Confirm any more: a registration that it would begin is disabled again."""
+        if type(request) in PRIMITIVE_OF_REQUEST and request.enable and _key(request) not in self._registered:
+            withdrawn = evolve(request, request_id=next(self._request_ids), enable=False)
+            self._connection.send(primitive_frames(withdrawn, layer="L2", protocol="*"))
 
     def _sent(self, request: Any) -> _Pending:  # noqa: ANN401 - as above
         pending = self._pending[request.request_id] = _Pending(request)
@@ -188,6 +197,7 @@ class Client(Listener, Verbs, Handler):
         _log.error("consumer %s failed in a callback", self.name, exc_info=error)
 
     def _fail_pending(self, why: str) -> None:
+        self._end_registering()
         for pending in self._pending.values():
             if not pending.future.done():
                 pending.future.set_exception(TimedOut(why))
@@ -216,24 +226,27 @@ class Client(Listener, Verbs, Handler):
             case Refused():
                 self._take_refusal(message)
             case _ if received.tag.cls is PrimitiveClass.CONFIRM:
-                self._confirmed(message)
+                self._take_confirm(message)
             case _:
                 _log.warning("the daemon sent a %s, which is none of ours", received.tag.name)
 
-    def _confirmed(self, confirm: Any) -> None:  # noqa: ANN401 - any confirm
+    def _take_confirm(self, confirm: Any) -> None:  # noqa: ANN401 - any confirm
         pending = self._pending.pop(confirm.request_id, None)
         if pending is None:
             return
         if confirm.result is Result.ACK and type(pending.request) in PRIMITIVE_OF_REQUEST:
             self._follow(pending.request, confirm)
+            if pending.request.enable:
+                self._end_registering()
+                pending.confirm = confirm
+                self._registering = pending
+                return
         if not pending.future.done():
             pending.future.set_result(confirm)
 
     def _follow(self, request: Any, confirm: Any) -> None:  # noqa: ANN401 - a request and its confirm
         """A registration was enabled or disabled: deliveries under this number are its."""
-        remote = getattr(confirm, "registration", None)
-        if remote is None:
-            return
+        remote: int = confirm.registration
         enabled = self._registered.get(_key(request))
         if not request.enable:
             self._registered.pop(_key(request), None)
@@ -271,6 +284,14 @@ class Client(Listener, Verbs, Handler):
             if not pending.future.done():
                 pending.future.set_result(snapshot)
         self._hear_snapshot(snapshot, all_links=every)
+        if snapshot.registration is not None:
+            self._end_registering()
+
+    def _end_registering(self) -> None:
+        """Let `register` return: the state to go on from has come."""
+        pending, self._registering = self._registering, None
+        if pending is not None and not pending.future.done():
+            pending.future.set_result(pending.confirm)
 
     # ---- deliveries
 

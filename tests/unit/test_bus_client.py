@@ -34,9 +34,11 @@ async def joined(tmp_path: Path, join: Join, name: str = "mn") -> AsyncIterator[
     """A daemon and a client of one kind."""
     async with daemon(tmp_path / "run") as d:
         client = await join(d, name)
-        yield d, client
-        client.close()
-        client.close()
+        try:
+            yield d, client
+        finally:
+            client.close()
+            client.close()
 
 
 @BOTH
@@ -207,7 +209,7 @@ async def test_request_that_nobody_answers(tmp_path: Path) -> None:
     async with joined(tmp_path, over_socket) as (d, _):
         client = await Client.connect(d.directory, name="b", request_timeout_s=0.05)
         for endpoint in d.server._endpoints.values():
-            endpoint.take = lambda *_: None  # type: ignore[method-assign] - a daemon that hears and does nothing
+            endpoint.take = lambda *_: None  # type: ignore[method-assign]  # a daemon that hears and does nothing
         with pytest.raises(TimedOut):
             await client.links()
         assert not client._pending
@@ -232,15 +234,21 @@ async def test_local_client_has_the_rights_of_its_user() -> None:
 
 @on_loop
 async def test_cancelled_request_leaves_nothing(tmp_path: Path) -> None:
-    """A request that is cancelled is forgotten; its late Confirm does no harm."""
-    async with joined(tmp_path, over_socket) as (_, client):
+    """A request that is cancelled is forgotten; a registration is disabled again."""
+    async with joined(tmp_path, over_socket) as (d, client):
         asking = asyncio.ensure_future(client.link_status("wlan0"))
         await asyncio.sleep(0)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
+        registering = asyncio.ensure_future(client.register("link_up"))
+        await asyncio.sleep(0)
+        registering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await registering
         assert (await client.link_status("wlan0")).poa is None
         assert not client._pending
+        assert [s.registrations for s in d.core.sessions] == [{}]
 
 
 @on_loop

@@ -94,9 +94,11 @@ async def setup(tmp_path: Path, publish: Publish) -> AsyncIterator[Setup]:
     """All of it, closed in the end."""
     async with daemon(tmp_path / "run") as d:
         s = Setup(d, await publish(d))
-        yield s
-        s.consumer.close()
-        s.publisher.close()
+        try:
+            yield s
+        finally:
+            s.consumer.close()
+            s.publisher.close()
 
 
 @BOTH
