@@ -7,6 +7,10 @@ from attrs import field, frozen
 
 from lies_mipv6.parameters import Parameters
 
+OWNER = 62  # of what Mobile IPv6 has in the kernel (lies.kernel.messages); nobody else's in rtnetlink.h
+_LEAST_MTU = 1280  # RFC 8200 section 5
+_LARGEST_MTU = 65535
+
 
 class Role(StrEnum):
     """What this host is."""
@@ -47,3 +51,5 @@ class Config:
                 raise ValueError(f"{name} is needed where role = {self.role.value!r}")
         if self.grace_s < 0:
             raise ValueError("grace_s must not be negative")
+        if not _LEAST_MTU <= self.mtu <= _LARGEST_MTU:
+            raise ValueError(f"mtu must lie between {_LEAST_MTU} and {_LARGEST_MTU}")

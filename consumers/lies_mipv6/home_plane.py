@@ -2,27 +2,33 @@
 
 import errno
 from ipaddress import IPv6Address
-from socket import if_nametoindex
 
 from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of
+from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, Decapsulator, host
+from lies_mipv6.config import OWNER
 
 
 class HomePlane:
     """Carries out the data-plane actions of lies_mipv6.actions on a home agent.
 
-    backbone: the interface towards care-of addresses; address: where tunnels end.
+    backbone: the interface towards care-of addresses; address: where tunnels end. Begins by removing what a
+    plane that was killed has left in this namespace: its bindings are forgotten.
     """
 
     def __init__(self, netlink: Netlink, *, backbone: str, address: IPv6Address) -> None:
         self._netlink = netlink
-        self._index = if_nametoindex(backbone)
+        self._index = index_of(backbone)
         self._address = address
-        self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        sweep(netlink, OWNER)
+        self._decapsulator = Decapsulator(netlink, only_known_inner=True, owner=OWNER)
         self._to_tunnel = Template(
-            lambda home, coa: m.route(host(home), oif=self._index, encap=coa), IPv6Address, IPv6Address
+            lambda home, coa: m.route(host(home), oif=self._index, encap=coa, owner=OWNER),
+            IPv6Address,
+            IPv6Address,
         )
         self._bindings: dict[IPv6Address, IPv6Address] = {}
         self._sources: dict[IPv6Address, set[IPv6Address]] = {}  # home address -> care-of addresses
@@ -52,15 +58,16 @@ class HomePlane:
             self.refuse_from(home_address, coa)
         self._sources.pop(home_address, None)
         gone = [
-            m.route(host(home_address), add=False),
+            m.route(host(home_address), owner=OWNER, add=False),
             self._decapsulator.forward_inner(home_address, add=False),
         ]
         self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:
         """Remove every binding."""
-        for home_address in list(self._sources):
-            self.remove_binding(home_address)
+        self._bindings.clear()
+        self._sources.clear()
+        sweep(self._netlink, OWNER)
         self._decapsulator.close()
 
     def _accept(self, coa: IPv6Address, *, add: bool = True) -> bytes:

@@ -2,11 +2,13 @@
 
 import errno
 from ipaddress import IPv6Address
-from socket import if_nametoindex
 
 from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of
+from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.tunnels import DEFAULT, GONE, Decapsulator, forget_label, tunnel_source
+from lies_mipv6.config import OWNER
 
 _TABLE_HOME = 51900
 _PREFERENCE_HOME = 80
@@ -15,25 +17,31 @@ _PREFERENCE_HOME = 80
 class MobilePlane:
     """Carries out the data-plane actions of lies_mipv6.actions for one home address on one link.
 
-    mtu: of what applications send from the home address, in octets.
+    mtu: of what applications send from the home address, in octets. Begins by removing what a plane that
+    was killed has left in this namespace.
     """
 
     def __init__(self, netlink: Netlink, *, link: str, home_address: IPv6Address, mtu: int) -> None:
         self._netlink = netlink
-        self._index = if_nametoindex(link)
-        self._loopback = if_nametoindex("lo")
+        self._index = index_of(link)
+        self._loopback = index_of("lo")
         self._home_address = home_address
         self._mtu = mtu
-        self._decapsulator = Decapsulator(netlink, only_known_inner=False)
         self._accepted: dict[IPv6Address, IPv6Address] = {}  # coa -> home agent
         self._home_agent: IPv6Address | None = None
-        self._netlink.execute(
-            [
-                m.address(self._loopback, home_address, home=True),
-                m.rule(_PREFERENCE_HOME, table=_TABLE_HOME, source=home_address),
-            ],
-            ignore=(errno.EEXIST,),
-        )
+        sweep(netlink, OWNER)
+        self._decapsulator = Decapsulator(netlink, only_known_inner=False, owner=OWNER)
+        try:
+            self._netlink.execute(
+                [
+                    m.address(self._loopback, home_address, home=True, owner=OWNER),
+                    m.rule(_PREFERENCE_HOME, table=_TABLE_HOME, source=home_address, owner=OWNER),
+                ],
+                ignore=(errno.EEXIST,),
+            )
+        except BaseException:
+            self.close()
+            raise
 
     def accept(self, coa: IPv6Address, home_agent: IPv6Address) -> None:
         """Open what the home agent tunnels to coa (RFC 6275 section 11.3.3: from the home agent only)."""
@@ -47,25 +55,23 @@ class MobilePlane:
         """
         self.accept(coa, home_agent)
         self._home_agent = home_agent
-        route = m.route(DEFAULT, table=_TABLE_HOME, oif=self._index, encap=home_agent, mtu=self._mtu)
+        route = m.route(
+            DEFAULT, table=_TABLE_HOME, oif=self._index, encap=home_agent, mtu=self._mtu, owner=OWNER
+        )
         self._netlink.execute([*tunnel_source(home_agent, coa), route], ignore=GONE)
 
     def drop(self, coa: IPv6Address) -> None:
         """Open nothing any more that is tunnelled to coa."""
         home_agent = self._accepted.pop(coa, None)
         if home_agent is not None:
-            self._netlink.execute([self._decapsulator.accept(coa, home_agent, add=False)], ignore=GONE)
+            gone = [self._decapsulator.accept(coa, home_agent, add=False), forget_label(coa)]
+            self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:
         """Remove the home address and everything about it."""
         for coa in list(self._accepted):
             self.drop(coa)
-        gone = [
-            m.rule(_PREFERENCE_HOME, table=_TABLE_HOME, source=self._home_address, add=False),
-            m.route(DEFAULT, table=_TABLE_HOME, add=False),
-            m.address(self._loopback, self._home_address, add=False),
-        ]
         if self._home_agent is not None:
-            gone.append(forget_label(self._home_agent))
-        self._netlink.execute(gone, ignore=GONE)
+            self._netlink.execute([forget_label(self._home_agent)], ignore=GONE)
+        sweep(self._netlink, OWNER)
         self._decapsulator.close()

@@ -13,7 +13,7 @@ from lies.packet import OtherProtocol
 from lies.runtime import Runtime
 from lies_mipv6 import actions as a
 from lies_mipv6.codec import decode, encode
-from lies_mipv6.config import Config, Role
+from lies_mipv6.config import OWNER, Config, Role
 from lies_mipv6.home_agent import HomeAgent
 from lies_mipv6.home_plane import HomePlane
 from lies_mipv6.items import HomeAgentItem, MobileNodeItem, Received
@@ -36,7 +36,9 @@ class MobileShell:
         self._plane = MobilePlane(
             self._netlink, link=config.link, home_address=config.home_address, mtu=config.mtu
         )
-        self._signalling = Signalling(self._netlink, [config.link], self._on_packet, addresses=None)
+        self._signalling = Signalling(
+            self._netlink, [config.link], self._on_packet, addresses=None, owner=OWNER
+        )
         engine_config = MobileNodeConfig(
             home_address=config.home_address,
             home_agent=config.home_agent,
@@ -99,7 +101,7 @@ class HomeShell:
         self._netlink = Netlink()
         self._plane = HomePlane(self._netlink, backbone=config.backbone, address=config.address)
         self._signalling = Signalling(
-            self._netlink, [config.backbone], self._on_packet, addresses=[config.address]
+            self._netlink, [config.backbone], self._on_packet, addresses=[config.address], owner=OWNER
         )
         engine_config = HomeAgentConfig(
             address=config.address,

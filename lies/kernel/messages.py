@@ -2,8 +2,14 @@
 
 Every function returns one finished message for lies.kernel.netlink.Netlink.execute. Addresses are
 ipaddress objects; interfaces are named by index; tables and preferences are numbers.
+
+owner: whose a route, rule, address or neighbour entry is, a number of rtnetlink's rtm_protocol (`ip -6 route
+show proto 51`). The kernel keeps equal rules of different owners apart, and lies.kernel.leftovers removes
+what is one owner's. Consumers that may share a namespace need different ones.
 """
 
+import errno
+import struct
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
@@ -18,14 +24,16 @@ AF_INET6 = 10
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
-RTM_NEWADDR, RTM_DELADDR = 20, 21
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_NEWRULE, RTM_DELRULE, RTM_GETRULE = 32, 33, 34
-RTM_NEWADDRLABEL, RTM_DELADDRLABEL = 72, 73
+RTM_NEWADDRLABEL, RTM_DELADDRLABEL, RTM_GETADDRLABEL = 72, 73, 74
 
+GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)  # removing what is not there
 TABLE_MAIN, TABLE_LOCAL = 254, 255
-PROTOCOL_LIES = 84  # rtm_protocol of our routes: `ip -6 route show proto 84`
+OWNER_KERNEL, OWNER_ADMINISTRATOR = 2, 4  # RTPROT_KERNEL, RTPROT_STATIC
+OWNER_LIES = 51  # nobody else's in linux/rtnetlink.h and /etc/iproute2/rt_protos
 
 _LWTUNNEL_ENCAP_SEG6, _LWTUNNEL_ENCAP_SEG6_LOCAL = 5, 7
 _SEG6_IPTUN_MODE_ENCAP_RED = 3  # linux/seg6_iptunnel.h; pyroute2 0.9 knows inline and encap
@@ -36,6 +44,7 @@ _RTN = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7}
 _RTNH_F_ONLINK = 4
 _FR_ACT_TO_TBL, _FR_ACT_BLACKHOLE = 1, 6
 _IFF_UP = 0x1
+_HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (linux/netlink.h)
 
 rtmsg.seg6_encap_info.ipv6_sr_hdr.encapmodes["encap.red"] = _SEG6_IPTUN_MODE_ENCAP_RED
 
@@ -80,6 +89,7 @@ def route(
     kind: str = "unicast",
     metric: int = 1024,
     mtu: int | None = None,
+    owner: int = OWNER_LIES,
     add: bool = True,
 ) -> bytes:
     """A route, replaced if it is there; a next hop `via` is taken to be on the link of `oif`.
@@ -93,7 +103,7 @@ def route(
     m["dst_len"] = destination.prefixlen
     m["table"] = table if table < 256 else 0
     m["type"] = _RTN[kind]
-    m["proto"] = PROTOCOL_LIES
+    m["proto"] = owner
     attrs: list[tuple[str, Any]] = [("RTA_TABLE", table), ("RTA_PRIORITY", metric)]
     if destination.prefixlen:
         attrs.append(("RTA_DST", str(destination.network_address)))
@@ -127,14 +137,17 @@ def rule(
     destination: IPv6Address | None = None,
     iif: str | None = None,
     ip_protocol: int | None = None,
+    owner: int | None = OWNER_LIES,
     add: bool = True,
 ) -> bytes:
-    """A policy rule; table None drops what matches."""
+    """A policy rule; table None drops what matches; owner None removes anybody's."""
     m = fibmsg()
     m["family"] = AF_INET6
     m["action"] = _FR_ACT_TO_TBL if table is not None else _FR_ACT_BLACKHOLE
     m["table"] = table if table is not None and table < 256 else 0
     attrs: list[tuple[str, Any]] = [("FRA_PRIORITY", preference)]
+    if owner is not None:
+        attrs.append(("FRA_PROTOCOL", owner))
     if table is not None:
         attrs.append(("FRA_TABLE", table))
     if source is not None:
@@ -151,11 +164,25 @@ def rule(
     return _finish(m, RTM_NEWRULE if add else RTM_DELRULE, _flags(add=add, replace=False))
 
 
-def dump_rules() -> bytes:
-    """The request for every IPv6 rule."""
-    m = fibmsg()
+def dump(kind: int, *, proxies: bool = False) -> bytes:
+    """The request for everything of IPv6 that RTM_GETRULE, RTM_GETROUTE, ... names."""
+    m = {
+        RTM_GETRULE: fibmsg,
+        RTM_GETROUTE: rtmsg,
+        RTM_GETADDR: ifaddrmsg,
+        RTM_GETNEIGH: ndmsg,
+        RTM_GETADDRLABEL: ifaddrlblmsg,
+    }[kind]()
     m["family"] = AF_INET6
-    return _finish(m, RTM_GETRULE, NLM_F_DUMP)
+    if proxies:
+        m["flags"] = _NTF_PROXY
+    return _finish(m, kind, NLM_F_DUMP)
+
+
+def as_removal(kind: int, body: bytes) -> bytes:
+    """The message that removes what a dump told: RTM_NEWx and its body."""
+    length = _HEADER.size + len(body)
+    return _HEADER.pack(length, kind + 1, NLM_F_REQUEST | NLM_F_ACK, 0, 0) + body
 
 
 def address(
@@ -165,6 +192,7 @@ def address(
     prefix_length: int = 128,
     home: bool = False,
     prefix_route: bool = False,
+    owner: int = OWNER_LIES,
     add: bool = True,
 ) -> bytes:
     """An address, usable at once (no duplicate address detection); home: RFC 6724 rule 4 prefers it."""
@@ -173,7 +201,12 @@ def address(
     m["prefixlen"] = prefix_length
     m["index"] = index
     flags = _IFA_F_NODAD | (_IFA_F_HOMEADDRESS if home else 0) | (0 if prefix_route else _IFA_F_NOPREFIXROUTE)
-    m["attrs"] = [("IFA_LOCAL", str(value)), ("IFA_ADDRESS", str(value)), ("IFA_FLAGS", flags)]
+    m["attrs"] = [
+        ("IFA_LOCAL", str(value)),
+        ("IFA_ADDRESS", str(value)),
+        ("IFA_FLAGS", flags),
+        ("IFA_PROTO", owner),
+    ]
     return _finish(m, RTM_NEWADDR if add else RTM_DELADDR, _flags(add=add, replace=True))
 
 
@@ -184,6 +217,7 @@ def neighbour(
     *,
     state: int = NUD_PERMANENT,
     proxy: bool = False,
+    owner: int = OWNER_LIES,
     add: bool = True,
 ) -> bytes:
     """A neighbour entry (RFC 4861 section 5.1), or a proxy entry (we answer for it)."""
@@ -192,7 +226,7 @@ def neighbour(
     m["ifindex"] = index
     m["state"] = 0 if proxy else state
     m["flags"] = _NTF_PROXY if proxy else 0
-    attrs = [("NDA_DST", str(value))]
+    attrs: list[tuple[str, Any]] = [("NDA_DST", str(value)), ("NDA_PROTOCOL", owner)]
     if lla is not None:
         attrs.append(("NDA_LLADDR", ":".join(f"{octet:02x}" for octet in lla)))
     m["attrs"] = attrs

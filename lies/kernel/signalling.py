@@ -16,7 +16,7 @@ from lies.errors import MalformedMessage
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.packets import ETH_P_IPV6, PacketSender, SignallingReceiver
-from lies.kernel.tunnels import GONE
+from lies.kernel.precedence import PREFERENCE_FIRST, claim, release
 
 _log = logging.getLogger("lies.signalling")
 _TAKEN = (43, 60, 135)  # routing header, destination options, Mobility Header
@@ -30,7 +30,8 @@ class Signalling:
     handler(packet, link-layer source, interface) is called on the loop for every whole IPv6 packet that
     may be signalling; a MalformedMessage that it raises is counted, logged once per cause, and dropped.
     addresses: own addresses whose packets the kernel shall not answer; None: whatever comes in by the
-    interfaces (a host, not a router).
+    interfaces (a host, not a router). owner: of those rules; made after the owner's Decapsulator, closed
+    before it.
     """
 
     def __init__(
@@ -40,8 +41,11 @@ class Signalling:
         handler: Handler,
         *,
         addresses: Iterable[IPv6Address] | None,
+        owner: int = m.OWNER_LIES,
     ) -> None:
         self._netlink = netlink
+        self._owner = owner
+        self._claimed = False
         self._handler = handler
         self.dropped: Counter[str] = Counter()
         self._receivers: dict[str, SignallingReceiver] = {}
@@ -57,6 +61,7 @@ class Signalling:
                 self._senders[name] = PacketSender(name)
             self._senders[None] = PacketSender()
             self._frames = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
+            self._claimed = claim(netlink, owner)
             self._netlink.execute(self._silence(add=True), ignore=(errno.EEXIST,))
         except BaseException:
             self.close()
@@ -99,11 +104,22 @@ class Signalling:
         if self._frames is not None:
             self._frames.close()
         self._receivers, self._senders, self._frames = {}, {}, None
-        self._netlink.execute(self._silence(add=False), ignore=GONE)
+        self._netlink.execute(self._silence(add=False), ignore=m.GONE)
+        if self._claimed:
+            release(self._netlink, self._owner)
+            self._claimed = False
 
     def _silence(self, *, add: bool) -> list[bytes]:
         return [
-            m.rule(0, table=None, destination=address, iif=interface, ip_protocol=protocol, add=add)
+            m.rule(
+                PREFERENCE_FIRST,
+                table=None,
+                destination=address,
+                iif=interface,
+                ip_protocol=protocol,
+                owner=self._owner,
+                add=add,
+            )
             for address, interface in self._rules
             for protocol in _TAKEN
         ]

@@ -10,7 +10,6 @@ import fcntl
 import socket
 import struct
 import zlib
-from collections.abc import Iterator
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from socket import if_nametoindex
@@ -18,22 +17,23 @@ from socket import if_nametoindex
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import sysctl
+from lies.kernel.precedence import PREFERENCE_FIRST, claim, claimants, release
 from lies.kernel.template import Template
 
 DEFAULT = IPv6Network("::/0")
 TABLE_DECAPSULATE = 51840
-PREFERENCE_DECAPSULATE = 0  # before the local table, which moves to 1
-PREFERENCE_LOCAL = 1
+PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
 PREFERENCE_INNER = 2  # what a decapsulated packet may be
 PREFERENCE_INNER_ELSE = 3
 _IN, _OUT = "lies-d0", "lies-d1"
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
+GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
 _HOLD_NEXT_HOP = IPv6Address("fe80::5184:f")
-GONE = (errno.ENOENT, errno.ESRCH, errno.EADDRNOTAVAIL, errno.ENODEV)  # removing what is not there
 _IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
-_FRA_TABLE = 15
+_NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
+_LABELS = 0x40000000
 
 
 def host(address: IPv6Address) -> IPv6Network:
@@ -43,7 +43,12 @@ def host(address: IPv6Address) -> IPv6Network:
 
 def label_of(address: IPv6Address) -> int:
     """An address label (RFC 6724) that pairs a tunnel's far end with one of our addresses."""
-    return 0x40000000 | (zlib.crc32(address.packed) & 0x3FFFFFFF)
+    return _LABELS | (zlib.crc32(address.packed) & 0x3FFFFFFF)
+
+
+def is_label_of_ours(label: int) -> bool:
+    """Whether label_of gives such labels."""
+    return label & 0xC0000000 == _LABELS
 
 
 def tunnel_source(peer: IPv6Address, source: IPv6Address) -> list[bytes]:
@@ -89,27 +94,35 @@ class Decapsulator:
     """Opens IPv6-in-IPv6 packets for own end points, from named peers only (RFC 2473, RFC 6275 11.3.3).
 
     The inner packet is sent through a veth pair back into IPv6 input, so that nested tunnels open one
-    level at a time and every level is judged by its own rule.
+    level at a time and every level is judged by its own rule. owner: of its rules; several owners in one
+    namespace share the veth pair.
     """
 
-    def __init__(self, netlink: Netlink, *, only_known_inner: bool) -> None:
+    def __init__(self, netlink: Netlink, *, only_known_inner: bool, owner: int = m.OWNER_LIES) -> None:
         self._netlink = netlink
-        self._only_known_inner = only_known_inner
-        index, _ = _veth(netlink, _IN, _OUT)
-        self._accept = {add: _accepting(add=add) for add in (True, False)}
-        self._forward = {add: _forwarding(add=add) for add in (True, False)}
-        netlink.execute(
-            [
-                m.rule(PREFERENCE_LOCAL, table=m.TABLE_LOCAL),
-                m.route(host(_NEXT_HOP), oif=index),
-                m.neighbour(index, _NEXT_HOP, link_address(_OUT)),
-                m.route(DEFAULT, table=TABLE_DECAPSULATE, oif=index, decap_to=_NEXT_HOP),
-            ],
-            ignore=(errno.EEXIST,),
-        )
-        netlink.execute([m.rule(0, table=m.TABLE_LOCAL, add=False)], ignore=GONE)
-        if only_known_inner:
-            netlink.execute([m.rule(PREFERENCE_INNER_ELSE, table=None, iif=_OUT)], ignore=(errno.EEXIST,))
+        self._owner = owner
+        self._accept = {add: _accepting(owner, add=add) for add in (True, False)}
+        self._forward = {add: _forwarding(owner, add=add) for add in (True, False)}
+        self._else = {
+            add: m.rule(PREFERENCE_INNER_ELSE, table=None, iif=_OUT, owner=owner, add=add)
+            for add in (True, False)
+        }
+        try:
+            claim(netlink, owner)
+            if only_known_inner:
+                netlink.execute([self._else[True]], ignore=(errno.EEXIST,))
+            index, _ = _veth(netlink, _IN, _OUT)
+            netlink.execute(
+                [
+                    m.route(host(_NEXT_HOP), oif=index, owner=_NOBODY),
+                    m.neighbour(index, _NEXT_HOP, link_address(_OUT), owner=_NOBODY),
+                    m.route(DEFAULT, table=TABLE_DECAPSULATE, oif=index, decap_to=_NEXT_HOP, owner=_NOBODY),
+                ],
+                ignore=(errno.EEXIST,),
+            )
+        except BaseException:
+            self.close()
+            raise
 
     def accept(self, endpoint: IPv6Address, peer: IPv6Address, *, add: bool = True) -> bytes:
         """Message that opens (add) or no longer opens packets from `peer` to our address `endpoint`."""
@@ -120,16 +133,11 @@ class Decapsulator:
         return self._forward[add](source)
 
     def close(self) -> None:
-        """Remove what the constructor made, unless somebody's rule still leads to it."""
-        if any(table == TABLE_DECAPSULATE for table in _rule_tables(self._netlink)):
-            return
-        if self._only_known_inner:
-            self._netlink.execute(
-                [m.rule(PREFERENCE_INNER_ELSE, table=None, iif=_OUT, add=False)], ignore=GONE
-            )
-        self._netlink.execute([m.rule(0, table=m.TABLE_LOCAL)], ignore=(errno.EEXIST,))
-        self._netlink.execute([m.rule(PREFERENCE_LOCAL, table=m.TABLE_LOCAL, add=False)], ignore=GONE)
-        _remove(self._netlink, _IN)
+        """Remove what the constructor made, unless another owner has a decapsulator here."""
+        self._netlink.execute([self._else[False]], ignore=GONE)
+        release(self._netlink, self._owner)
+        if not claimants(self._netlink):
+            _remove(self._netlink, _IN)
 
 
 class Hold:
@@ -146,7 +154,7 @@ class Hold:
         self.index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
         sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
         sysctl(f"ipv6/neigh/{_HOLD_IN}/mcast_solicit", seconds)  # one solicitation a second, then given up
-        self._release = m.neighbour(self.index, self.next_hop, link_address(_HOLD_OUT))
+        self._release = m.neighbour(self.index, self.next_hop, link_address(_HOLD_OUT), owner=_NOBODY)
         self._forget = m.neighbour(self.index, self.next_hop, add=False)
 
     def messages(self, table: int) -> list[bytes]:
@@ -171,7 +179,7 @@ def link_address(name: str) -> bytes:
     return answer[18:24]
 
 
-def _accepting(*, add: bool) -> Template:
+def _accepting(owner: int, *, add: bool) -> Template:
     def build(peer: IPv6Address, endpoint: IPv6Address) -> bytes:
         return m.rule(
             PREFERENCE_DECAPSULATE,
@@ -179,30 +187,18 @@ def _accepting(*, add: bool) -> Template:
             source=peer,
             destination=endpoint,
             ip_protocol=_IPV6_IN_IPV6,
+            owner=owner,
             add=add,
         )
 
     return Template(build, IPv6Address, IPv6Address)
 
 
-def _forwarding(*, add: bool) -> Template:
+def _forwarding(owner: int, *, add: bool) -> Template:
     def build(source: IPv6Address) -> bytes:
-        return m.rule(PREFERENCE_INNER, table=m.TABLE_MAIN, source=source, iif=_OUT, add=add)
+        return m.rule(PREFERENCE_INNER, table=m.TABLE_MAIN, source=source, iif=_OUT, owner=owner, add=add)
 
     return Template(build, IPv6Address)
-
-
-def _rule_tables(netlink: Netlink) -> Iterator[int]:
-    """The table of every IPv6 rule that has one."""
-    for _, body in netlink.dump(m.dump_rules()):
-        offset = 12
-        while offset + 4 <= len(body):
-            length, kind = struct.unpack_from("=HH", body, offset)
-            if length < 4:
-                break
-            if kind == _FRA_TABLE:
-                yield struct.unpack_from("=I", body, offset + 4)[0]
-            offset += (length + 3) & ~3
 
 
 def _remove(netlink: Netlink, name: str) -> None:

@@ -33,6 +33,7 @@ CORRESPONDENT = IPv6Address("2001:db8:2000::2")
 MOBILE_MAC = bytes.fromhex("020000009900")
 MOBILE_LINK = "wlan0"
 MAX_ROUTERS = 64
+_OWNER = m.OWNER_ADMINISTRATOR  # no consumer's: what is here before them and after them
 
 
 @frozen
@@ -242,10 +243,10 @@ class Topology:
             [
                 m.set_link(bb, up=True),
                 m.set_link(cn, up=True),
-                m.address(bb, HOME_BACKBONE_ADDRESS, prefix_length=64, prefix_route=True),
-                m.address(bb, HOME_AGENT),
-                m.address(cn, CORRESPONDENT_PREFIX[1], prefix_length=64, prefix_route=True),
-                m.route(HOME_PREFIX, kind="unreachable", oif=1),
+                m.address(bb, HOME_BACKBONE_ADDRESS, prefix_length=64, prefix_route=True, owner=_OWNER),
+                m.address(bb, HOME_AGENT, owner=_OWNER),
+                m.address(cn, CORRESPONDENT_PREFIX[1], prefix_length=64, prefix_route=True, owner=_OWNER),
+                m.route(HOME_PREFIX, kind="unreachable", oif=1, owner=_OWNER),
             ]
         )
         for r in self.routers:
@@ -258,8 +259,8 @@ class Topology:
         netlink.execute(
             [
                 m.set_link(11, up=True),
-                m.address(11, CORRESPONDENT, prefix_length=64, prefix_route=True),
-                m.route(DEFAULT, oif=11, via=CORRESPONDENT_PREFIX[1]),
+                m.address(11, CORRESPONDENT, prefix_length=64, prefix_route=True, owner=_OWNER),
+                m.route(DEFAULT, oif=11, via=CORRESPONDENT_PREFIX[1], owner=_OWNER),
             ]
         )
         netlink.close()
@@ -271,8 +272,8 @@ class Topology:
             [
                 m.set_link(bb, up=True),
                 m.set_link(ap, up=True),
-                m.address(bb, router.backbone_address, prefix_length=64, prefix_route=True),
-                m.address(ap, router.address, prefix_length=64, prefix_route=True),
+                m.address(bb, router.backbone_address, prefix_length=64, prefix_route=True, owner=_OWNER),
+                m.address(ap, router.address, prefix_length=64, prefix_route=True, owner=_OWNER),
             ]
         )
         for other in self.routers:
@@ -290,7 +291,10 @@ class Topology:
 
 
 def _reach(index: int, prefix: IPv6Network, via: IPv6Address, mac: bytes) -> list[bytes]:
-    return [m.neighbour(index, via, mac), m.route(prefix, oif=index, via=via)]
+    return [
+        m.neighbour(index, via, mac, owner=_OWNER),
+        m.route(prefix, oif=index, via=via, owner=_OWNER),
+    ]
 
 
 def _quiet_defaults(*, host_only: bool) -> None:
