@@ -166,14 +166,14 @@ def test_a_trace_of_one_access_point_is_no_drive(demo: Demo, tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "start", "duration"),
-    [("feupwifi_*_082.csv.gz", "360", "60"), ("ucc5g_car_ama_20191203_1042.csv.gz", "345", "40")],
+    [("feupwifi_*_082.csv.gz", "360", "120"), ("ucc5g_car_ama_20191203_1042.csv.gz", "345", "40")],
 )
 def test_recorded_radio_drives_real_packets(demo: Demo, pattern: str, start: str, duration: str) -> None:
     """Recorded Wi-Fi and a recorded cellular drive make at least two handovers of real packets."""
     files = sorted(Path(os.environ["LIES_TRACES"], "dev").glob(pattern))
     options = [word for file in files for word in ("--trace", str(file))]
     done = demo.start("-j", *options, "--start", start, "--duration", duration)
-    output, errors = done.communicate(timeout=120)
+    output, errors = done.communicate(timeout=240)
     assert done.returncode == 0, errors
     summary = json.loads(output.splitlines()[-1])
     assert summary["handovers"] >= 2
