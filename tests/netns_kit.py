@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv6Address
 
+from polling import wait_until
+
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import entered, new_namespace, sysctl
@@ -16,6 +18,7 @@ ETH_P_IPV6 = 0x86DD
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 
+_BY_ITSELF = ("fe80::/64", "ff00::/8", "local fe80::")
 _STATE = {
     "rules": ("ip", "-6", "-d", "rule"),
     "routes": ("ip", "-6", "-d", "route", "show", "table", "all"),
@@ -90,11 +93,20 @@ def wire(kernel: Netlink, near: str, far: str, *, into: int | None = None) -> tu
     if into is None:
         two = socket.if_nametoindex(far)
         kernel.execute([m.set_link(two, up=True)])
-        return one, two
-    with entered(into), netlink() as there:
-        two = socket.if_nametoindex(far)
-        there.execute([m.set_link(two, up=True)])
+        wait_until(lambda: _settled(far), 20)
+    else:
+        with entered(into), netlink() as there:
+            two = socket.if_nametoindex(far)
+            there.execute([m.set_link(two, up=True)])
+            wait_until(lambda: _settled(far), 20)
+    wait_until(lambda: _settled(near), 20)
     return one, two
+
+
+def _settled(name: str) -> bool:
+    """Whether the kernel has noticed an interface's carrier and given it all that it gives by itself."""
+    routes = ip("-6", "route", "show", "table", "all", "dev", name)
+    return all(any(line.removeprefix("multicast ").startswith(n) for line in routes) for n in _BY_ITSELF)
 
 
 def ipv6(source: IPv6Address, destination: IPv6Address, next_header: int, payload: bytes) -> bytes:
