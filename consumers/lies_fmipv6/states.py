@@ -5,7 +5,8 @@ RFC 5568 draws no state machine; these are what its sections 3 to 5 imply.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+
+from lies.statechart import Machine, mermaid
 
 
 class MobileNodeState(StrEnum):
@@ -216,22 +217,15 @@ EXPECTED: Mapping[tuple[ExpectedState, ExpectedEvent], ExpectedState] = {
     (X.EXPECTED, XE.LEFT): X.FORGOTTEN,
 }
 
-_MACHINES: tuple[tuple[str, str, Mapping[tuple[Any, Any], Any]], ...] = (
-    ("MN", "detached", MOBILE_NODE),
-    ("MN_discovery", "idle", DISCOVERY),
-    ("MN_tunnel", "pending", TUNNEL),
-    ("PAR_binding", "ended", BINDING),
-    ("NAR_node", "forgotten", EXPECTED),
-)
-
 
 def diagram() -> str:
     """The tables as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2"]
-    for name, start, table in _MACHINES:
-        lines += [f"  state {name} {{", f"    [*] --> {name}_{start}"]
-        states = dict.fromkeys(s for (a, _), b in table.items() for s in (a, b))
-        lines += [f"    {name}_{s.value}: {s.value}" for s in states]
-        lines += [f"    {name}_{a.value} --> {name}_{b.value}: {e.value}" for (a, e), b in table.items()]
-        lines.append("  }")
-    return "\n".join(lines) + "\n"
+    return mermaid(
+        (
+            Machine("MN", S.DETACHED, MOBILE_NODE),
+            Machine("MN_discovery", DiscoveryState.IDLE, DISCOVERY),
+            Machine("MN_tunnel", TunnelState.PENDING, TUNNEL),
+            Machine("PAR_binding", BindingState.ENDED, BINDING),
+            Machine("NAR_node", X.FORGOTTEN, EXPECTED),
+        )
+    )

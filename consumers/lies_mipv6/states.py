@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any
+
+from lies.statechart import Machine, mermaid
 
 
 class MobileNodeState(StrEnum):
@@ -70,19 +71,7 @@ BINDING: Mapping[tuple[BindingState, BindingEvent], BindingState] = {
     (B.DEREGISTERED, BE.FORGOTTEN): B.ABSENT,
 }
 
-_MACHINES: tuple[tuple[str, str, Mapping[tuple[Any, Any], Any]], ...] = (
-    ("MN", "idle", MOBILE_NODE),
-    ("HA_binding", "absent", BINDING),
-)
-
 
 def diagram() -> str:
     """The tables as a Mermaid state diagram."""
-    lines = ["stateDiagram-v2"]
-    for name, start, table in _MACHINES:
-        lines += [f"  state {name} {{", f"    [*] --> {name}_{start}"]
-        states = dict.fromkeys(s for (a, _), b in table.items() for s in (a, b))
-        lines += [f"    {name}_{s.value}: {s.value}" for s in states]
-        lines += [f"    {name}_{a.value} --> {name}_{b.value}: {e.value}" for (a, e), b in table.items()]
-        lines.append("  }")
-    return "\n".join(lines) + "\n"
+    return mermaid((Machine("MN", S.IDLE, MOBILE_NODE), Machine("HA_binding", B.ABSENT, BINDING)))
