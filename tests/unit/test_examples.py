@@ -112,7 +112,7 @@ def test_links_between_pages() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", text):
             assert (page.parent / target).exists(), (page.name, target)
         for named in re.findall(
-            r"`((?:lies|drivers|consumers|spec|examples|docs|scripts|tests)/[\w./-]+)`", text
+            r"`((?:lies|drivers|consumers|spec|examples|docs|scripts|tests|packaging)/[\w./-]+)`", text
         ):
             assert (ROOT / named).exists(), (page.name, named)
 

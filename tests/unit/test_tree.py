@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def test_engine_contract_names_every_engine_room() -> None:
         if not outer.fullmatch(path.stem)
     }
     assert rooms - set(contract["source_modules"]) == set()
+
+
+def test_the_daemon_loads_no_scapy() -> None:
+    """With daemon, demo and every plugin loaded, scapy (GPL-2.0-only) is not: only its layers import it."""
+    names = [p.name for p in PACKAGES]
+    code = (
+        "import sys, lies.supervisor, lies.testbed.drive, lies.worker, " + ", ".join(names) + "\n"
+        "assert 'scapy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_every_tool_checks_every_package() -> None:
