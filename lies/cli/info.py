@@ -1,6 +1,5 @@
 """`lies info FILE`: what is in a recording or trace."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,41 +53,26 @@ def _trace(file: Path) -> dict[str, Any]:
 
 
 def _recording(file: Path) -> dict[str, Any]:
-    from lies.events import LinkUp, RawAttached, RawSample
-    from lies.trace.recording import HEADER, TORN, read_recording
+    from lies.trace import read_info
 
-    counts: Counter[str] = Counter()
-    created: str | None = None
-    links: dict[str, str] = {}
-    poas: dict[str, None] = {}
-    times_ns: list[int] = []
-    for record in read_recording(file):
-        counts[record.type] += 1
-        if record.type == HEADER and created is None:
-            created = record.data["created"]
-        if record.event is None:
-            continue
-        header = record.event.header
-        links[header.link.name] = header.link.technology.value
-        times_ns = [min([*times_ns[:1], header.mono_ns]), max([*times_ns[1:], header.mono_ns])]
-        match record.event:
-            case LinkUp(poa=poa):
-                poas[poa] = None
-            case RawAttached(attached=attached):
-                poas[attached.poa] = None
-            case RawSample(sample=sample) if sample.poa is not None:
-                poas[sample.poa] = None
+    found = read_info(file)
     return {
         "type": "info",
         "file": str(file),
-        "format": "lies-recording",
-        "created": created,
-        "sessions": counts.pop(HEADER, 0),
-        "torn": bool(counts.pop(TORN, 0)),
-        "duration_s": round((times_ns[1] - times_ns[0]) / 1e9, 3) if times_ns else 0.0,
-        "links": [{"link": name, "technology": technology} for name, technology in links.items()],
-        "poas": list(poas),
-        "counts": dict(sorted(counts.items())),
+        "format": found.format,
+        "octets": file.stat().st_size,
+        "created": found.created,
+        "sessions": found.sessions,
+        "torn": found.torn,
+        "damaged_octets": found.damaged_octets,
+        "indexed": found.indexed,
+        "duration_s": round(found.duration_s, 3),
+        "links": [{"link": link.name, "technology": link.technology.value} for link in found.links],
+        "poas": list(found.poas),
+        "gaps": found.gaps,
+        "longest_gap_s": found.longest_gap_s,
+        "backwards": found.backwards,
+        "counts": dict(sorted(found.records.items())),
     }
 
 

@@ -1,6 +1,7 @@
 """Traces and recordings of links."""
 
 from lies.trace._open import FileKind, open_trace, sniff
+from lies.trace._record import Timeline, attached_after, item_of
 from lies.trace._rows import UNNAMED, Row, Trace
 from lies.trace._state import rebase_state
 from lies.trace.info import FileInfo, read_info
@@ -17,7 +18,10 @@ __all__ = [
     "RecordingHeader",
     "RecordingWriter",
     "Row",
+    "Timeline",
     "Trace",
+    "attached_after",
+    "item_of",
     "merge",
     "open_trace",
     "read_info",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lies.errors import TraceFormatError
 from lies.trace import csv_trace, gnettrack
+from lies.trace._chunks import is_chunked
 from lies.trace._rows import Trace
 from lies.trace._text import first_line
 
@@ -20,6 +21,8 @@ class FileKind(StrEnum):
 def sniff(path: Path | str) -> FileKind:
     """The kind of a file; TraceFormatError if it is none."""
     path = Path(path)
+    if is_chunked(path):
+        return FileKind.RECORDING
     line = first_line(path).removeprefix(b"\xef\xbb\xbf").strip()
     if line.startswith(b"{"):
         return FileKind.RECORDING
