@@ -23,6 +23,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "disconnect": "Take a link down (L2-LinkDisconnect).",
     "record": "Record raw measurements, events and reports of every link.",
     "replay": "Play a recording or a CSV trace as a driver of the running daemon.",
+    "convert": "Turn a recording or trace into another form.",
     "info": "Say what is in a recording or trace.",
     "predict": "Write the going-down indications that the abstract entity gives on a trace.",
     "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",

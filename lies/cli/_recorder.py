@@ -129,7 +129,10 @@ class Recorder:
     def _next_file(self, links: Iterable[Link], there: set[str]) -> None:
         with self._guard():
             self._series.put_away()
-            self._before, self._writer = self._writer, RecordingWriter(self._path, links=links, overwrite=True)
+            self._before, self._writer = (
+                self._writer,
+                RecordingWriter(self._path, links=links, overwrite=True),
+            )
             self._moving = there
             self.files += 1
         if not there:

@@ -20,9 +20,10 @@ def info(
 ) -> None:
     """Say what is in a recording or trace; exit 3 with one sentence if it is neither."""
     from lies.cli._output import clean, print_json
-    from lies.trace import FileKind, sniff
+    from lies.trace import sniff
+    from lies.trace.info import RECORDED
 
-    found = _recording(file) if sniff(file) is FileKind.RECORDING else _trace(file)
+    found = _recording(file) if sniff(file) in RECORDED else _trace(file)
     if json:
         print_json(found)
         return

@@ -9,7 +9,7 @@ import typer
 from lies.cli._options import new_app
 
 app = new_app()
-SUFFIXES = (".gz", ".csv", ".ndjson")
+SUFFIXES = (".gz", ".csv", ".ndjson", ".lies")
 
 
 @app.command()

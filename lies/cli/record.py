@@ -35,7 +35,7 @@ def record(
 ) -> None:
     """Record raw measurements, events and reports of every link, until Ctrl-C; begins with a snapshot.
 
-    With --rotate, FILE is the newest; those before it are numbered (drive.0001.lies), and each can be replayed.
+    With --rotate, FILE is the newest; those before it are numbered (drive.0001.lies). Each can be replayed.
     """
     del runtime_dir  # its callback did it
     from lies.cli._client import run
@@ -58,5 +58,5 @@ def _rotation(text: str, keep: int | None) -> "Rotation":
     except ConfigError as error:
         raise typer.BadParameter(str(error), param_hint="--rotate") from error
     if size < LEAST_SIZE:
-        raise typer.BadParameter(f"{size} octets are too few; {LEAST_SIZE} is the least", param_hint="--rotate")
+        raise typer.BadParameter(f"{size} octets; {LEAST_SIZE} is the least", param_hint="--rotate")
     return Rotation(size, keep)

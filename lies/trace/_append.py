@@ -8,7 +8,7 @@ from lies.errors import LiesError
 
 
 class AppendFile:
-    """A file that grows by whole pieces, one write each; LiesError, with the system's reason, if it cannot."""
+    """A file that grows by whole pieces; LiesError, with the system's reason, if it cannot."""
 
     def __init__(self, path: Path, *, overwrite: bool) -> None:
         self.path = path

@@ -79,13 +79,18 @@ def chunk_bytes(kind: Kind, payload: bytes, unpacked: int, records: int) -> byte
     return head + _CRC.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
 
 
-def is_chunked(path: Path) -> bool:
-    """Whether a file begins as a `.lies` file does; TraceFormatError if it cannot be read."""
+def begins_with(path: Path, magic: bytes) -> bool:
+    """Whether these are a file's first octets; TraceFormatError if it cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(len(MAGIC)) == MAGIC
+            return file.read(len(magic)) == magic
     except OSError as error:
         raise TraceFormatError(f"cannot be read: {error.strerror or error}", file=str(path)) from error
+
+
+def is_chunked(path: Path) -> bool:
+    """Whether a file begins as a `.lies` file does; TraceFormatError if it cannot be read."""
+    return begins_with(path, MAGIC)
 
 
 def walk(file: BinaryIO, offset: int = len(MAGIC)) -> Iterator[Chunk | Damage]:

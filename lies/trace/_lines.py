@@ -1,7 +1,6 @@
 """Recordings as NDJSON: one JSON object a line, each written at once; `.gz` files are compressed."""
 
 import gzip
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path

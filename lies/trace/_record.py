@@ -65,7 +65,9 @@ def new_header(
 ) -> RecordingHeader:
     """The header of a session that begins now."""
     created = datetime.fromtimestamp(wall_ns() // 1_000_000 / 1000, UTC).isoformat()
-    return RecordingHeader(FORMAT, VERSION, created, tuple(links), dict(ae) if ae is not None else None, t0_ns)
+    return RecordingHeader(
+        FORMAT, VERSION, created, tuple(links), dict(ae) if ae is not None else None, t0_ns
+    )
 
 
 def header_of(data: Mapping[str, Any]) -> RecordingHeader:

@@ -10,8 +10,10 @@ from attrs import define, frozen
 from lies.events import Link, LinkUp, RawAttached, RawSample, Sample
 from lies.trace._open import FileKind, open_trace, sniff
 from lies.trace._rows import Trace
-from lies.trace.recording import DAMAGED, HEADER, TORN, has_index, header_of, read_recording
+from lies.trace.convert import records_of
+from lies.trace.recording import DAMAGED, HEADER, TORN, has_index, header_of
 
+RECORDED = frozenset({FileKind.RECORDING, FileKind.PCAPNG, FileKind.PARQUET})
 GAP_S = 15.0  # a longer silence is a gap in the recording
 
 
@@ -43,8 +45,10 @@ class FileInfo:
 
 def read_info(path: Path | str) -> FileInfo:
     """The summary of a file; TraceFormatError as the readers raise it."""
-    if sniff(path) is FileKind.RECORDING:
-        return _recording(Path(path))
+    path = Path(path)
+    kind = sniff(path)
+    if kind in RECORDED:
+        return _recording(path, kind)
     return _trace(open_trace(path))
 
 
@@ -102,13 +106,13 @@ class _Session:
         return 0.0 if self.first_s is None else self.greatest_s - self.first_s
 
 
-def _recording(path: Path) -> FileInfo:
+def _recording(path: Path, kind: FileKind) -> FileInfo:
     records: Counter[str] = Counter()
     links: dict[Link, None] = {}
     poas: dict[str, None] = {}
     sessions: list[_Session] = []
     torn, damaged_octets, created = False, 0, ""
-    for record in read_recording(path):
+    for record in records_of(path):
         if record.type == HEADER:
             header = header_of(record.data)
             created = created or header.created
@@ -128,7 +132,7 @@ def _recording(path: Path) -> FileInfo:
         poas.update((p, None) for p in _poas(event))
     return FileInfo(
         path=str(path),
-        format=FileKind.RECORDING.value,
+        format=kind.value,
         duration_s=sum(s.duration_s for s in sessions),
         records=dict(records),
         links=tuple(links),

@@ -1,6 +1,5 @@
 """Recordings: written line by line, read back whole, torn, continued and damaged."""
 
-import errno
 import gzip
 import json
 from pathlib import Path
@@ -171,37 +170,6 @@ def test_a_full_disk_is_one_sentence() -> None:
     """Writing to a full device raises LiesError with the system's reason."""
     with pytest.raises(LiesError, match="/dev/full: cannot be written: No space left on device"):
         RecordingWriter("/dev/full")
-
-
-def test_a_disk_that_fills_up_keeps_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When a line does not fit any more, what stays ends with a whole line, and the writer is closed."""
-    path = tmp_path / "r.ndjson"
-    writer = RecordingWriter(path)
-    writer.write(EVENT_LIST[0])
-    real = writer._file
-
-    class Full:
-        """A file on a disk with room for ten more octets."""
-
-        room = 10
-
-        def __getattr__(self, name: str) -> object:
-            return getattr(real, name)
-
-        def write(self, data: bytes) -> int:
-            if not self.room:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            taken = real.write(data[: self.room])
-            self.room -= taken
-            return taken
-
-    monkeypatch.setattr(writer, "_file", Full())
-    with pytest.raises(LiesError, match="No space left on device"):
-        writer.write(EVENT_LIST[1])
-    assert events_of(path) == EVENT_LIST[:1]
-    with pytest.raises(LiesError, match="it is closed"):
-        writer.write(EVENT_LIST[1])
-    writer.close()
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
