@@ -14,8 +14,7 @@ from lies.trace.recording import HEADER, header_of, read_recording
 def links_of(path: Path) -> Iterator[tuple[Link, Iterator[RawItem]]]:
     """(link, its items in order); a trace has one link. TraceFormatError for a file without raw items.
 
-    A trace keeps its clock; a recording's clock begins with its first raw item, or where that of the trace did
-    which it was converted from.
+    A trace keeps its clock, also in a recording made of it; another recording's begins with its first item.
     """
     if sniff(path) is not FileKind.RECORDING:
         trace = open_trace(path)

@@ -1,8 +1,7 @@
 """From the bus into files: where a recording begins, and where it goes on in the next file."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -51,8 +50,11 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self._guard():
+        self._end_before()
+        try:
             self._writer.close()
+        except LiesError as error:
+            self._failed(error)
 
     @property
     def full(self) -> bool:
@@ -89,10 +91,9 @@ class Recorder:
 
     def flush(self) -> None:
         """Write what waits in the writers."""
-        with self._guard():
-            self._writer.flush()
-            if self._before is not None:
-                self._before.flush()
+        self._try(self._writer.flush)
+        if self._before is not None:
+            self._try(self._before.flush)
 
     def snapshot(self, snapshot: Snapshot) -> None:
         """Keep the states of links."""
@@ -100,8 +101,7 @@ class Recorder:
         begins = self._expected and snapshot.registration is not None
         if begins and self._awaited is not None:
             self._next_file([state.link for state in snapshot.links], there)
-        with self._guard():
-            self._writer.snapshot(msgspec.to_builtins(snapshot))
+        self._try(lambda: self._writer.snapshot(msgspec.to_builtins(snapshot)))
         if not begins:
             return
         self._expected = False
@@ -114,8 +114,7 @@ class Recorder:
     def gap(self, gap: Gap) -> None:
         """Keep that events were lost; the snapshot that follows says how things stand."""
         self.lost += 1 if gap.last is None else gap.last - gap.first + 1
-        with self._guard():
-            self._writer.snapshot({"gap": msgspec.to_builtins(gap), "links": []})
+        self._try(lambda: self._writer.snapshot({"gap": msgspec.to_builtins(gap), "links": []}))
 
     def _begun(self, link: str) -> None:
         """A link's memory is there: what it says from now on builds on it."""
@@ -126,36 +125,45 @@ class Recorder:
         if self._before is not None and not self._moving:
             self._end_before()
 
-    def _next_file(self, links: Iterable[Link], there: set[str]) -> None:
-        with self._guard():
+    def _next_file(self, links: list[Link], there: set[str]) -> None:
+        def begin() -> None:
             self._series.put_away()
-            self._before, self._writer = (
-                self._writer,
-                RecordingWriter(self._path, links=links, overwrite=True),
-            )
+            writer = RecordingWriter(self._path, links=links, overwrite=True)
+            self._before, self._writer = self._writer, writer
             self._moving = there
             self.files += 1
+
+        self._try(begin)
         if not there:
             self._end_before()
 
     def _end_before(self) -> None:
         before, self._before = self._before, None
         if before is not None:
-            with self._guard():
+            try:
                 before.close()
+            except LiesError as error:
+                self._failed(error)
 
     def _write(self, event: Indication | Raw) -> None:
-        writer = self._before if event.header.link.name in self._moving else None
-        with self._guard():
-            (writer or self._writer).write(event)
+        before = self._before if event.header.link.name in self._moving else None
+        writer = before or self._writer
+
+        def write() -> None:
+            writer.write(event)
             self.events += 1
 
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
-        if self.failure is not None:
-            return
-        try:
-            yield
-        except LiesError as error:  # raised in a callback it would be the bus's; the command ends with it
-            self.failure = error
-            self.ended.set()
+        self._try(write)
+
+    def _try(self, do: Callable[[], None]) -> None:
+        """Do it unless something failed before: raised in a callback an error would be the bus's matter."""
+        if self.failure is None:
+            try:
+                do()
+            except LiesError as error:
+                self._failed(error)
+
+    def _failed(self, error: LiesError) -> None:
+        """The command ends with the first failure."""
+        self.failure = self.failure or error
+        self.ended.set()

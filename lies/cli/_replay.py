@@ -111,7 +111,7 @@ async def _until_end(room: DriverRoom, stop: asyncio.Event, *, paused: bool) -> 
 
 
 def _toggle_on_request(driver: Driver | None, *, paused: bool) -> Callable[[], None]:
-    """Let SIGUSR1, and space or Enter on a terminal, pause the driver or let it go on; returns the undoing."""
+    """Let SIGUSR1, and space or Enter on a terminal, pause the driver or play; returns what undoes that."""
     if not isinstance(driver, Pausable):
         return lambda: None
     loop = asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""Writing a recording into a capture: its packets stay as they are, the comments come between them by time."""
+"""Writing a recording into a capture: its packets stay as they are, comments come between them."""
 
 import struct
 from collections.abc import Iterator
@@ -42,11 +42,11 @@ class CaptureWriter:
 
     def comment(self, wall_ns: int, text: bytes) -> None:
         """Put a comment behind the packets up to its time."""
-        while self._next is not None and (
-            self._next.type in {SHB, IDB} or self._time_ns(self._next) <= wall_ns
-        ):
+        while self._next is not None:
             if self._next.type not in {SHB, IDB}:
                 self._open_interface()
+                if self._time_ns(self._next) > wall_ns:
+                    break
             self._copy()
         self._open_interface()
         assert self._ours is not None

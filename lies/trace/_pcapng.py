@@ -8,6 +8,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -152,10 +153,8 @@ def _pieces(text: bytes) -> list[bytes]:
         while text[at] & 0xC0 == 0x80:  # not inside a character
             at -= 1
         cuts.append(at)
-    ends = [*cuts[1:], len(text)]
-    return [
-        b"[%d/%d] " % (n, len(cuts)) + text[a:b] for n, (a, b) in enumerate(zip(cuts, ends, strict=True), 1)
-    ]
+    parts = (text[a:b] for a, b in pairwise((*cuts, len(text))))
+    return [b"[%d/%d] " % (n, len(cuts)) + part for n, part in enumerate(parts, 1)]
 
 
 def _joined(comments: Iterable[bytes]) -> str | None:

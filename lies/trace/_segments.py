@@ -89,6 +89,7 @@ class IndexEntry:
 _bodies: dict[str, msgspec.msgpack.Decoder[Any]] = {
     name: msgspec.msgpack.Decoder(cls) for name, cls in INDICATION_CLASSES.items()
 }
+_snapshot = msgspec.msgpack.Decoder(dict[str, Any])
 _pairs = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]])
 _segment = msgspec.msgpack.Decoder(Segment)
 _entries = msgspec.msgpack.Decoder(tuple[IndexEntry, ...])
@@ -154,16 +155,12 @@ class SegmentReader:
         number = self.position.number
         try:
             if name == SNAPSHOT:
-                data = msgspec.msgpack.decode(body)
-                if not isinstance(data, dict):
-                    raise MalformedMessage("a snapshot that is no map")
-                return Record(number, SNAPSHOT, {**data, "type": SNAPSHOT})
-            decoder = _bodies.get(name)
-            if decoder is None:
-                raise MalformedMessage(f"not an event: type {name[:40]!r}")
-            return Record(number, name, {}, decoder.decode(body))
-        except (msgspec.DecodeError, MalformedMessage, ValueError, RecursionError) as error:
-            raise self._error(f"{name[:40]}: {error}") from error
+                return Record(number, SNAPSHOT, {**_snapshot.decode(body), "type": SNAPSHOT})
+            return Record(number, name, {}, _bodies[name].decode(body))
+        except KeyError as error:
+            raise self._error(f"not an event: type {name[:40]!r}") from error
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            raise self._error(f"{name}: {error}") from error
 
     def _error(self, problem: str) -> TraceFormatError:
         number = 1 if self.position is None else self.position.number

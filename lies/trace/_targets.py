@@ -112,9 +112,7 @@ class CsvTarget:
         if self._link is None:
             self._link = link
         if self._link != link:
-            raise ConfigError(
-                f"{self._link.name} and {link.name} have samples, and a CSV trace has one link", key="--link"
-            )
+            raise ConfigError(f"{self._link.name}, {link.name}: a CSV trace has one link", key="--link")
         self._row(t_ns, record.event, link)
         return True
 

@@ -48,10 +48,10 @@ class Converted:
 
 
 def convert(source: Path, target: Path, *, link: str | None = None, packets: Path | None = None) -> Converted:
-    """Write what is in `source` to `target`, whose form is told by its name; it is there whole or not at all.
+    """Write what is in `source` to `target`, whose name tells the form; it is there whole or not at all.
 
-    link: of a CSV trace, its name in a recording; to CSV, the one whose samples are written. packets: a pcapng
-    capture that the events are put into. Raises TraceFormatError, ConfigError, LiesError, PluginUnavailable.
+    link: of a CSV trace, its name in a recording; to CSV, the one whose samples are written. packets: a
+    pcapng capture that the events are put into. Raises TraceFormatError, ConfigError, LiesError.
     """
     ending = ending_of(target) or next((e for e in OTHER_ENDINGS if target.name.endswith(e)), "")
     if not ending:

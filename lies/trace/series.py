@@ -32,7 +32,7 @@ def octets(text: str) -> int:
 
 
 class Series:
-    """The files of one rotated recording: `drive.lies` is the newest, then `drive.0002.lies`, `drive.0001.lies`.
+    """The files of one rotated recording: `drive.lies` is the newest, before it `drive.0002.lies`, and so on.
 
     A number is given once, so that a file keeps its name; files of earlier recordings of the same name count.
     """
