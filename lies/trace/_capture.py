@@ -31,7 +31,6 @@ class CaptureWriter:
 
     def __init__(self, path: Path, packets: Path | None) -> None:
         self.torn_octets = 0  # at the end of the capture
-        self._file = AppendFile(path, overwrite=True)
         self._source = iter((section_block(),)) if packets is None else self._blocks(packets)
         self._next = next(self._source, None)
         self._order = "<"
@@ -39,6 +38,7 @@ class CaptureWriter:
         self._ours: int | None = None  # our interface's number in the section
         if self._next is None:
             raise TraceFormatError("is empty", file=str(packets))
+        self._file = AppendFile(path, overwrite=True)
 
     def comment(self, wall_ns: int, text: bytes) -> None:
         """Put a comment behind the packets up to its time."""

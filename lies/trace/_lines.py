@@ -12,7 +12,16 @@ from lies.errors import MalformedMessage, TraceFormatError
 from lies.events import Indication, Raw
 from lies.events.json import from_json_object, to_json_object
 from lies.trace._append import AppendFile, cannot_write
-from lies.trace._record import HEADER, MAX_LINE, SNAPSHOT, TORN, Record, RecordingHeader, header_of
+from lies.trace._record import (
+    HEADER,
+    MAX_LINE,
+    SNAPSHOT,
+    TORN,
+    Record,
+    RecordingHeader,
+    header_data,
+    header_of,
+)
 from lies.trace._text import open_bytes
 
 
@@ -32,7 +41,7 @@ class LineSink:
 
     def header(self, header: RecordingHeader) -> None:
         """Begin a session."""
-        self.put({"type": HEADER, **msgspec.to_builtins(header)})
+        self.put(header_data(header))
 
     def event(self, event: Indication | Raw) -> None:
         """Append an event."""

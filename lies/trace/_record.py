@@ -70,6 +70,12 @@ def new_header(
     )
 
 
+def header_data(header: RecordingHeader) -> dict[str, Any]:
+    """The data of a header's record."""
+    data = msgspec.to_builtins(header)
+    return {"type": HEADER, **data, "links": list(data["links"])}
+
+
 def header_of(data: Mapping[str, Any]) -> RecordingHeader:
     """The header in a header record's data; MalformedMessage if it is none."""
     if data.get("format") != FORMAT:

@@ -26,6 +26,7 @@ from lies.trace._record import (
     RecordingHeader,
     Serving,
     Timeline,
+    header_data,
     header_of,
 )
 
@@ -144,11 +145,10 @@ class SegmentReader:
         if not pairs or pairs[0][0] != SEGMENT:
             raise MalformedMessage("a segment without its beginning")
         segment = _segment.decode(pairs[0][1])
-        header_of(msgspec.to_builtins(segment.header))
+        header_of(header_data(segment.header))
         before, self.position = self.position, segment.position()
         if before is None or before.session != segment.session:
-            data = {"type": HEADER, **msgspec.to_builtins(segment.header)}
-            yield Record(segment.header_number, HEADER, data)
+            yield Record(segment.header_number, HEADER, header_data(segment.header))
 
     def _record(self, name: str, body: msgspec.Raw) -> Record:
         assert self.position is not None
@@ -201,8 +201,8 @@ def _read(path: Path, file: BinaryIO, offset: int) -> Iterator[Record]:
             if record.type == HEADER:
                 if skipped:
                     skipped = False
-                    position = reader.position
-                    yield Record(position.number, SKIPPED, {"position": position})
+                    begin = Segment.of(reader.position).position()  # the reader's own goes on
+                    yield Record(begin.number, SKIPPED, {"position": begin})
                 yield from early
                 early.clear()
     if reader.position is None:

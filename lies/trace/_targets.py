@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -162,7 +163,8 @@ class PcapngTarget:
 
     def __init__(self, path: Path, packets: Path | None) -> None:
         self._capture = CaptureWriter(path, packets)
-        self._wall_ns = 0
+        self._wall_ns: int | None = None  # of the last event
+        self._untimed: list[Record] = []
 
     @property
     def torn_octets(self) -> int:
@@ -170,22 +172,31 @@ class PcapngTarget:
         return self._capture.torn_octets
 
     def put(self, record: Record) -> bool:
-        """Take a record; one without a time of its own comes right behind the one before."""
-        if record.type == HEADER:
-            self._wall_ns = _created_ns(header_of(record.data).created)
-        elif record.event is not None:
-            self._wall_ns = record.event.header.wall_ns
-        self._capture.comment(self._wall_ns, msgspec.json.encode(json_of(record)))
+        """Take a record; one without a time of its own stands right before the next event."""
+        if record.event is None:
+            self._untimed.append(record)
+            return True
+        self._wall_ns = record.event.header.wall_ns
+        self._comment(self._wall_ns, record)
         return True
+
+    def _comment(self, wall_ns: int, *records: Record) -> None:
+        untimed, self._untimed = self._untimed, []
+        for record in (*untimed, *records):
+            self._capture.comment(wall_ns, msgspec.json.encode(json_of(record)))
 
     def close(self) -> None:
         """Copy what is left of the packets and end the file."""
+        if self._untimed:
+            begun_ns = _created_ns(self._untimed[0].data)
+            self._comment(begun_ns if self._wall_ns is None else self._wall_ns)
         self._capture.close()
 
 
-def _created_ns(created: str) -> int:
+def _created_ns(data: Mapping[str, Any]) -> int:
+    """When a session began, by its header; 0 if that cannot be read."""
     try:
-        return round(datetime.fromisoformat(created).timestamp() * 1e6) * 1000
+        return round(datetime.fromisoformat(str(data.get("created"))).timestamp() * 1e6) * 1000
     except (ValueError, OverflowError):
         return 0
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 from attrs import define
 
 from lies.errors import ConfigError, LiesError, TraceFormatError
@@ -24,7 +23,7 @@ from lies.events import (
 from lies.trace._append import cannot_write
 from lies.trace._open import FileKind, open_trace, sniff
 from lies.trace._pcapng import read_pcapng
-from lies.trace._record import DAMAGED, HEADER, TORN, Record, new_header
+from lies.trace._record import DAMAGED, HEADER, TORN, Record, header_data, new_header
 from lies.trace._rows import Trace
 from lies.trace._targets import CsvTarget, ParquetTarget, PcapngTarget, RecordingTarget, Target
 from lies.trace.recording import ENDINGS, ending_of, read_recording
@@ -117,8 +116,7 @@ def records_of(path: Path, *, link: str | None = None) -> Iterator[Record]:
 def _of_trace(trace: Trace, name: str | None) -> Iterator[Record]:
     """A trace as a recording of a publisher `trace`; both its clocks are the trace's."""
     link = Link(name or Path(trace.path).name.partition(".")[0], trace.technology)
-    header = new_header([link], t0_ns=0)
-    yield Record(1, HEADER, {"type": HEADER, **msgspec.to_builtins(header)})
+    yield Record(1, HEADER, header_data(new_header([link], t0_ns=0)))
     for sequence, (t_ns, item) in enumerate(trace.items(), 1):
         event = _message(Header("trace", 1, sequence, t_ns, t_ns, link), item)
         yield Record(sequence + 1, INDICATION_NAMES[type(event)], {}, event)

@@ -53,7 +53,7 @@ def events_of(path: Path) -> list[Indication | Raw]:
     return [r.event for r in read_recording(path) if r.event is not None]
 
 
-@pytest.mark.parametrize("name", ["r.ndjson", "r.ndjson.gz"])
+@pytest.mark.parametrize("name", ["r.lies", "r.ndjson", "r.ndjson.gz"])
 def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
     """Header, snapshot and events come back in order, plain and compressed."""
     path = written(tmp_path / name, EVENT_LIST)
@@ -124,7 +124,7 @@ def test_a_compressed_recording_cut_anywhere_is_read_up_to_the_cut(tmp_path: Pat
     assert counts == {2, 3, 4, 5, 6}
 
 
-@pytest.mark.parametrize("name", ["r.ndjson", "r.ndjson.gz"])
+@pytest.mark.parametrize("name", ["r.lies", "r.ndjson", "r.ndjson.gz"])
 def test_a_recording_is_continued_by_a_session(tmp_path: Path, name: str) -> None:
     """A second writer appends: a header of its own, and the earlier lines stay."""
     path = written(tmp_path / name, EVENT_LIST)
