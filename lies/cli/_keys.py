@@ -52,7 +52,7 @@ class Keys:
         try:
             return os.tcgetpgrp(self._terminal) == os.getpgrp()
         except OSError:
-            return False
+            return True  # not the terminal of our session: nobody is stopped for it
 
     def _take_over(self) -> None:
         """Now, and when the shell has let us go on."""

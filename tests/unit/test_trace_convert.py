@@ -106,7 +106,8 @@ def test_a_trace_there_and_back(tmp_path: Path) -> None:
 
 def test_csv_is_of_one_link(tmp_path: Path) -> None:
     """Of several links one must be chosen; a link without samples is an error; nothing is written."""
-    other: list[Event] = [RawSample(header(5, link=Link("lte0", Technology.LTE)), Sample(S // 2, poa="c", rsrp_dbm=-99.0))]
+    lte = header(5, link=Link("lte0", Technology.LTE))
+    other: list[Event] = [RawSample(lte, Sample(S // 2, poa="c", rsrp_dbm=-99.0))]
     source = write(tmp_path / "in.lies", [drive(3) + other])
     with pytest.raises(ConfigError, match=r"--link: wlan0, lte0: a CSV trace has one link"):
         convert(source, tmp_path / "out.csv")
