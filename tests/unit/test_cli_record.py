@@ -73,7 +73,9 @@ def record(one: Daemon, file: Path, enough: Callable[[list[str]], bool]) -> None
 
 def indications(file: Path) -> list[dict[str, Any]]:
     """Indications with their time since the first one; the driver's end and what follows is left out."""
-    lines = [to_json_object(r.event) if r.event else {"type": r.type} for r in read_recording(file)]
+    lines: list[dict[str, Any]] = [
+        to_json_object(r.event) if r.event is not None else {"type": r.type} for r in read_recording(file)
+    ]
     assert [line["type"] for line in lines[:3]] == ["header", "snapshot", "raw_state"]
     found: list[dict[str, Any]] = []
     begin_ns = 0
