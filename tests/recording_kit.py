@@ -29,7 +29,8 @@ Event = Indication | Raw
 def header(n: int, t_ns: int | None = None, link: Link = LINK) -> Header:
     """The n-th header, at n tenths of a second."""
     mono_ns = n * S // 10 if t_ns is None else t_ns
-    return Header("sim", 7, n, mono_ns, 1_700_000_000 * S + mono_ns, link)
+    wall_ns = min(1_700_000_000 * S + mono_ns, 2**63 - 1)
+    return Header("sim", 7, n, mono_ns, wall_ns, link)
 
 
 def drive(count: int, *, begin_ns: int = 0, link: Link = LINK) -> list[Event]:

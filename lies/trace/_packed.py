@@ -121,10 +121,7 @@ class PackedSink:
 
     def _begin_segment(self, position: Position) -> None:
         """Let a segment begin with the next record; nothing may be waiting."""
-        offset = self._file.size + len(self._lead)
-        self._index.append(
-            IndexEntry(offset, position.number, position.session, position.timeline.reached_ns)
-        )
+        self._index.append(IndexEntry.of(self._file.size + len(self._lead), position))
         self._waiting.append(pair_bytes(SEGMENT, Segment.of(position)))
         self._stream = None
         self._segment_octets = 0

@@ -127,11 +127,6 @@ class Timeline:
         self.fresh, self.last_ns = False, t_ns
         return self.base_ns + t_ns - self.first_ns
 
-    @property
-    def reached_ns(self) -> int:
-        """The offset of the last item; 0 before the first."""
-        return 0 if self.first_ns is None else self.base_ns + self.last_ns - self.first_ns
-
 
 @frozen
 class Serving:
@@ -146,13 +141,15 @@ class Serving:
 class Position:
     """Where in a recording one is: what a reader that begins there must know of what was before.
 
-    number: of the next record; session: counts headers from 1; header_number: of the session's header.
+    number: of the next record; session: counts headers from 1; header_number: of the session's header;
+    reached_ns: the greatest offset of a raw item on the time line.
     """
 
     header: RecordingHeader
     number: int = 1
     session: int = 0
     header_number: int = 1
+    reached_ns: int = 0
     timeline: Timeline = field(factory=Timeline)
     serving: dict[Link, str | None] = field(factory=dict)
 
@@ -169,11 +166,8 @@ class Position:
         item = item_of(event)
         if item is None or event is None:
             return
-        self.timeline.offset_ns(item.t_ns)
-        self.note(event.header.link, item)
-
-    def note(self, link: Link, item: RawItem) -> None:
-        """Keep what the link is attached to."""
+        self.reached_ns = max(self.reached_ns, self.timeline.offset_ns(item.t_ns))
+        link = event.header.link
         self.serving[link] = attached_after(item, self.serving.get(link))
 
 

@@ -43,6 +43,7 @@ class Segment:
     number: int
     session: int
     header_number: int
+    reached_ns: int
     first_ns: int | None
     base_ns: int
     last_ns: int
@@ -58,8 +59,9 @@ class Segment:
             position.number,
             position.session,
             position.header_number,
+            _within_64_bits(position.reached_ns),
             line.first_ns,
-            line.base_ns,
+            _within_64_bits(line.base_ns),
             line.last_ns,
             line.fresh,
             tuple(Serving(link.name, link.technology, poa) for link, poa in position.serving.items()),
@@ -72,6 +74,7 @@ class Segment:
             self.number,
             self.session,
             self.header_number,
+            self.reached_ns,
             Timeline(self.first_ns, self.base_ns, self.last_ns, self.fresh),
             {Link(s.link, s.technology): s.poa for s in self.serving},
         )
@@ -79,12 +82,22 @@ class Segment:
 
 @frozen
 class IndexEntry:
-    """One segment in the index; offset: of its first chunk; offset_ns: of the last raw item before it."""
+    """One segment in the index; offset: of its first chunk; the others: as its Segment has them."""
 
     offset: int
     number: int
     session: int
-    offset_ns: int
+    reached_ns: int
+
+    @classmethod
+    def of(cls, offset: int, position: Position) -> "IndexEntry":
+        """The entry of a segment that begins here."""
+        return cls(offset, position.number, position.session, _within_64_bits(position.reached_ns))
+
+
+def _within_64_bits(value: int) -> int:
+    """What msgpack can hold: sums of times that no clock ever shows may be more."""
+    return max(-(2**63), min(value, 2**63 - 1))
 
 
 _bodies: dict[str, msgspec.msgpack.Decoder[Any]] = {
@@ -213,7 +226,7 @@ def _offset_before(file: BinaryIO, start_ns: int) -> int:
     """Where the last segment begins that has nothing later than start_ns before it."""
     offset = len(MAGIC)
     for entry in read_index(file) or rebuilt_index(file)[0]:
-        if entry.offset_ns >= start_ns:
+        if entry.reached_ns >= start_ns:
             break
         offset = entry.offset
     return offset
@@ -249,10 +262,7 @@ def rebuilt_index(file: BinaryIO) -> tuple[list[IndexEntry], int]:
             continue
         end = chunk.end
         if chunk.kind is Kind.BEGIN and (segment := _segment_of(chunk)) is not None:
-            position = segment.position()
-            entries.append(
-                IndexEntry(chunk.offset, position.number, position.session, position.timeline.reached_ns)
-            )
+            entries.append(IndexEntry.of(chunk.offset, segment.position()))
     return entries, end
 
 

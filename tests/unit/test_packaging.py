@@ -92,7 +92,7 @@ def test_base_dependencies_and_extras(wheel: zipfile.ZipFile) -> None:
     wanted = described(wheel).get_all("Requires-Dist") or []
     base = {w.partition(">")[0] for w in wanted if "extra ==" not in w}
     assert base == {"attrs", "msgspec", "pyroute2", "pyzmq", "rich", "scapy", "typer", "zstandard"}
-    assert set(described(wheel).get_all("Provides-Extra") or []) == {"nl80211", "cellular"}
+    assert set(described(wheel).get_all("Provides-Extra") or []) == {"nl80211", "cellular", "parquet"}
 
 
 def test_python_versions(wheel: zipfile.ZipFile) -> None:
