@@ -112,6 +112,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
         {"preference": 2, "table": 254, "source": A, "iif": "v0"},
         "2: from 2001:db8:a::a iif v0 lookup main proto 51",
     ),
+    "goto": (
+        {"preference": 1, "goto": 3, "source": A, "iif": "v0"},
+        "1: from 2001:db8:a::a iif v0 goto 3 [unresolved] proto 51",
+    ),
     "drop": ({"preference": 3, "table": None, "iif": "v0"}, "3: from all iif v0 blackhole proto 51"),
     "somebody's": ({"preference": 3, "table": 254, "owner": 62}, "3: from all lookup main proto 62"),
 }
