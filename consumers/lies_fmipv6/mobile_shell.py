@@ -32,6 +32,7 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
 from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.link_layer import check_addresses
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
 
@@ -109,8 +110,8 @@ class MobileShell:
             got = decode(packet)
         except OtherProtocol:
             return
-        item = Received(got.message, got.source, got.destination, lla, got.authenticated)
-        self._runtime.feed(item)
+        message = check_addresses(got.message)
+        self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated))
 
     def _perform(self, action: a.MobileNodeAction) -> None:
         try:
