@@ -1,4 +1,6 @@
-"""Whether what a message says of link-layer addresses can be true on a link of ours."""
+"""Link-layer addresses on a link of ours: those of groups, and whether those in a message can be true."""
+
+from ipaddress import IPv6Address
 
 from lies.errors import MalformedMessage
 from lies_fmipv6.messages import (
@@ -40,3 +42,11 @@ def _addresses(message: Message) -> tuple[bytes | None, ...]:
             return (message.mn_lla,)
         case _:
             return ()
+
+
+def group_address(destination: IPv6Address) -> bytes | None:
+    """The link-layer address of a multicast group (RFC 2464 section 7); None for any other destination.
+
+    A frame to it needs no entry in the kernel's neighbour cache, which strangers on the link can fill.
+    """
+    return b"\x33\x33" + destination.packed[-4:] if destination.is_multicast else None
