@@ -118,6 +118,18 @@ def wire(kernel: Netlink, near: str, far: str, *, into: int | None = None) -> tu
     return one, two
 
 
+def settle() -> None:
+    """Wait until the kernel has made the local routes of all addresses here, which it does a little later."""
+    wait_until(_addresses_are_routed, 20)
+
+
+def _addresses_are_routed() -> bool:
+    shown = {line.split()[3].partition("/")[0] for line in ip("-6", "-o", "addr", "show")}
+    return shown <= {
+        line.split()[1] for line in ip("-6", "route", "show", "table", "local") if "local" in line
+    }
+
+
 def _settled(name: str) -> bool:
     """Whether the kernel has noticed an interface's carrier and given it all that it gives by itself."""
     routes = ip("-6", "route", "show", "table", "all", "dev", name)

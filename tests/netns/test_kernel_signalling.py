@@ -19,6 +19,7 @@ from netns_kit import (
     left,
     namespace,
     netlink,
+    settle,
     udp,
     waiting,
     wire,
@@ -150,6 +151,7 @@ def ends() -> Iterator[Ends]:
             stack.callback(sender.close)
             seen = stack.enter_context(frames("v1", incoming_only=True))
         kernel.execute([m.neighbour(v0, THEM, theirs, owner=m.OWNER_ADMINISTRATOR)])
+        settle()
         yield Ends(kernel, far, sender, seen, kernel_state())
 
 

@@ -10,7 +10,20 @@ import pytest
 from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
-from netns_kit import elsewhere, frames, ip, ipv6, kernel_state, left, namespace, netlink, udp, waiting, wire
+from netns_kit import (
+    elsewhere,
+    frames,
+    ip,
+    ipv6,
+    kernel_state,
+    left,
+    namespace,
+    netlink,
+    settle,
+    udp,
+    waiting,
+    wire,
+)
 from polling import wait_until
 
 from lies.kernel import messages as m
@@ -117,6 +130,7 @@ def pair() -> Iterator[Pair]:
         listener = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
         listener.setblocking(False)
         listener.bind((str(INSIDE), PORT))
+        settle()
         yield Pair(kernel, far, sender, behind, listener, kernel_state())
 
 
