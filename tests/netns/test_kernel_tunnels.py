@@ -1,40 +1,44 @@
-"""Tunnels as routes: who may tunnel to us, what is held, and that nothing is left."""
+"""Tunnels as routes: who may tunnel to us, and that nothing is left."""
 
 import itertools
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
 from ipaddress import IPv6Address
 
 import pytest
-from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 from netns_kit import (
-    elsewhere,
-    frames,
     ip,
     ipv6,
     kernel_state,
-    left,
-    namespace,
     netlink,
-    settle,
     udp,
     waiting,
-    wire,
 )
 from polling import wait_until
+from tunnel_kit import (
+    BEYOND,
+    ENDPOINT,
+    INNER,
+    INSIDE,
+    MINE,
+    OTHER_INNER,
+    PEER,
+    PORT,
+    STRANGER,
+    YOURS,
+    Pair,
+    beyond,
+    to_us,
+)
 
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
 from lies.kernel.leftovers import sweep
-from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.netlink import KernelError
 from lies.kernel.netns import entered
-from lies.kernel.packets import PacketSender
 from lies.kernel.precedence import claim, claimants, release
 from lies.kernel.tunnels import (
-    DEFAULT,
     GONE,
     Decapsulator,
     Hold,
@@ -42,101 +46,11 @@ from lies.kernel.tunnels import (
     host,
     is_label_of_ours,
     label_of,
-    link_address,
     tunnel_source,
 )
 from lies.testbed import topology as t
 
-NET = "2001:db8:5::"
-PEER, STRANGER = IPv6Address(f"{NET}1"), IPv6Address(f"{NET}2")
-ENDPOINT = IPv6Address(f"{NET}a")
-INNER, OTHER_INNER = IPv6Address("2001:db8:1::1"), IPv6Address("2001:db8:1::2")
-INSIDE = IPv6Address("2001:db8:9::9")  # an address of ours that inner packets go to
-BEYOND = IPv6Address("2001:db8:8::8")  # an address behind us that inner packets go to
-MINE, YOURS = 51, 62
-PORT = 7000
-
 netns = pytest.mark.netns
-
-
-@frozen
-class Pair:
-    """Two namespaces: `us`, where the thread is, with v0 (and b0 behind), and `far` with v1 (and b1).
-
-    far sends raw packets over v1 from PEER and STRANGER; b1 sees what we forward to BEYOND.
-    """
-
-    kernel: Netlink
-    far: int
-    sender: PacketSender
-    behind: socket.socket
-    listener: socket.socket
-    before: dict[str, list[str]]
-
-    def send(self, outer_source: IPv6Address, inner: bytes, endpoint: IPv6Address = ENDPOINT) -> None:
-        """Send a packet in a tunnel from a source to one of our end points."""
-        self.sender.send(ipv6(outer_source, endpoint, 41, inner), endpoint)
-
-    def heard(self) -> list[bytes]:
-        """What came to INSIDE until now."""
-        return waiting(self.listener)
-
-    def until_heard(self, data: bytes) -> list[bytes]:
-        """What came to INSIDE, up to a marker that passes after it."""
-        found: list[bytes] = []
-
-        def marker() -> bool:
-            found.extend(self.heard())
-            return data in found
-
-        wait_until(marker, 10)
-        return found
-
-    def more(self) -> dict[str, list[str]]:
-        """What is in our kernel and was not before."""
-        return left(self.before, kernel_state())
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """The two namespaces, joined by two wires."""
-    with ExitStack() as stack:
-        far = stack.enter_context(elsewhere())
-        stack.enter_context(namespace())
-        kernel = stack.enter_context(netlink())
-        v0, _ = wire(kernel, "v0", "v1", into=far)
-        b0, _ = wire(kernel, "b0", "b1", into=far)
-        kernel.execute(
-            [
-                m.address(v0, ENDPOINT, prefix_length=64, prefix_route=True, owner=m.OWNER_ADMINISTRATOR),
-                m.address(1, INSIDE, owner=m.OWNER_ADMINISTRATOR),
-                m.route(host(BEYOND), oif=b0, owner=m.OWNER_ADMINISTRATOR),
-                m.neighbour(b0, BEYOND, b"\x02\0\0\0\0\x09", owner=m.OWNER_ADMINISTRATOR),
-            ]
-        )
-        our_mac = link_address("v0")
-        with entered(far), netlink() as there:
-            v1 = index_of("v1")
-            there.execute(
-                [
-                    m.address(v1, PEER, prefix_length=64, prefix_route=True),
-                    m.address(v1, STRANGER, prefix_length=64),
-                    m.neighbour(v1, ENDPOINT, our_mac),
-                ]
-            )
-            sender = PacketSender("v1")
-            stack.callback(sender.close)
-            behind = stack.enter_context(frames("b1", incoming_only=True))
-        listener = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
-        listener.setblocking(False)
-        listener.bind((str(INSIDE), PORT))
-        settle()
-        yield Pair(kernel, far, sender, behind, listener, kernel_state())
-
-
-def to_us(data: bytes, source: IPv6Address = INNER) -> bytes:
-    """An inner packet for INSIDE."""
-    return udp(source, INSIDE, data, port=PORT)
 
 
 @netns
@@ -183,11 +97,6 @@ def test_nested_tunnels_are_opened_level_by_level(pair: Pair) -> None:
     decapsulator.close()
 
 
-def _beyond(pair: Pair) -> list[bytes]:
-    """The UDP payloads that we forwarded to BEYOND until now."""
-    return [f[14 + 48 :] for f in waiting(pair.behind) if f[12:14] == b"\x86\xdd" and f[20] == 17]
-
-
 @netns
 def test_a_router_forwards_only_the_named_inner_source(pair: Pair) -> None:
     """only_known_inner: what is opened passes on only with a named inner source, and goes nowhere else."""
@@ -196,7 +105,7 @@ def test_a_router_forwards_only_the_named_inner_source(pair: Pair) -> None:
     seen: list[bytes] = []
 
     def forwarded(data: bytes) -> bool:
-        seen.extend(_beyond(pair))
+        seen.extend(beyond(pair))
         return data in seen
 
     pair.send(PEER, udp(OTHER_INNER, BEYOND, b"spoofed"))
@@ -224,7 +133,7 @@ def test_what_is_forwarded_untunnelled_is_not_judged(pair: Pair) -> None:
     pair.sender.send(udp(OTHER_INNER, BEYOND, b"plain"), BEYOND)
 
     def forwarded() -> bool:
-        seen.extend(_beyond(pair))
+        seen.extend(beyond(pair))
         return seen == [b"plain"]
 
     wait_until(forwarded, 10)
@@ -316,123 +225,6 @@ def test_a_decapsulator_that_cannot_be_made_leaves_nothing(
     with pytest.raises(KernelError, match="a test"):
         Decapsulator(pair.kernel, only_known_inner=True)
     assert pair.more() == {}
-
-
-TABLE = 52000
-PACKETS = 200
-
-
-@frozen
-class Holding:
-    """A hold on what goes from a socket through TABLE; behind: where it goes when it is let go."""
-
-    pair: Pair
-    hold: Hold
-    sock: socket.socket
-
-    def send(self, first: int, count: int) -> None:
-        """Send numbered datagrams."""
-        for number in range(first, first + count):
-            self.sock.sendto(number.to_bytes(4), (str(BEYOND), PORT))
-
-    def arrived(self, into: list[int]) -> int:
-        """How many numbers have come out behind; they are appended."""
-        into.extend(int.from_bytes(data) for data in _beyond(self.pair))
-        return len(into)
-
-
-@pytest.fixture
-def holding(pair: Pair) -> Iterator[Holding]:
-    """A hold, and a socket whose packets take the table."""
-    hold = Hold(pair.kernel, octets=4 << 20)
-    pair.kernel.execute(
-        [
-            m.rule(90, table=TABLE, source=INSIDE),
-            m.rule(89, table=m.TABLE_MAIN, source=INSIDE, iif=hold.out_name),
-        ]
-    )
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-        sock.bind((str(INSIDE), 0))
-        yield Holding(pair, hold, sock)
-    hold.close()
-
-
-def own_way() -> bytes:
-    """The message that lets the table's packets go where they want."""
-    return m.route(DEFAULT, table=TABLE, oif=index_of("b0"), via=BEYOND)
-
-
-@netns
-def test_held_packets_wait_and_come_out_in_order(holding: Holding) -> None:
-    """200 packets wait, none leaks; released, all come out in the order in which they were sent."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    kernel.execute(hold.messages(TABLE), ignore=GONE)
-    holding.send(0, PACKETS)
-    out: list[int] = []
-    assert holding.arrived(out) == 0
-    kernel.execute([hold.release, own_way()])
-    holding.send(PACKETS, 1)
-    wait_until(lambda: holding.arrived(out) > PACKETS, 10)
-    assert out == list(range(PACKETS + 1))
-
-
-@netns
-def test_a_hold_can_be_used_again(holding: Holding) -> None:
-    """After a release the next hold holds again; what the first let go does not come twice."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    out: list[int] = []
-    for turn in range(3):
-        kernel.execute(hold.messages(TABLE), ignore=GONE)
-        holding.send(turn * 10, 10)
-        assert holding.arrived(out) == turn * 10
-        kernel.execute([hold.release, own_way()])
-        wait_until(lambda: holding.arrived(out) >= (turn + 1) * 10, 10)  # noqa: B023 - called within the turn
-    assert out == list(range(30))
-
-
-@netns
-def test_what_is_forgotten_never_comes_out(holding: Holding) -> None:
-    """A hold that is closed with packets in it drops them, and leaves no device."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    kernel.execute(hold.messages(TABLE), ignore=GONE)
-    holding.send(0, 50)
-    hold.close()
-    kernel.execute([own_way()])
-    holding.send(50, 1)
-    out: list[int] = []
-    wait_until(lambda: holding.arrived(out) >= 1, 10)
-    assert out == [50]
-    assert not [line for line in ip("-o", "link") if "lies-" in line]
-
-
-@netns
-def test_a_hold_is_as_large_as_was_asked_for(holding: Holding) -> None:
-    """Beyond its octets the oldest packets go, and the newest are kept (the kernel's own rule)."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    small = Hold(kernel, octets=20_000)
-    assert small.index == hold.index
-    kernel.execute(small.messages(TABLE), ignore=GONE)
-    holding.send(0, PACKETS)
-    kernel.execute([small.release, own_way()])
-    out: list[int] = []
-    wait_until(lambda: holding.arrived(out) > 0 and out[-1] == PACKETS - 1, 10)
-    assert 0 < len(out) < PACKETS
-    assert out == list(range(PACKETS - len(out), PACKETS))
-
-
-@netns
-def test_two_tables_share_one_hold(holding: Holding) -> None:
-    """A second table that begins to wait does not drop what waits for the first."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    kernel.execute([m.rule(90, table=TABLE + 2, source=INNER)])
-    kernel.execute(hold.messages(TABLE), ignore=GONE)
-    holding.send(0, 10)
-    kernel.execute(hold.messages(TABLE + 2)[1:])
-    kernel.execute([hold.release, own_way()])
-    out: list[int] = []
-    holding.send(10, 1)
-    wait_until(lambda: holding.arrived(out) > 0 and out[-1] == 10, 10)
-    assert out == list(range(11))
 
 
 @netns
