@@ -14,7 +14,7 @@ def trace(
     kind: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KIND...]", help="link_up, link_going_down, report, raw, ... (default: all but raw)"
+            metavar="KIND", help="link_up, link_going_down, report, raw, ... (default: all but raw)"
         ),
     ] = None,
     *,
