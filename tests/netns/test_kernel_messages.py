@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from netns_kit import ip, kernel_state, left, namespace, netlink, wire
+from netns_kit import ip, kernel_state, left, namespace, netlink, settle, wire
 
 from lies.errors import LiesError
 from lies.kernel import messages as m
@@ -316,8 +316,10 @@ def test_a_sweep_removes_one_owners_entries_and_no_others(here: Here) -> None:
         ]
 
     here.kernel.execute(everything(62, 1))
+    settle()
     others = kernel_state()
     here.kernel.execute(everything(51, 2))
+    settle()
     assert {k: len(v) for k, v in left(others, kernel_state()).items()}["rules"] == 1
     sweep(here.kernel, 51)
     assert left(others, kernel_state()) == {}
