@@ -44,8 +44,9 @@ class _Lane:
 
 @frozen
 class _Completion:
-    """Finished messages of a handover."""
+    """Finished messages of a handover from par."""
 
+    par: IPv6Address
     tunnel: list[bytes]  # they open the tunnel and let go what waits
     own: list[bytes]  # the new router's
 
@@ -157,8 +158,7 @@ class MobilePlane:
         """The tunnel with par is gone, and pcoa with it unless it is in use on its own link again."""
         self._prepared.pop((pcoa, ncoa), None)
         self._tunnels.pop(pcoa, None)
-        gone = [self._decapsulator.accept(ncoa, par, add=False), forget_label(par)]
-        self._netlink.execute(gone, ignore=GONE)
+        self._close_end(ncoa, par)
         care_of = self._care_of.get(pcoa)
         if care_of is None:
             return
@@ -170,7 +170,7 @@ class MobilePlane:
     def abandon(self, ncoa: IPv6Address) -> None:
         """What `prepare` built for ncoa goes, unless the address was there before."""
         for key in [k for k in self._prepared if k[1] == ncoa]:
-            del self._prepared[key]
+            self._close_end(ncoa, self._prepared.pop(key).par)
         if ncoa in self._known_before:
             self._known_before.discard(ncoa)
         elif ncoa in self._care_of:
@@ -178,10 +178,11 @@ class MobilePlane:
 
     def close(self) -> None:
         """Remove everything."""
-        for ncoa, par in list(self._tunnels.values()):
-            self._netlink.execute(
-                [self._decapsulator.accept(ncoa, par, add=False), forget_label(par)], ignore=GONE
-            )
+        ends = [*self._tunnels.values(), *((ncoa, c.par) for (_, ncoa), c in self._prepared.items())]
+        self._tunnels.clear()
+        self._prepared.clear()
+        for ncoa, par in ends:
+            self._close_end(ncoa, par)
         for coa in list(self._care_of):
             self._remove(coa)
         self._netlink.execute([m.route(DEFAULT, oif=self._index, add=False)], ignore=GONE)
@@ -197,6 +198,14 @@ class MobilePlane:
         messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
         messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))
         return messages
+
+    def _close_end(self, ncoa: IPv6Address, par: IPv6Address) -> None:
+        """Open nothing from par at ncoa any more, unless another handover between them needs it."""
+        ends = {*self._tunnels.values(), *((n, c.par) for (_, n), c in self._prepared.items())}
+        gone = [] if (ncoa, par) in ends else [self._decapsulator.accept(ncoa, par, add=False)]
+        if all(par != other for _, other in ends):
+            gone.append(forget_label(par))
+        self._netlink.execute(gone, ignore=GONE)
 
     def _neighbour(self, care_of: _CareOf, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
         if router_lla is None:
@@ -225,7 +234,7 @@ class MobilePlane:
                 m.route(DEFAULT, table=t, oif=self._index, encap=par) for t in (old.drain, old.table)
             )
             tunnel = [drain, old.lane.release, table]
-        return _Completion(tunnel, [*self._own_way(new), self._main(nar)])
+        return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])
 
     def _lane(self, table: int) -> _Lane:
         index = self._hold.index

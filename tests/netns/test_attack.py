@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from drives import Onlooker, drive, inside, state_of, until
+from netns_kit import frames, ip, kernel_state, left, namespace, netlink, waiting, wire
 
 from lies.bus.client import Client
 from lies.errors import ProtocolViolation
@@ -24,10 +25,11 @@ from lies.testbed.drive import Drive, DriveResult
 from lies.testbed.node import spawn, stop_all
 from lies_fmipv6 import messages as fm
 from lies_fmipv6.codec import encode
+from lies_fmipv6.mobile_plane import MobilePlane
 from lies_mipv6 import messages as mm
 from lies_mipv6.codec import encode as encode_mipv6
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow]
+pytestmark = pytest.mark.netns
 
 _ALL_NODES, _ALL_ROUTERS = IPv6Address("ff02::1"), IPv6Address("ff02::2")
 _ONE, _TWO = t.Router(1), t.Router(2)
@@ -208,6 +210,7 @@ def _left_on_routers(drive_: Drive) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_broken_packets_and_rogue_routers_harm_no_drive(logs: dict[str, str]) -> None:
     """Broken messages of every kind, foreign link-layer addresses, a rogue router: no crash, no loss."""
     drives: list[Drive] = []
@@ -238,6 +241,7 @@ def test_broken_packets_and_rogue_routers_harm_no_drive(logs: dict[str, str]) ->
     assert _ends_connected(result)
 
 
+@pytest.mark.slow
 def test_killed_consumers_of_the_mobile_node_come_back(logs: dict[str, str]) -> None:
     """SIGKILL to both consumers in mid-drive: new ones run, and packets flow again in both directions."""
     drives: list[Drive] = []
@@ -280,6 +284,7 @@ async def _steer(directory: Path, for_s: float) -> None:
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_link_that_flaps_leaves_nothing_behind(logs: dict[str, str]) -> None:
     """Moves every 50 ms by another consumer: connected in the end, each router known, no tunnel left."""
     drives: list[Drive] = []
@@ -320,3 +325,75 @@ def test_a_link_that_flaps_leaves_nothing_behind(logs: dict[str, str]) -> None:
     next_hop = state["route"].split()[2]
     assert any(line.split()[0] == next_hop for line in state["permanent"].splitlines())
     assert len([r for r in state["rules"].splitlines() if r.startswith("90:")]) == 1
+
+
+_PAR, _NAR = _ONE.address, _TWO.address
+_FIRST, _SECOND = (IPv6Address(int(r.prefix[0]) | _MOBILE) for r in (_ONE, _TWO))
+_FAR = IPv6Address("2001:db8:ffff::1")
+
+
+@contextmanager
+def _plane() -> Iterator[MobilePlane]:
+    """A mobile node's plane on the link wlan0, whose far end is air0, at its first router."""
+    with namespace(), netlink() as kernel:
+        wire(kernel, t.MOBILE_LINK, "air0")
+        before = kernel_state()
+        plane = MobilePlane(kernel, t.MOBILE_LINK)
+        plane.use_router(_FIRST, _STRANGER, _ONE.access_mac)
+        yield plane
+        plane.close()
+        assert left(before, kernel_state()) == {}
+
+
+def _say(source: IPv6Address, words: bytes) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind((str(source), 0))
+        sock.sendto(words, (str(_FAR), 9))
+
+
+def test_a_second_hold_keeps_what_the_first_one_holds() -> None:
+    """A link lost again before the PAR answered: what waits for either address goes with its own release."""
+    with _plane() as plane, frames("air0") as air:
+        heard: list[bytes] = []
+
+        def on_air(words: bytes) -> bool:
+            heard.extend(waiting(air))
+            return any(frame.endswith(words) for frame in heard)
+
+        plane.prepare(_FIRST, _SECOND, _PAR, _NAR, _TWO.access_mac)
+        plane.hold(_FIRST)
+        _say(_FIRST, b"first")
+        plane.complete(_FIRST, _SECOND, _PAR, _NAR, _TWO.access_mac, tunnel=False)
+        plane.hold(_SECOND)
+        _say(_SECOND, b"second")
+        plane.release(_FIRST)
+        until(lambda: on_air(b"first"), within_s=5, what="what the first address sent")
+        assert not on_air(b"second")
+        plane.release(_SECOND)
+        until(lambda: on_air(b"second"), within_s=5, what="what the second address sent")
+
+
+def test_an_abandoned_handover_leaves_no_open_end() -> None:
+    """What was prepared and given up: nothing from the PAR is opened any more."""
+    with _plane() as plane:
+        before = kernel_state()
+        plane.prepare(_FIRST, _SECOND, _PAR, _NAR, _TWO.access_mac)
+        assert left(before, kernel_state()) != {}
+        plane.abandon(_SECOND)
+        gone = left(before, kernel_state())
+        assert "rules" not in gone
+        assert "addresses" not in gone
+        assert str(_PAR) not in str(gone.get("labels"))
+
+
+def test_a_router_come_back_to_is_known_by_the_address_in_use() -> None:
+    """Back at a router that was known by its link-local address, and is named by its global one now."""
+    with _plane() as plane:
+        plane.prepare(_FIRST, _SECOND, _PAR, _NAR, _TWO.access_mac)
+        plane.complete(_FIRST, _SECOND, _PAR, _NAR, _TWO.access_mac, tunnel=True)
+        plane.prepare(_SECOND, _FIRST, _NAR, _PAR, _ONE.access_mac)
+        plane.end_tunnel(_FIRST, _SECOND, _PAR, keep_address=True)
+        plane.complete(_SECOND, _FIRST, _NAR, _PAR, _ONE.access_mac, tunnel=True)
+        assert f"default via {_PAR} " in ip("-6", "route", "show", "default")[0]
+        known = [line.split()[0] for line in ip("-6", "neigh", "show", "nud", "permanent")]
+        assert str(_PAR) in known
