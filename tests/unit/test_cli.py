@@ -194,7 +194,8 @@ def test_info_of_a_trace(tmp_path: Path) -> None:
     done = lies("info", "-j", str(falling_trace(tmp_path / "x.csv")))
     found = json.loads(done.stdout)
     assert found["type"] == "info"
-    assert (found["rows"], found["duration_s"], found["poas"]) == (40, 39.0, ["ap1"])
+    assert (found["counts"], found["duration_s"], found["poas"]) == ({"wifi": 40}, 39.0, ["ap1"])
+    assert (found["start_s"], found["signal"], found["attachments"]) == (0.0, "rssi_dbm", 1)
 
 
 def test_predict_warns_before_the_loss(tmp_path: Path) -> None:

@@ -274,9 +274,9 @@ def test_info_of_a_recording(tmp_path: Path) -> None:
     """The summary has links, PoAs, lines by type, duration and gaps."""
     late = RawSample(header(30), Sample(30_000_000_000, poa="b"))
     info = read_info(written(tmp_path / "r.ndjson", [*EVENT_LIST, late]))
-    assert info.links == ("wlan0 (wifi)",)
+    assert info.links == (Link("wlan0", Technology.WIFI),)
     assert info.poas == ("a", "b")
-    assert info.records == {"snapshot": 1, "link_up": 1, "raw_sample": 2, "link_down": 1}
+    assert info.counts == {"snapshot": 1, "link_up": 1, "raw_sample": 2, "link_down": 1}
     assert (info.duration_s, info.gaps, info.longest_gap_s) == (29.0, 1, 27.0)
     assert (info.torn, info.backwards, info.sessions) == (False, 0, 1)
     assert info.created.endswith("+00:00")
