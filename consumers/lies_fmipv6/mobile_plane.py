@@ -8,12 +8,14 @@ sockets and tunnels have cached is looked up anew (a new rule would not do that)
 import errno
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
-from socket import if_nametoindex
 
 from attrs import define, frozen
 
 from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of
+from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.tunnels import (
     DEFAULT,
@@ -69,15 +71,21 @@ class _CareOf:
 
 
 class MobilePlane:
-    """Carries out the data-plane actions of lies_fmipv6.actions on one link; KernelError where it cannot."""
+    """Carries out the data-plane actions of lies_fmipv6.actions on one link; KernelError where it cannot.
+
+    Begins by removing what a plane that was killed has left in this namespace.
+    """
 
     def __init__(self, netlink: Netlink, link: str) -> None:
         self._netlink = netlink
-        self._index = if_nametoindex(link)
+        self._index = index_of(link)
         self._link = link
-        self._hold = Hold(netlink, octets=_HOLD_OCTETS)
-        self._hold_lla = link_address(self._hold.out_name)
-        self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+        sweep(netlink)
+        with ExitStack() as undo:
+            self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
+            self._hold_lla = link_address(self._hold.out_name)
+            self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+            undo.pop_all()
         self._care_of: dict[IPv6Address, _CareOf] = {}
         self._tunnels: dict[IPv6Address, tuple[IPv6Address, IPv6Address]] = {}  # pcoa -> (ncoa, par)
         self._held: set[IPv6Address] = set()
@@ -178,16 +186,16 @@ class MobilePlane:
 
     def close(self) -> None:
         """Remove everything."""
-        ends = [*self._tunnels.values(), *((ncoa, c.par) for (_, ncoa), c in self._prepared.items())]
-        self._tunnels.clear()
-        self._prepared.clear()
-        for ncoa, par in ends:
-            self._close_end(ncoa, par)
-        for coa in list(self._care_of):
-            self._remove(coa)
-        self._netlink.execute([m.route(DEFAULT, oif=self._index, add=False)], ignore=GONE)
-        self._hold.close()
-        self._decapsulator.close()
+        labelled = {*self._care_of, *(par for _, par in self._ends())}
+        with ExitStack() as undo:
+            undo.callback(self._decapsulator.close)
+            undo.callback(self._hold.close)
+            undo.callback(sweep, self._netlink)
+            self._netlink.execute([forget_label(address) for address in labelled], ignore=GONE)
+
+    def _ends(self) -> set[tuple[IPv6Address, IPv6Address]]:
+        """(ncoa, par) of every tunnel that is open or prepared."""
+        return {*self._tunnels.values(), *((n, c.par) for (_, n), c in self._prepared.items())}
 
     def _address(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
         known = self._care_of.get(coa)
@@ -201,7 +209,7 @@ class MobilePlane:
 
     def _close_end(self, ncoa: IPv6Address, par: IPv6Address) -> None:
         """Open nothing from par at ncoa any more, unless another handover between them needs it."""
-        ends = {*self._tunnels.values(), *((n, c.par) for (_, n), c in self._prepared.items())}
+        ends = self._ends()
         gone = [] if (ncoa, par) in ends else [self._decapsulator.accept(ncoa, par, add=False)]
         if all(par != other for _, other in ends):
             gone.append(forget_label(par))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine
+from contextlib import ExitStack, closing
 from typing import assert_never
 
 from lies.consumer import BusClient
@@ -55,10 +56,14 @@ class MobileShell:
     def __init__(self, config: Config, bus: BusClient) -> None:
         self._link = config.link or ""
         self._bus = bus
-        self._netlink = Netlink()
-        lla = link_address(self._link)
-        self._plane = MobilePlane(self._netlink, self._link)
-        self._signalling = Signalling(self._netlink, [self._link], self._on_packet, addresses=None)
+        with ExitStack() as undo:
+            netlink = undo.enter_context(closing(Netlink()))
+            self._plane = undo.enter_context(closing(MobilePlane(netlink, self._link)))
+            self._signalling = undo.enter_context(
+                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
+            )
+            lla = link_address(self._link)
+            self._undo = undo.pop_all()
         engine = MobileNode(
             mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, config.policy
         )
@@ -82,9 +87,7 @@ class MobileShell:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._signalling.close()
-        self._plane.close()
-        self._netlink.close()
+        self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     async def _catch_up(self) -> None:
         try:

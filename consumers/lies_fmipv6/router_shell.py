@@ -2,11 +2,13 @@
 
 import logging
 import secrets
+from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import assert_never
 
 from lies.errors import ConfigError, LiesError
+from lies.kernel.interfaces import index_of
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
@@ -39,20 +41,25 @@ class RouterShell:
     def __init__(self, config: Config) -> None:
         access, backbone = config.access or "", config.backbone or ""
         self._access = access
+        index_of(access)
         engine_config = router(
             config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16)
         )
-        self._netlink = Netlink()
-        self._plane = RouterPlane(
-            self._netlink,
-            access=access,
-            backbone=backbone,
-            address=engine_config.address,
-            buffer_octets=config.buffer_octets,
-        )
-        self._signalling = Signalling(
-            self._netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
-        )
+        with ExitStack() as undo:
+            netlink = undo.enter_context(closing(Netlink()))
+            self._plane = RouterPlane(
+                netlink,
+                access=access,
+                backbone=backbone,
+                address=engine_config.address,
+                buffer_octets=config.buffer_octets,
+            )
+            undo.enter_context(closing(self._plane))
+            self._signalling = Signalling(
+                netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
+            )
+            undo.enter_context(closing(self._signalling))
+            self._undo = undo.pop_all()
         engine = AccessRouter(engine_config, config.parameters)
         self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(engine, self._perform)
 
@@ -64,9 +71,7 @@ class RouterShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
-        self._signalling.close()
-        self._plane.close()
-        self._netlink.close()
+        self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:

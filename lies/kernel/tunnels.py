@@ -79,7 +79,8 @@ def _veth(netlink: Netlink, one: str, other: str) -> tuple[int, int]:
     try:
         if_nametoindex(one)
     except OSError:
-        netlink.execute([m.new_veth(one, other, mtu=65535)])
+        made = m.new_veth(one, other, mtu=65535)
+        netlink.execute([made], ignore=(errno.EEXIST,))  # another consumer of this node was faster
     for name in (one, other):
         sysctl(f"ipv6/conf/{name}/accept_dad", 0)
         sysctl(f"ipv6/conf/{name}/accept_ra", 0)
