@@ -42,9 +42,13 @@ class ThreadedDaemon:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
 
     def ups(self, first: int, last: int) -> None:
-        """LinkUp at ap<first> to ap<last>."""
-        for number in range(first, last + 1):
-            self.do(lambda: self.driver.up(f"ap{number}"))  # noqa: B023 - called before the next turn
+        """LinkUp at ap<first> to ap<last>, in one go."""
+
+        def burst() -> None:
+            for number in range(first, last + 1):
+                self.driver.up(f"ap{number}")
+
+        self.do(burst)
 
     def stop(self) -> None:
         """End the daemon and its loop; safe to call twice."""
