@@ -21,6 +21,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "poas": "Show the points of attachment that a link hears (L2-PoAList).",
     "connect": "Move a link to a point of attachment (L2-LinkConnect).",
     "disconnect": "Take a link down (L2-LinkDisconnect).",
+    "exec": "Run a command for each event.",
     "record": "Record raw measurements, events and reports of every link.",
     "replay": "Play a recording or a CSV trace as a driver of the running daemon.",
     "info": "Say what is in a recording or trace.",

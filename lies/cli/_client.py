@@ -4,11 +4,11 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from lies.bus.client import Client
+from lies.bus import BlockingClient, Client
 from lies.errors import NoDaemon
 from lies.paths import client_runtime_dir
 
@@ -31,6 +31,17 @@ async def connected(command: str) -> AsyncIterator[Client]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def connected_blocking(command: str) -> Iterator[BlockingClient]:
+    """The same without an event loop."""
+    try:
+        client = BlockingClient.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
+    except NoDaemon as error:
+        raise NoDaemon(f"{error}; start one with `lies run`") from error
+    with client:
+        yield client
 
 
 def on_reader_gone(callback: Callable[[], None]) -> None:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from lies.cli._options import Json, RuntimeDir, new_app
+from lies.cli._complete import complete_kinds
+from lies.cli._options import Json, OnlyLink, RuntimeDir, new_app
 
 app = new_app()
 
@@ -14,11 +15,13 @@ def trace(
     kind: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KIND...]", help="link_up, link_going_down, report, raw, ... (default: all but raw)"
+            metavar="[KIND...]",
+            help="link_up, link_going_down, report, raw, ... (default: all but raw)",
+            autocompletion=complete_kinds,
         ),
     ] = None,
     *,
-    link: Annotated[str, typer.Option("--link", "-l", metavar="L", help="Only this link.")] = "*",
+    link: OnlyLink = "*",
     json: Json = False,
     time: Annotated[
         str,
