@@ -100,5 +100,9 @@ def root(
     ] = False,
     runtime_dir: RuntimeDir = None,
 ) -> None:
-    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first."""
+    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 bad input file, 4 no daemon, 5 not permitted, 27 timed out,
+    130 interrupted.
+    """
     del version, runtime_dir  # their callbacks did it

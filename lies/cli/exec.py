@@ -29,7 +29,9 @@ def exec_(
         ),
     ],
     link: OnlyLink = "*",
-    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help="End after N events.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", metavar="N", min=1, help="End after N events.")
+    ] = None,
     wait_s: Annotated[
         float | None, typer.Option("-W", "--wait", min=0.0, metavar="S", help="End with 27 after S seconds.")
     ] = None,

@@ -27,7 +27,9 @@ def trace(
         str,
         typer.Option("-t", "--time", metavar="STYLE", help="How a line begins: wall, mono, delta or none."),
     ] = "wall",
-    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help="End after N events.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", metavar="N", min=1, help="End after N events.")
+    ] = None,
     wait_s: Annotated[
         float | None, typer.Option("-W", "--wait", min=0.0, metavar="S", help="End with 27 after S seconds.")
     ] = None,

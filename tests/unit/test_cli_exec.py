@@ -180,7 +180,9 @@ def test_usage(words: tuple[str, ...], one: Daemon) -> None:
 def test_options_of_the_command_are_its_own(one: Daemon, tmp_path: Path) -> None:
     """What follows the command belongs to it, also without `--`."""
     file = tmp_path / "out"
-    process = begin(one, "--on", "link_up", "-n", "1", "sh", "-c", f'printf "%s %s" "$0" "$1" >{file}', "-n", "-e")
+    process = begin(
+        one, "--on", "link_up", "-n", "1", "sh", "-c", f'printf "%s %s" "$0" "$1" >{file}', "-n", "-e"
+    )
     mover = Mover(one)
     wait_until(lambda: mover.move() and process.poll() is not None, 30)
     process.communicate()
