@@ -7,16 +7,15 @@ import sys
 import threading
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 import pytest
 from blocking_rig import hear_all, take_until, threaded_daemon
 from bus_rig import WLAN
+from losses import lose
 from polling import wait_until
 
 from lies.bus import BlockingClient, Client, Gap, Right, Rights
 from lies.bus import _blocking as blocking_connection
-from lies.bus._outbox import Outbox
 from lies.errors import LinkError, LinkErrorReason, NoDaemon, NotPermitted, TimedOut
 from lies.events import CareOfAddressChanged, Crossing, Header, Quality
 from lies.runtime import now_s
@@ -26,19 +25,6 @@ from lies.runtime import now_s
 def directory(tmp_path: Path) -> Path:
     """A runtime directory that is not there yet."""
     return tmp_path / "run"
-
-
-def lose(monkeypatch: pytest.MonkeyPatch, *numbers: int) -> None:
-    """Deliveries with these sequence numbers are lost on the way, once each."""
-    left, deliver = set(numbers), Outbox.deliver
-
-    def lossy(box: Outbox, frames: list[bytes], registration: Any, sequence: int, publisher: str) -> None:
-        if sequence in left:
-            left.discard(sequence)
-        else:
-            deliver(box, frames, registration, sequence, publisher)
-
-    monkeypatch.setattr(Outbox, "deliver", lossy)
 
 
 def test_public_names_are_those_of_the_other_clients() -> None:
