@@ -32,6 +32,7 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
 from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
 
@@ -109,8 +110,8 @@ class MobileShell:
             got = decode(packet)
         except OtherProtocol:
             return
-        item = Received(got.message, got.source, got.destination, lla, got.authenticated)
-        self._runtime.feed(item)
+        message = check_addresses(got.message)
+        self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated))
 
     def _perform(self, action: a.MobileNodeAction) -> None:
         try:
@@ -122,7 +123,12 @@ class MobileShell:
         plane = self._plane
         match action:
             case a.SendMessage(message, source, destination, _):
-                self._signalling.send(encode(message, source, destination), destination, interface=self._link)
+                self._signalling.send(
+                    encode(message, source, destination),
+                    destination,
+                    interface=self._link,
+                    link_layer=group_address(destination),
+                )
             case a.RequestPoAList(link):
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):

@@ -17,6 +17,7 @@ from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.items import AccessRouterItem, Received
+from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
@@ -72,8 +73,9 @@ class RouterShell:
             got = decode(packet)
         except OtherProtocol:
             return
+        message = check_addresses(got.message)
         on_access = lla if interface == self._access else None
-        self._runtime.feed(Received(got.message, got.source, got.destination, on_access, got.authenticated))
+        self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
 
     def _perform(self, action: a.AccessRouterAction) -> None:
         try:
@@ -90,7 +92,7 @@ class RouterShell:
                     encode(message, source, destination),
                     destination,
                     interface=self._access if local else None,
-                    link_layer=link_layer,
+                    link_layer=link_layer or group_address(destination),
                 )
             case a.AddTunnel(pcoa, endpoint, _):
                 plane.add_tunnel(pcoa, endpoint)

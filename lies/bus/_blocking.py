@@ -134,7 +134,7 @@ class BlockingConnection:
     def _lose(self, reason: str) -> None:
         was_up, self.up = self.up, False
         if was_up:
-            _log.info("the daemon at %s is lost: %s", self.path.parent, reason)
+            _log.info("the daemon at %s went away (%s); it is tried again", self.path.parent, reason)
             self._handler.disconnected(reason)
         if not self.closed:
             self._begin()
@@ -192,6 +192,8 @@ class BlockingConnection:
             case Welcome(epoch=epoch, heartbeat_ms=heartbeat_ms):
                 if not self.up:
                     self._interval_s = min(max(heartbeat_ms / 1000, 0.01), 5.0)
+                    if self.epoch:
+                        _log.info("the daemon at %s is back", self.path.parent)
                     self.epoch, self._refused, self.up = epoch, None, True
                     self._handler.welcome(received.message)
             case Goodbye(reason=reason) | Refused(code=Refusal.UNKNOWN_SESSION, reason=reason):

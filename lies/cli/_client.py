@@ -1,6 +1,7 @@
 """The bus client of a command."""
 
 import asyncio
+import logging
 import os
 import stat
 import sys
@@ -17,7 +18,22 @@ T = TypeVar("T")
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; Ctrl-C cancels it, so that it can clear up, and then raises."""
-    return asyncio.run(main)
+    with saying():
+        return asyncio.run(main)
+
+
+@contextmanager
+def saying() -> Iterator[None]:
+    """What is logged on the way, such as that the daemon went away, comes to stderr in plain sentences."""
+    log, handler = logging.getLogger("lies"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("lies: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
 
 
 @asynccontextmanager

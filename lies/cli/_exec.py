@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from lies.bus import BlockingClient, Gap
-from lies.cli._client import connected_blocking
+from lies.cli._client import connected_blocking, saying
 from lies.cli._output import clean
 from lies.errors import LiesError, TimedOut
 from lies.events import Indication, Raw, indication_name
@@ -95,7 +95,7 @@ class Runner:
     def run(self, primitives: Sequence[str], link: str, wait_s: float | None) -> None:
         """Until `count` events; TimedOut after wait_s. A SIGTERM ends the command, then this process."""
         try:
-            with _terminable(), connected_blocking("exec") as client:
+            with _terminable(), saying(), connected_blocking("exec") as client:
                 client.on_gap(_say_gap)
                 for primitive in primitives:
                     client.register(primitive, link)

@@ -31,6 +31,7 @@ RuntimeDir = Annotated[
     typer.Option(
         "--runtime-dir",
         metavar="DIR",
+        readable=False,  # whether it may be used, the bus says
         callback=_select,
         help=f"Where the daemon's endpoints are (${RUNTIME_DIR_VARIABLE}, /run/lies, the user's own).",
     ),

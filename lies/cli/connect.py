@@ -1,5 +1,6 @@
 """`lies connect LINK POA`: L2-LinkConnect."""
 
+import contextlib
 from typing import Annotated
 
 import typer
@@ -31,6 +32,13 @@ def connect(
 
 async def _connect(link: str, poa: str) -> None:
     from lies.cli._client import connected
+    from lies.errors import NotPermitted
 
     async with connected("connect") as client:
+        with contextlib.suppress(NotPermitted):  # who may act need not be allowed to listen
+            heard = {p.poa for p in (await client.poa_list(link)).poas}
+            if poa not in heard:
+                typer.echo(
+                    f"lies: {link} does not hear {poa!r} now; it is told to go there all the same", err=True
+                )
         await client.link_connect(link, poa)

@@ -14,7 +14,8 @@ app = new_app()
 @app.command()
 def info(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A recording, a CSV trace or a G-NetTrack file.")
+        Path,
+        typer.Argument(metavar="FILE", readable=False, help="A recording, a CSV trace or a G-NetTrack file."),
     ],
     *,
     json: Json = False,

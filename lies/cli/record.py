@@ -14,7 +14,10 @@ ENDINGS = (".ndjson", ".ndjson.gz")
 @app.command()
 def record(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="The recording, .ndjson or .ndjson.gz.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", readable=False, help="The recording, .ndjson or .ndjson.gz."
+        ),
     ],
     *,
     append: Annotated[

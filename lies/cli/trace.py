@@ -15,7 +15,7 @@ def trace(
     kind: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KIND...]",
+            metavar="KIND",
             help="link_up, link_going_down, report, raw, ... (default: all but raw)",
             autocompletion=complete_kinds,
         ),

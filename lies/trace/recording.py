@@ -56,8 +56,9 @@ class Record:
 class RecordingWriter:
     """Appends a session to a recording, or begins one; `.gz` files are compressed.
 
-    Every line is flushed, so that a reader sees whole lines. A torn last line of an earlier session is
-    cut. Raises TraceFormatError if the file is something else, LiesError if it cannot be written.
+    overwrite: begin anew in the place of an earlier recording. Every line is flushed, so that a reader sees
+    whole lines. A torn last line of an earlier session is cut. Raises TraceFormatError, also with
+    `overwrite`, if the file is something else, LiesError if it cannot be written.
     """
 
     def __init__(
@@ -72,8 +73,7 @@ class RecordingWriter:
         self.lines = 0
         self._closed = False
         self._zip = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
-        if not overwrite:
-            self._continue()
+        self._look(append=not overwrite)
         try:
             self._file = self.path.open("wb" if overwrite else "ab", buffering=0)
         except OSError as error:
@@ -130,13 +130,15 @@ class RecordingWriter:
                 self._file.close()
             raise self._failed(error) from error
 
-    def _continue(self) -> None:
-        """Make an existing file end with a whole line, or refuse it."""
+    def _look(self, *, append: bool) -> None:
+        """Refuse an existing file that is no recording; make one to append to end with a whole line."""
         try:
             size = self.path.stat().st_size if self.path.is_file() else 0
             if not size:
                 return
             _check_recording(self.path)
+            if not append:
+                return
             if self.path.suffix == ".gz":
                 _check_whole_gzip(self.path)
             else:
@@ -149,10 +151,11 @@ class RecordingWriter:
 
 
 def _check_recording(path: Path) -> None:
-    for record in read_recording(path):
-        if record.type == HEADER:
+    try:
+        if next(read_recording(path)).type == HEADER:
             return
-        break
+    except TraceFormatError as error:
+        raise TraceFormatError("is not a recording and is left as it is", file=str(path)) from error
     raise TraceFormatError("is not a recording and is left as it is", file=str(path))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from netns_kit import ip, kernel_state, left, namespace, netlink, wire
+from netns_kit import ip, kernel_state, left, namespace, netlink, settle, wire
 
 from lies.errors import LiesError
 from lies.kernel import messages as m
@@ -111,6 +111,10 @@ RULES: dict[str, tuple[dict[str, Any], str]] = {
     "interface": (
         {"preference": 2, "table": 254, "source": A, "iif": "v0"},
         "2: from 2001:db8:a::a iif v0 lookup main proto 51",
+    ),
+    "goto": (
+        {"preference": 1, "goto": 3, "source": A, "iif": "v0"},
+        "1: from 2001:db8:a::a iif v0 goto 3 [unresolved] proto 51",
     ),
     "drop": ({"preference": 3, "table": None, "iif": "v0"}, "3: from all iif v0 blackhole proto 51"),
     "somebody's": ({"preference": 3, "table": 254, "owner": 62}, "3: from all lookup main proto 62"),
@@ -312,8 +316,10 @@ def test_a_sweep_removes_one_owners_entries_and_no_others(here: Here) -> None:
         ]
 
     here.kernel.execute(everything(62, 1))
+    settle()
     others = kernel_state()
     here.kernel.execute(everything(51, 2))
+    settle()
     assert {k: len(v) for k, v in left(others, kernel_state()).items()}["rules"] == 1
     sweep(here.kernel, 51)
     assert left(others, kernel_state()) == {}

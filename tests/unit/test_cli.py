@@ -149,6 +149,8 @@ def test_config_check(tmp_path: Path) -> None:
         ("[drivers.wlan0]\ndriver = 'nl80212'\n", "unknown driver 'nl80212'"),
         ("[drivers.simwifi]\nscenaroi = 'x'\n", "did you mean 'scenario'?"),
         ("[drivers.simwifi.abstract]\ndampin_s = 1.0\n", "did you mean 'damping_s'?"),
+        ("[daemon]\ngroup = 'no such group'\n", "no group 'no such group'"),
+        ("[daemon.users]\n'no such user' = ['act']\n", "no user 'no such user'"),
     ):
         bad = tmp_path / "bad.toml"
         bad.write_text(text)
@@ -247,6 +249,24 @@ def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "No space left" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("info",), ("predict", "-o", "-"), ("--help",), ("info", "--help")])
+def test_full_stdout_is_one_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A stdout that takes no more ends with 1."""
+    trace = falling_trace(tmp_path / "x.csv")
+    files = [] if "--help" in words else [str(trace)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lies", *words, *files],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.stderr == "lies: No space left on device\n"
+    assert done.returncode == 1
 
 
 def test_quiet_when_the_reader_leaves(tmp_path: Path) -> None:

@@ -235,3 +235,24 @@ def test_sigterm_ends_the_command_too(one: Daemon, tmp_path: Path) -> None:
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (-signal.SIGTERM, "")
     assert told.read_text() == "yes\n"
+
+
+def test_goes_on_after_a_restart_of_the_daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the daemon ends it is said, and with the next daemon commands are run again."""
+    install(tmp_path / "site", monkeypatch)
+    file = tmp_path / "out"
+    with daemon(tmp_path, "[drivers.fake]\n") as first:
+        first.wait_up()
+        process = begin(first, "--on", "link_up", "--", "sh", "-c", f"echo yes >{file}")
+        Mover(first).until(file)
+        assert first.stop() == 0
+    file.unlink()
+    with daemon(tmp_path, "[drivers.fake]\n") as second:
+        second.wait_up()
+        Mover(second).until(file)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "went away (the daemon ends); it is tried again" in err
+    assert "some of link_up lost on *" in err
+    assert err.endswith("is back\n")
