@@ -122,14 +122,15 @@ class BlockingConnection:
         if self._socket is not None:
             self._socket.close(linger=0)
         self._queue.clear()
-        self._socket = zmq.Context.instance().socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.LINGER, FLUSH_MS)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_FROM_DAEMON)
-        self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)
-        self._socket.connect(self._endpoint)
+        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, FLUSH_MS)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FROM_DAEMON)
+        socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)
+        socket.connect(self._endpoint)
+        self._socket = socket
         self._asked_s = now_s()
-        self._taken(self._socket, bus_frames(self._handler.hello()))
+        self._taken(socket, bus_frames(self._handler.hello()))
 
     def _lose(self, reason: str) -> None:
         was_up, self.up = self.up, False

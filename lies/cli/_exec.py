@@ -64,15 +64,18 @@ def _flatten(name: str, value: Any, found: dict[str, str]) -> None:  # noqa: ANN
     found[_PREFIX + name.upper()] = str(value)
 
 
-def environment(event: Indication | Raw, outer: Mapping[bytes, bytes] = os.environb) -> dict[bytes, bytes]:
+def environment(event: Indication | Raw, outer: Mapping[str, str] = os.environ) -> dict[str, str | bytes]:
     """The command's environment; within another `lies exec` the outer event's variables are left out."""
-    prefix, kept = _PREFIX.encode(), RUNTIME_DIR_VARIABLE.encode()
-    nested = b"LIES_EVENT" in outer
-    inner = {k: v for k, v in outer.items() if not (nested and k.startswith(prefix) and k != kept)}
+    nested = f"{_PREFIX}EVENT" in outer
+    inner: dict[str, str | bytes] = {
+        name: value
+        for name, value in outer.items()
+        if not (nested and name.startswith(_PREFIX) and name != RUNTIME_DIR_VARIABLE)
+    }
     for name, value in variables(event).items():
-        octets = value.replace("\0", "\\x00").encode("utf-8", "replace")
+        octets = value.replace("\0", "\\x00").encode("utf-8", "replace")  # whatever the locale is
         if len(octets) <= LONGEST_VARIABLE:
-            inner[name.encode("ascii")] = octets
+            inner[name] = octets
     return inner
 
 
