@@ -64,10 +64,10 @@ def _flatten(name: str, value: Any, found: dict[str, str]) -> None:  # noqa: ANN
     found[_PREFIX + name.upper()] = str(value)
 
 
-def environment(event: Indication | Raw, outer: Mapping[str, str] = os.environ) -> dict[str, str | bytes]:
+def environment(event: Indication | Raw, outer: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The command's environment; within another `lies exec` the outer event's variables are left out."""
     nested = f"{_PREFIX}EVENT" in outer
-    inner: dict[str, str | bytes] = {
+    inner = {
         name: value
         for name, value in outer.items()
         if not (nested and name.startswith(_PREFIX) and name != RUNTIME_DIR_VARIABLE)
@@ -75,7 +75,7 @@ def environment(event: Indication | Raw, outer: Mapping[str, str] = os.environ) 
     for name, value in variables(event).items():
         octets = value.replace("\0", "\\x00").encode("utf-8", "replace")  # whatever the locale is
         if len(octets) <= LONGEST_VARIABLE:
-            inner[name] = octets
+            inner[name] = os.fsdecode(octets)
     return inner
 
 
