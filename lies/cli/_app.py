@@ -21,6 +21,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "poas": "Show the points of attachment that a link hears (L2-PoAList).",
     "connect": "Move a link to a point of attachment (L2-LinkConnect).",
     "disconnect": "Take a link down (L2-LinkDisconnect).",
+    "exec": "Run a command for each event.",
     "record": "Record raw measurements, events and reports of every link.",
     "replay": "Play a recording or a CSV trace as a driver of the running daemon.",
     "info": "Say what is in a recording or trace.",
@@ -107,5 +108,9 @@ def root(
     ] = False,
     runtime_dir: RuntimeDir = None,
 ) -> None:
-    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first."""
+    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 bad input file, 4 no daemon, 5 not permitted, 27 timed out,
+    130 interrupted.
+    """
     del version, runtime_dir  # their callbacks did it

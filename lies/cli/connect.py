@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from lies.cli._complete import complete_poas
 from lies.cli._options import LinkName, RuntimeDir, new_app
 
 app = new_app()
@@ -13,7 +14,12 @@ app = new_app()
 @app.command()
 def connect(
     link: LinkName,
-    poa: Annotated[str, typer.Argument(metavar="POA", help="Name of the PoA, as `lies poas LINK` shows it.")],
+    poa: Annotated[
+        str,
+        typer.Argument(
+            metavar="POA", help="Name of the PoA, as `lies poas LINK` shows it.", autocompletion=complete_poas
+        ),
+    ],
     *,
     runtime_dir: RuntimeDir = None,
 ) -> None:

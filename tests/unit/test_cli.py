@@ -122,6 +122,7 @@ def test_near_command_is_suggested() -> None:
         ("poas", "wlan0"),
         ("connect", "wlan0", "ap1"),
         ("disconnect", "wlan0"),
+        ("exec", "--on", "link_up", "--", "true"),
         ("record", "-o", "{}/x.ndjson"),
         ("replay", "{}/x.csv"),
     ],
