@@ -4,7 +4,7 @@ from ipaddress import IPv6Address
 from typing import Any, ClassVar
 
 import pytest
-from netns_kit import ip
+from netns_kit import ip, settle
 from shell_contract import ShellContract
 from shell_kit import FAR_AGENT, HOME_ADDRESS, ROUTER, Place, perform
 
@@ -40,6 +40,7 @@ class TestMobileNode(ShellContract):
 
         async def work(shell: Any) -> None:
             perform(shell, fast.UseRouter(PCOA, 64, GATE, MAC))
+            settle()
             before = here.more()
             prepare = fast.PrepareHandover(PCOA, NCOA, PAR, NEW_GATE, NEW_MAC)
             perform(shell, prepare, fast.HoldUplink(PCOA), fast.ReleaseUplink(PCOA))
