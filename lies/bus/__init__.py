@@ -1,5 +1,6 @@
 """The bus: registration, delivery and publication, by socket and within a process (RFC 5184 section 3)."""
 
+from lies.bus.blocking import BlockingClient
 from lies.bus.client import Client
 from lies.bus.core import EVERY_LINK, BusCore, Counters
 from lies.bus.local import LocalClient
@@ -11,6 +12,7 @@ from lies.bus.server import BusServer
 __all__ = [
     "ALL_RIGHTS",
     "EVERY_LINK",
+    "BlockingClient",
     "BusCore",
     "BusServer",
     "Client",

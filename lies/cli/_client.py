@@ -1,14 +1,15 @@
 """The bus client of a command."""
 
 import asyncio
+import logging
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from lies.bus.client import Client
+from lies.bus import BlockingClient, Client
 from lies.errors import NoDaemon
 from lies.paths import client_runtime_dir
 
@@ -17,7 +18,22 @@ T = TypeVar("T")
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; Ctrl-C cancels it, so that it can clear up, and then raises."""
-    return asyncio.run(main)
+    with saying():
+        return asyncio.run(main)
+
+
+@contextmanager
+def saying() -> Iterator[None]:
+    """What is logged on the way, such as that the daemon went away, comes to stderr in plain sentences."""
+    log, handler = logging.getLogger("lies"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("lies: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
 
 
 @asynccontextmanager
@@ -31,6 +47,17 @@ async def connected(command: str) -> AsyncIterator[Client]:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def connected_blocking(command: str) -> Iterator[BlockingClient]:
+    """The same without an event loop."""
+    try:
+        client = BlockingClient.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
+    except NoDaemon as error:
+        raise NoDaemon(f"{error}; start one with `lies run`") from error
+    with client:
+        yield client
 
 
 def on_reader_gone(callback: Callable[[], None]) -> None:

@@ -17,13 +17,12 @@ def config() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The TOML file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The TOML file.")],
 ) -> None:
     """Read a configuration as `lies run` would; exit 0 if it can be used, 2 with one sentence if not."""
     from lies.config import load
-    from lies.plugins import resolve
+    from lies.supervisor import check as check_all
 
-    settings = load(file)
-    plugins = resolve(settings)
+    plugins = check_all(load(file))
     counts = f"{len(plugins.drivers)} driver(s), {len(plugins.consumers)} consumer(s)"
     print(f"{file}: good; {counts}")

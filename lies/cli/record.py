@@ -17,7 +17,13 @@ app = new_app()
 def record(
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="FILE", help="The recording: .lies, .ndjson or .ndjson.gz."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            readable=False,
+            help="The recording: .lies, .ndjson or .ndjson.gz.",
+        ),
     ],
     *,
     append: Annotated[

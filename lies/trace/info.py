@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attrs import define, frozen
 
-from lies.events import Link, LinkUp, RawAttached, RawSample, Sample
+from lies.events import Attached, Link, LinkUp, RawAttached, RawSample, Sample
 from lies.trace._open import FileKind, open_trace, sniff
 from lies.trace._rows import Trace
 from lies.trace.convert import records_of
@@ -21,25 +21,30 @@ GAP_S = 15.0  # a longer silence is a gap in the recording
 class FileInfo:
     """Summary of a file.
 
-    records: type -> records (recording) or link_type -> rows (trace); links: of a recording; poas: in order
-    of appearance; gaps, longest_gap_s: silences of more than GAP_S; backwards: how often the clock went back;
-    torn: the last record is incomplete; damaged_octets: those in the middle that cannot be read; indexed: it
-    is packed and was closed; created: of the first session, or "".
+    start_s: first time on a trace's clock, None of a recording; duration_s: of all sessions; counts:
+    type -> records (recording) or link_type -> rows (trace); links: of a recording; signal: a trace's column
+    that tells it, None of a recording; poas: in order of appearance; attachments: how often a PoA was
+    joined; gaps, longest_gap_s: silences of more than GAP_S; backwards: how often the clock went back; torn:
+    the last record is incomplete; damaged_octets: those in the middle that cannot be read; indexed: it is
+    packed and was closed; created: wall time of a recording's first session.
     """
 
-    path: str
+    file: str
     format: str
+    start_s: float | None
     duration_s: float
-    records: Mapping[str, int]
+    counts: Mapping[str, int]
     links: tuple[Link, ...]
+    signal: str | None
     poas: tuple[str, ...]
+    attachments: int
     gaps: int
     longest_gap_s: float
     backwards: int
     torn: bool
     damaged_octets: int
     indexed: bool
-    created: str
+    created: str | None
     sessions: int
 
 
@@ -60,19 +65,22 @@ def _gaps(times_s: Iterable[float]) -> tuple[int, float]:
 def _trace(trace: Trace) -> FileInfo:
     gaps, longest = _gaps(r.t_s for r in trace.rows)
     return FileInfo(
-        path=trace.path,
+        file=trace.path,
         format=trace.format,
-        duration_s=trace.duration_s,
-        records=dict(Counter(str(r.technology) for r in trace.rows)),
+        start_s=trace.rows[0].t_s,
+        duration_s=round(trace.duration_s, 3),
+        counts=dict(Counter(str(r.technology) for r in trace.rows)),
         links=(),
+        signal=trace.signal,
         poas=trace.poas,
+        attachments=sum(isinstance(item, Attached) for _, item in trace.items()),
         gaps=gaps,
         longest_gap_s=longest,
         backwards=trace.backwards,
         torn=False,
         damaged_octets=0,
         indexed=False,
-        created="",
+        created=None,
         sessions=1,
     )
 
@@ -111,7 +119,8 @@ def _recording(path: Path, kind: FileKind) -> FileInfo:
     links: dict[Link, None] = {}
     poas: dict[str, None] = {}
     sessions: list[_Session] = []
-    torn, damaged_octets, created = False, 0, ""
+    torn, damaged_octets = False, 0
+    created: str | None = None
     for record in records_of(path):
         if record.type == HEADER:
             header = header_of(record.data)
@@ -131,12 +140,15 @@ def _recording(path: Path, kind: FileKind) -> FileInfo:
         links[event.header.link] = None
         poas.update((p, None) for p in _poas(event))
     return FileInfo(
-        path=str(path),
+        file=str(path),
         format=kind.value,
-        duration_s=sum(s.duration_s for s in sessions),
-        records=dict(records),
+        start_s=None,
+        duration_s=round(sum(s.duration_s for s in sessions), 3),
+        counts=dict(sorted(records.items())),
         links=tuple(links),
+        signal=None,
         poas=tuple(poas),
+        attachments=records["link_up"],
         gaps=sum(s.gaps for s in sessions),
         longest_gap_s=round(max((s.longest_s for s in sessions), default=0.0), 3),
         backwards=sum(s.backwards for s in sessions),

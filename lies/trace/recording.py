@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from lies.errors import TraceFormatError
+from lies.errors import LiesError, TraceFormatError
 from lies.events import Indication, Link, Raw
 from lies.trace._chunks import is_chunked
 from lies.trace._lines import LineSink, read_lines
@@ -86,10 +86,11 @@ class RecordingWriter:
     """Appends a session to a recording, or begins one; a name that ends in .lies is packed, others NDJSON.
 
     NDJSON is written line by line; packed records wait up to half a second for others, so that who writes
-    seldom calls `flush` twice a second. A torn end of an earlier session is cut. Raises TraceFormatError if
-    the file is something else, LiesError if it cannot be written, which ends it: after a full disk the file
-    ends with a whole record.
-    header: of the first session, made of `links` and `ae` unless given.
+    seldom calls `flush` twice a second. A torn end of an earlier session is cut. Raises TraceFormatError,
+    also with `overwrite`, if the file is something else, LiesError if it cannot be written, which ends it:
+    after a full disk the file ends with a whole record.
+    overwrite: begin anew in the place of an earlier recording; header: of the first session, made of `links`
+    and `ae` unless given.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class RecordingWriter:
     ) -> None:
         self.path = Path(path)
         packed = self.path.suffix == PACKED
-        if not overwrite:
-            _check_recording(self.path, packed=packed)
+        try:
+            _check_recording(self.path, packed=None if overwrite else packed)
+        except OSError as error:
+            raise LiesError(f"{self.path}: cannot be written: {error.strerror or error}") from error
         self._sink: _Sink = (PackedSink if packed else LineSink)(self.path, overwrite=overwrite)
         self.session(header or new_header(links, ae=ae))
 
@@ -140,14 +143,18 @@ class RecordingWriter:
         self._sink.close()
 
 
-def _check_recording(path: Path, *, packed: bool) -> None:
-    """Refuse to go on with a file that is no recording, or one of the other form."""
+def _check_recording(path: Path, *, packed: bool | None) -> None:
+    """Refuse a file that is no recording, or (packed is not None) one of the other form."""
     if not path.is_file() or not path.stat().st_size:
         return
-    if packed != is_chunked(path):
+    if packed is not None and packed != is_chunked(path):
         form = "packed" if packed else "NDJSON"
         raise TraceFormatError(f"is not a recording in {form} and is left as it is", file=str(path))
-    if next((r.type for r in read_recording(path)), "") != HEADER:
+    try:
+        first = next((r.type for r in read_recording(path)), "")
+    except TraceFormatError as error:
+        raise TraceFormatError("is not a recording and is left as it is", file=str(path)) from error
+    if first != HEADER:
         raise TraceFormatError("is not a recording and is left as it is", file=str(path))
 
 

@@ -39,7 +39,7 @@ def test_there_and_back(tmp_path: Path, ending: str, events: list[Event], more: 
     assert convert(source, there) == Converted(count, count)
     assert convert(there, back) == Converted(count, count)
     assert list(read_recording(back)) == list(read_recording(source))
-    assert read_info(there).records == read_info(source).records
+    assert read_info(there).counts == read_info(source).counts
 
 
 def test_a_long_record_is_kept_in_pieces(tmp_path: Path) -> None:

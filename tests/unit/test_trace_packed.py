@@ -168,7 +168,7 @@ def test_damage_is_counted(tmp_path: Path, small_segments: None) -> None:
     info = read_info(path)
     assert info.damaged_octets >= third.size
     assert (info.torn, info.indexed) == (True, False)
-    assert sum(info.records.values()) < len(drive(60))
+    assert sum(info.counts.values()) < len(drive(60))
 
 
 def test_continuing_cuts_the_torn_end(tmp_path: Path) -> None:

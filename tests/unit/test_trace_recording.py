@@ -156,12 +156,19 @@ def test_continuing_a_torn_compressed_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"t_s,link_type,poa\n", b"\x00\x01\x02", b'{"type":"link_up"}\n', b"{"])
 def test_another_file_is_not_overwritten(tmp_path: Path, content: bytes) -> None:
-    """A file that is no recording is refused and left as it is, unless overwriting is asked for."""
+    """A file that is no recording is refused and left as it is, whether appended to or begun anew."""
     path = tmp_path / "notes.csv"
     path.write_bytes(content)
-    with pytest.raises(TraceFormatError):
-        RecordingWriter(path)
+    for overwrite in (False, True):
+        with pytest.raises(TraceFormatError, match="left as it is"):
+            RecordingWriter(path, overwrite=overwrite)
     assert path.read_bytes() == content
+
+
+def test_a_recording_is_begun_anew(tmp_path: Path) -> None:
+    """Overwriting takes the place of an earlier recording, also of a torn one."""
+    path = written(tmp_path / "r.ndjson", EVENT_LIST)
+    path.write_bytes(path.read_bytes()[:-7])
     RecordingWriter(path, overwrite=True).close()
     assert [r.type for r in read_recording(path)] == ["header"]
 
@@ -237,7 +244,7 @@ def test_info_of_a_recording(tmp_path: Path) -> None:
     info = read_info(written(tmp_path / "r.ndjson", [*EVENT_LIST, late]))
     assert info.links == (LINK,)
     assert info.poas == ("a", "b")
-    assert info.records == {"snapshot": 1, "link_up": 1, "raw_sample": 2, "link_down": 1}
+    assert info.counts == {"snapshot": 1, "link_up": 1, "raw_sample": 2, "link_down": 1}
     assert (info.duration_s, info.gaps, info.longest_gap_s) == (29.0, 1, 27.0)
     assert (info.torn, info.backwards, info.sessions) == (False, 0, 1)
     assert info.created.endswith("+00:00")
