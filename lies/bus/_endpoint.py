@@ -7,17 +7,21 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import zmq
+from attrs import frozen
 
 from lies.bus._outbox import Outbox
-from lies.bus._socket import BusSocket, Sent, peer_uid
+from lies.bus._socket import BusSocket, Sent
+from lies.bus._transport import Transport
 from lies.bus.core import BusCore
 from lies.bus.frames import Received, UnknownVersion, bus_frames, decode, request_id_in
 from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
+from lies.bus.rights import Who
 from lies.errors import LiesError, MalformedMessage, NotPermitted, ProtocolViolation
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
 _CAUSES_KEPT = 1000
+_FAILED_HANDSHAKES = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 _OWN_ROUTING_ID = 5  # octets, the first zero: given by libzmq, never chosen by the peer
 
 
@@ -35,21 +39,33 @@ class Peer:
 PeerT = TypeVar("PeerT", bound=Peer)
 
 
+@frozen
+class Limits:
+    """What holds for every endpoint of a bus.
+
+    heartbeat_s: told to peers in Welcome; queue_limit: messages that wait for one peer beyond what its
+    socket takes (send_limit).
+    """
+
+    heartbeat_s: float
+    queue_limit: int
+    send_limit: int
+
+
 class Endpoint(ABC, Generic[PeerT]):
     """A ROUTER socket and its peers; every message is one call, none of them waits or raises.
 
-    heartbeat_s: told to peers in Welcome; timeout_s: a peer silent for longer is forgotten; queue_limit:
-    messages that wait for one peer beyond what its socket takes (send_limit).
+    timeout_s: a peer silent for longer is forgotten; transport: of the socket, None for this machine's.
     """
 
     def __init__(
-        self, core: BusCore, *, heartbeat_s: float, timeout_s: float, queue_limit: int, send_limit: int
+        self, core: BusCore, limits: Limits, timeout_s: float, transport: Transport | None = None
     ) -> None:
         self.core = core
         self.peers: dict[bytes, PeerT] = {}
-        self._heartbeat_ms = round(heartbeat_s * 1000)
+        self._heartbeat_ms = round(limits.heartbeat_s * 1000)
         self._timeout_s = timeout_s
-        self._queue_limit = queue_limit
+        self._queue_limit = limits.queue_limit
         self._causes: set[str] = set()
         self._leaving: list[tuple[PeerT, str]] = []
         self._socket = BusSocket(
@@ -57,13 +73,16 @@ class Endpoint(ABC, Generic[PeerT]):
             self._receive,
             writable=self._writable,
             known=self.peers.__contains__,
-            send_limit=send_limit,
+            send_limit=limits.send_limit,
+            transport=transport,
         )
+        if transport is not None:  # a local client knocks before it speaks: not worth a count
+            self._socket.watch(_FAILED_HANDSHAKES, self._no_handshake)
 
     # ---- what the two endpoints do differently
 
     @abstractmethod
-    def greet(self, routing_id: bytes, hello: Hello, uid: int | None) -> PeerT:
+    def greet(self, routing_id: bytes, hello: Hello, who: Who) -> PeerT:
         """A new peer; LiesError if it is not let in."""
 
     @abstractmethod
@@ -80,9 +99,9 @@ class Endpoint(ABC, Generic[PeerT]):
 
     # ---- life
 
-    def bind(self, endpoint: str) -> None:
-        """Bind the socket."""
-        self._socket.bind(endpoint)
+    def bind(self, endpoint: str) -> str:
+        """Bind the socket and return where; zmq.ZMQError if it cannot be had."""
+        return self._socket.bind(endpoint)
 
     def close(self) -> None:
         """Say Goodbye to all and close."""
@@ -143,6 +162,11 @@ class Endpoint(ABC, Generic[PeerT]):
 
     # ---- the socket
 
+    def _no_handshake(self, event: int, value: int) -> None:
+        """Somebody connected and left, spoke no ZeroMQ, or knows no key that is the server's."""
+        del event, value
+        self.core.counters.handshakes += 1
+
     def _sender(self, routing_id: bytes) -> Callable[[list[bytes]], bool]:
         send = self._socket.send
 
@@ -162,14 +186,14 @@ class Endpoint(ABC, Generic[PeerT]):
                 peer.outbox.flush()
         self._sweep()
 
-    def _receive(self, routing_id: bytes, frames: list[bytes], address: str | None) -> None:
+    def _receive(self, routing_id: bytes, frames: list[bytes], who: Who) -> None:
         peer = self.peers.get(routing_id)
         try:
             if len(routing_id) != _OWN_ROUTING_ID or routing_id[0]:
                 raise MalformedMessage("a routing id of the peer's own choice")
             received = decode(frames)
             if isinstance(received.message, Hello):
-                self._hello(routing_id, received.message, peer_uid(address), peer)
+                self._hello(routing_id, received.message, who, peer)
             elif peer is None:
                 self._stranger(routing_id, received)
             else:
@@ -183,9 +207,9 @@ class Endpoint(ABC, Generic[PeerT]):
             self.drop(peer, "asks and does not listen")
         self._sweep()
 
-    def _hello(self, routing_id: bytes, hello: Hello, uid: int | None, peer: PeerT | None) -> None:
+    def _hello(self, routing_id: bytes, hello: Hello, who: Who, peer: PeerT | None) -> None:
         if peer is None:
-            peer = self.peers[routing_id] = self.greet(routing_id, hello, uid)
+            peer = self.peers[routing_id] = self.greet(routing_id, hello, who)
         elif peer.name != hello.name:
             raise MalformedMessage("a second Hello of another name")
         peer.outbox.control(bus_frames(Welcome(self.core.epoch, self._heartbeat_ms)))

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any, Self
 
 from attrs import evolve
@@ -14,6 +13,7 @@ from lies.bus._directory import BUS
 from lies.bus._listener import Listener
 from lies.bus._order import Order
 from lies.bus._registration import EVERY_LINK, PRIMITIVE_OF_REQUEST
+from lies.bus._route import Where
 from lies.bus._verbs import Verbs, checked
 from lies.bus.frames import Received, bus_frames, primitive_frames
 from lies.bus.messages import (
@@ -77,7 +77,7 @@ class Client(Listener, Verbs, Handler):
 
     def __init__(
         self,
-        directory: Path,
+        where: Where,
         *,
         name: str,
         protocol: str = "ipv6",
@@ -93,12 +93,12 @@ class Client(Listener, Verbs, Handler):
         self._by_remote: dict[int, _Enabled] = {}
         self._pending: dict[int, _Pending] = {}
         self._registering: _Pending | None = None  # confirmed; its Snapshot comes next
-        self._connection = Connection(directory, BUS, self)
+        self._connection = Connection(where, BUS, self)
 
     @classmethod
     async def connect(
         cls,
-        directory: Path | str,
+        where: Where,
         *,
         name: str,
         protocol: str = "ipv6",
@@ -106,13 +106,13 @@ class Client(Listener, Verbs, Handler):
         request_timeout_s: float = REQUEST_TIMEOUT_S,
         on_failure: Callable[[Exception], None] | None = None,
     ) -> Self:
-        """Connect to the daemon whose runtime directory this is; NoDaemon, NotPermitted.
+        """Connect to the daemon with this runtime directory, or on another host; NoDaemon, NotPermitted.
 
         protocol: protocol ID of the consumer in tags (RFC 5184 section 3); on_failure: told what a callback
         raised, else it is logged.
         """
         client = cls(
-            Path(directory),
+            where,
             name=name,
             protocol=protocol,
             request_timeout_s=request_timeout_s,

@@ -25,6 +25,7 @@ from lies.bus.messages import (
     Snapshot,
     Welcome,
 )
+from lies.bus.rights import Who
 from lies.errors import ConfigError, EndpointInUse, LinkError, LinkErrorReason, NoDaemon, NotPermitted
 from lies.events import (
     Condition,
@@ -47,9 +48,9 @@ class ChangingRights(Rights):
 
     granted = ALL_RIGHTS
 
-    def of(self, uid: int | None) -> frozenset[Right]:
+    def of(self, who: Who) -> frozenset[Right]:
         """What everyone has, if the socket told who it is."""
-        assert uid in {0, os.geteuid()}
+        assert who in {0, os.geteuid()}
         return self.granted
 
 
