@@ -1,4 +1,4 @@
-"""Where the daemon's endpoints and its configuration lie."""
+"""Where the daemon's endpoints, its configuration and its keys lie."""
 
 import os
 from collections.abc import Mapping
@@ -8,6 +8,10 @@ RUNTIME_DIR_VARIABLE = "LIES_RUNTIME_DIR"
 SYSTEM_RUNTIME_DIR = Path("/run/lies")
 SYSTEM_CONFIG = Path("/etc/lies/lies.toml")
 KEYS_DIR_VARIABLE = "LIES_KEYS_DIR"
+CONNECT_VARIABLE = "LIES_CONNECT"  # a daemon on another host: its address, and
+SERVER_KEY_VARIABLE = "LIES_SERVER_KEY"  # its public key, and
+KEY_VARIABLE = "LIES_KEY"  # the name of our own key pair, and for drivers
+PUBLISH_VARIABLE = "LIES_PUBLISH"  # its publish endpoint
 
 
 def daemon_runtime_dir(

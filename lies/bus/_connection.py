@@ -70,6 +70,7 @@ class Connection:
         self._up = asyncio.Event()
         self._answered = asyncio.Event()
         self._refused: LiesError | None = None
+        self._opening = False  # what goes wrong is raised, else it is logged
         self._causes = 0
         self.epoch = 0
         self.closed = False
@@ -82,6 +83,7 @@ class Connection:
     async def open(self, timeout_s: float) -> None:
         """Connect; NoDaemon if nothing answers in time, NotPermitted if we may not."""
         self._route.probe()
+        self._opening = True
         self._begin()
         self._tick()
         try:
@@ -93,6 +95,7 @@ class Connection:
         if self._refused is not None:
             self.close("refused")
             raise self._refused
+        self._opening = False
 
     async def wait_up(self) -> None:
         """Wait until connected."""
@@ -228,7 +231,8 @@ class Connection:
         self._fail(NotPermitted(reason) if code is Refusal.NOT_PERMITTED else NoDaemon(reason))
 
     def _fail(self, error: LiesError) -> None:
-        if self._refused is None and isinstance(error, NotPermitted):
-            _log.warning("the daemon at %s refuses us: %s", self._route.daemon, error)
-        self._refused = error
+        if not isinstance(self._refused, NotPermitted):  # which says more than that nobody answers
+            if isinstance(error, NotPermitted) and not self._opening:
+                _log.warning("the daemon at %s refuses us: %s", self._route.daemon, error)
+            self._refused = error
         self._answered.set()

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from lies.errors import ConfigError, EndpointInUse, NotPermitted
@@ -54,8 +55,14 @@ class RuntimeDirectory:
             kind = NotPermitted if isinstance(error, PermissionError) else ConfigError
             raise kind(f"the runtime directory {self.path} cannot be used: {error.strerror}") from error
 
-    def admit(self, name: str) -> None:
-        """Give a new socket file its owner, group and mode."""
+    @contextlib.contextmanager
+    def admitting(self, name: str) -> Iterator[None]:
+        """Around the making of a socket file: it gets its owner, group and mode; OSError if it cannot."""
+        before = os.umask(0o777 & ~SOCKET_MODE)  # never open to others, not even for a moment
+        try:
+            yield
+        finally:
+            os.umask(before)
         path = self.path / name
         os.chown(path, self._uid, self._gid)
         path.chmod(SOCKET_MODE)

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import zmq
 from attrs import frozen
 
+from lies.bus._door import COMING_AND_GOING, Door
 from lies.bus._outbox import Outbox
 from lies.bus._socket import BusSocket, Sent
 from lies.bus._transport import Transport
@@ -22,6 +23,10 @@ from lies.runtime import now_s
 _log = logging.getLogger("lies.bus")
 _CAUSES_KEPT = 1000
 _FAILED_HANDSHAKES = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+_CAUSES = {
+    int(zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC): "it was made for another server's key",
+    int(zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH): "CURVE was not spoken",
+}
 _OWN_ROUTING_ID = 5  # octets, the first zero: given by libzmq, never chosen by the peer
 
 
@@ -44,12 +49,13 @@ class Limits:
     """What holds for every endpoint of a bus.
 
     heartbeat_s: told to peers in Welcome; queue_limit: messages that wait for one peer beyond what its
-    socket takes (send_limit).
+    socket takes (send_limit); connections: how many an endpoint has at most.
     """
 
     heartbeat_s: float
     queue_limit: int
     send_limit: int
+    connections: int
 
 
 class Endpoint(ABC, Generic[PeerT]):
@@ -76,8 +82,10 @@ class Endpoint(ABC, Generic[PeerT]):
             send_limit=limits.send_limit,
             transport=transport,
         )
-        if transport is not None:  # a local client knocks before it speaks: not worth a count
-            self._socket.watch(_FAILED_HANDSHAKES, self._no_handshake)
+        self._local = transport is None
+        self._connections = limits.connections
+        self._door: Door | None = None
+        self._socket.watch(_FAILED_HANDSHAKES | COMING_AND_GOING, self._told)
 
     # ---- what the two endpoints do differently
 
@@ -99,9 +107,11 @@ class Endpoint(ABC, Generic[PeerT]):
 
     # ---- life
 
-    def bind(self, endpoint: str) -> str:
+    def bind(self, address: str) -> str:
         """Bind the socket and return where; zmq.ZMQError if it cannot be had."""
-        return self._socket.bind(endpoint)
+        bound = self._socket.bind(address)
+        self._door = Door(bound, self._connections)
+        return bound
 
     def close(self) -> None:
         """Say Goodbye to all and close."""
@@ -162,10 +172,21 @@ class Endpoint(ABC, Generic[PeerT]):
 
     # ---- the socket
 
-    def _no_handshake(self, event: int, value: int) -> None:
-        """Somebody connected and left, spoke no ZeroMQ, or knows no key that is the server's."""
-        del event, value
+    def _told(self, event: int, value: int) -> None:
+        """Connections come and go."""
+        if event & _FAILED_HANDSHAKES:
+            if not self._local:  # a local client knocks before it speaks: not worth a count
+                self._no_handshake(value)
+        elif self._door is not None and self._door.told(event, value):
+            self.core.counters.turned_away += 1
+
+    def _no_handshake(self, value: int) -> None:
+        """Somebody connected and left, spoke no CURVE, or took us for another server."""
         self.core.counters.handshakes += 1
+        cause = f"a handshake failed: {_CAUSES.get(value, 'it was broken off, or no ZeroMQ was spoken')}"
+        if cause not in self._causes:
+            self._causes.add(cause)
+            _log.warning("%s (further ones of this cause are only counted)", cause)
 
     def _sender(self, routing_id: bytes) -> Callable[[list[bytes]], bool]:
         send = self._socket.send

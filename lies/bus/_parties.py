@@ -59,6 +59,7 @@ class Counters:
     refused: int = 0  # requests and publications without right or not valid
     malformed: int = 0
     unknown_version: int = 0
+    turned_away: int = 0  # connections to an endpoint that has as many as it may
     unlisted_keys: int = 0  # connections over tcp with a CURVE key that is not on the allow-list
     handshakes: int = 0  # connections that came to nothing: no CURVE, a wrong server key, no ZeroMQ, no word
 

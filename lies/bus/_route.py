@@ -90,6 +90,8 @@ class _LocalRoute:
                 raise NotPermitted(
                     f"the daemon's socket {self._path} may not be opened by this user"
                 ) from error
+            except BlockingIOError:
+                return  # somebody listens, and more knock than he has let in yet
             except OSError as error:
                 raise NoDaemon(f"no daemon answers at {self._path}") from error
 
@@ -122,7 +124,7 @@ class _TcpRoute:
         if event == _RETRIED:
             return NoDaemon(f"no daemon answers at {self.shown}")
         if event == _BROKEN_OFF:
-            return NotPermitted(f"{self.shown} broke off the handshake: it has another server key")
+            return NotPermitted(f"{self.shown} broke off the handshake: it has another server key, or is full")
         if event == _WRONG_PROTOCOL:
             return NotPermitted(f"{self.shown} does not speak CURVE with the server key that is given")
         if event == _NOT_LET_IN:

@@ -140,9 +140,10 @@ class BusSocket:
         for handle in (self._scheduled, self._retry):
             if handle is not None:
                 handle.cancel()
-        self._socket.close(linger=FLUSH_MS if flush else 0)
         if self._monitor is not None:
+            self._socket.disable_monitor()  # else libzmq's thread would wait for somebody to read its events
             self._monitor.close(flush=False)
+        self._socket.close(linger=FLUSH_MS if flush else 0)
 
     def _check_soon(self) -> None:
         if self._scheduled is None and not self.closed:

@@ -82,7 +82,7 @@ class TcpGate:
 class Bindable(Protocol):
     """An endpoint that is not bound yet."""
 
-    def bind(self, endpoint: str) -> str:
+    def bind(self, address: str) -> str:
         """Bind and say where; zmq.ZMQError if it cannot be had."""
         ...
 

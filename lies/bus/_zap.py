@@ -60,7 +60,7 @@ class ZapHandler:
         if key in self._logged or len(self._logged) >= _KEYS_LOGGED:
             return
         self._logged.add(key)
-        where = address.decode("ascii", "replace")
+        where = address.decode("ascii", "replace").removeprefix("::ffff:")
         _log.warning(
             "a peer at %s was not let in: its key %s is not listed (said once for each key)", where, key
         )

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import frozen
 
 from lies.errors import NotPermitted
 
@@ -29,7 +29,7 @@ class ListedKey:
     """A public key of the allow-list; name: what the administrator calls it, for sentences and logs."""
 
     name: str
-    rights: frozenset[Right] = field(converter=frozenset)
+    rights: frozenset[Right]
 
 
 class Rights:

@@ -1,13 +1,13 @@
 """The daemon's side of the bus: two ipc endpoints in the runtime directory, and two on TCP where wanted."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Self
 
 import zmq
 
 from lies.bus._directory import BUS, PUBLISH, RuntimeDirectory, endpoint
+from lies.bus._door import connections_allowed
 from lies.bus._endpoint import Endpoint, Limits, Peer
 from lies.bus._outbox import LIMIT, Outbox
 from lies.bus._tcp import TcpEndpoints, TcpGate, bind_tcp
@@ -176,7 +176,8 @@ class BusServer:
     heartbeat_s: how often the last sequence numbers are repeated; consumer_timeout_s: how long a consumer
     may be silent (stopped, swapped out) before its session is forgotten; driver_timeout_s: how long a
     driver may be, before its links are Down; queue_limit, send_limit: messages that wait for one consumer
-    here, and in its ZeroMQ queue.
+    here, and in its ZeroMQ queue; connections: how many an endpoint has at most, None for what the limit of
+    descriptors allows.
     """
 
     def __init__(
@@ -192,6 +193,7 @@ class BusServer:
         driver_timeout_s: float = 3.0,
         queue_limit: int = LIMIT,
         send_limit: int = 1000,
+        connections: int | None = None,
     ) -> None:
         self.core = core
         self.directory = directory
@@ -200,7 +202,9 @@ class BusServer:
         self._heartbeat_s = heartbeat_s
         self._consumer_timeout_s = consumer_timeout_s
         self._driver_timeout_s = driver_timeout_s
-        self._limits = Limits(heartbeat_s, queue_limit, send_limit)
+        self._limits = Limits(
+            heartbeat_s, queue_limit, send_limit, connections or connections_allowed(2 if tcp is None else 4)
+        )
         self._consumers: list[_Consumers] = []
         self._drivers: list[_Drivers] = []
         self.addresses: dict[str, str] = {}  # of TCP, once it is open: "bus", "publish" -> address
@@ -252,19 +256,16 @@ class BusServer:
         return (*self._consumers, *self._drivers)
 
     def _open(self) -> None:
-        before = os.umask(0o117)  # libzmq makes socket files by the umask: never open, not even for a moment
         try:
             for name in (BUS, PUBLISH):
-                self._add(name, None).bind(endpoint(self.directory, name))
-                self._runtime.admit(name)
-        except zmq.ZMQError as error:
-            raise ConfigError(f"no socket in {self.directory}: {error.strerror}") from error
-        except OSError as error:
+                with self._runtime.admitting(name):
+                    self._add(name, None).bind(endpoint(self.directory, name))
+        except OSError as error:  # zmq.ZMQError is none
             raise NotPermitted(
                 f"sockets in {self.directory} cannot be given away: {error.strerror}"
             ) from error
-        finally:
-            os.umask(before)
+        except zmq.ZMQError as error:
+            raise ConfigError(f"no socket in {self.directory}: {error.strerror}") from error
         if self._tcp is not None:
             transport = self._tcp.open()
             for name, wanted in self._tcp.wanted():

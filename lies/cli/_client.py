@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from lies.bus.client import Client
+from lies.bus import Client, TcpDaemon
 from lies.errors import NoDaemon
-from lies.paths import client_runtime_dir
+from lies.remote import find_daemon
 
 T = TypeVar("T")
+TCP_TIMEOUT_S = 10.0  # a handshake takes five round trips
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -23,10 +24,15 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def connected(command: str) -> AsyncIterator[Client]:
     """A client of the selected daemon, named after the command; NoDaemon without one."""
-    try:
-        client = await Client.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
-    except NoDaemon as error:
-        raise NoDaemon(f"{error}; start one with `lies run`") from error
+    where = find_daemon()
+    name = f"lies-{command}-{os.getpid()}"
+    if isinstance(where, TcpDaemon):
+        client = await Client.connect(where, name=name, timeout_s=TCP_TIMEOUT_S)
+    else:
+        try:
+            client = await Client.connect(where, name=name)
+        except NoDaemon as error:
+            raise NoDaemon(f"{error}; start one with `lies run`") from error
     try:
         yield client
     finally:
