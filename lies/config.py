@@ -40,7 +40,7 @@ class LogLevel(StrEnum):
 class KeyConfig:
     """One table `[daemon.tcp.keys.NAME]`: a public key and what its holder may do."""
 
-    public: str
+    public: str = ""
     rights: tuple[Right, ...] = (Right.LISTEN,)
 
 

@@ -79,15 +79,17 @@ def load_key(directory: Path, name: str) -> KeyPair:
     _need_curve()
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(number, "rb") as file:
-            _check_kept(path, os.fstat(number))
-            content = file.read(_MAX_FILE + 1)
     except FileNotFoundError as error:
         raise ConfigError(
             f"there is no key {name!r} in {directory}; make it with `lies keys new {name}`"
         ) from error
     except OSError as error:
         _not_usable(path, "read", error)
+    try:
+        _check_kept(path, os.fstat(number))
+        content = os.read(number, _MAX_FILE + 1)
+    finally:
+        os.close(number)
     return _pair(path, name, content)
 
 

@@ -16,7 +16,6 @@ from lies._orders import order_for
 from lies._stopping import StopSignals
 from lies._systemd import notify
 from lies.admission import admission
-from lies.bus._door import raise_file_limit
 from lies.bus.core import BusCore
 from lies.bus.local import LocalClient
 from lies.bus.publisher import LocalPublisher
@@ -154,7 +153,6 @@ def run_daemon(
     0 after SIGTERM, 130 after SIGINT, an error's own otherwise, with its sentence on stderr.
     """
     set_up_logs(config.daemon.log_level)
-    raise_file_limit()
     try:
         return asyncio.run(_until_signal(config, ready, registry))
     except LiesError as error:

@@ -58,14 +58,13 @@ class RuntimeDirectory:
     @contextlib.contextmanager
     def admitting(self, name: str) -> Iterator[None]:
         """Around the making of a socket file: it gets its owner, group and mode; OSError if it cannot."""
-        before = os.umask(0o777 & ~SOCKET_MODE)  # never open to others, not even for a moment
+        before = os.umask(0o777 & ~SOCKET_MODE)  # libzmq makes it by the umask: it never has another mode
         try:
             yield
         finally:
             os.umask(before)
-        path = self.path / name
-        os.chown(path, self._uid, self._gid)
-        path.chmod(SOCKET_MODE)
+        # An owner who is not us may have put something else there meanwhile: nothing is followed.
+        os.chown(self.path / name, self._uid, self._gid, follow_symlinks=False)
 
     def release(self) -> None:
         """Remove our files, and the directory if we made it."""

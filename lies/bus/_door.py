@@ -1,7 +1,8 @@
 """How many connections an endpoint has, so that nobody uses up the process's descriptors.
 
 libzmq aborts the process when accept(2) on a socket file fails for want of a descriptor, and has no limit of
-its own. So who comes when an endpoint is full is shown out again, long before that.
+its own. So who comes when an endpoint is full is shown out again, long before that: the process allows itself
+many descriptors, and at most half of them are for those who stay.
 """
 
 import logging
@@ -15,25 +16,21 @@ _ACCEPTED, _DISCONNECTED = int(zmq.EVENT_ACCEPTED), int(zmq.EVENT_DISCONNECTED)
 COMING_AND_GOING = _ACCEPTED | _DISCONNECTED
 CONNECTIONS = 1024  # hundreds of consumers on one host are many
 WANTED_FILES = 65536
-_OTHER_FILES = 256  # descriptors of drivers and consumers, and of who is not shown out yet
+_OTHER_FILES = 256  # descriptors of drivers and consumers
 
 _log = logging.getLogger("lies.bus")
 
 
-def connections_allowed(endpoints: int) -> int:
-    """How many connections each of some endpoints may have under the process's limit of descriptors."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return CONNECTIONS
-    return max(16, min(CONNECTIONS, (soft - _OTHER_FILES) // endpoints))
-
-
-def raise_file_limit() -> None:
-    """Let this process have as many descriptors as it may, up to WANTED_FILES."""
+def allowed_connections(wanted: int, endpoints: int) -> int:
+    """How many connections each of some endpoints may have, after this process got all descriptors it may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    most = WANTED_FILES if hard == resource.RLIM_INFINITY else min(WANTED_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    return max(16, min(wanted, (soft - _OTHER_FILES) // (2 * endpoints)))
 
 
 class Door:
@@ -43,21 +40,23 @@ class Door:
         self.connections = 0
         self._address = address
         self._limit = limit
-        self._full = False
+        self._said = False
 
     def told(self, event: int, value: int) -> bool:
         """A connection came, with its descriptor as value, or went; whether it was shown out."""
         if event == _DISCONNECTED:
             self.connections -= 1
-            if self.connections <= self._limit * 3 // 4:
-                self._full = False
             return False
         self.connections += 1
         if self.connections <= self._limit or not self._show_out(value):
             return False
-        if not self._full:
-            self._full = True
-            _log.warning("%s has %d connections and lets nobody else in", self._address, self._limit)
+        if not self._said:
+            self._said = True
+            _log.warning(
+                "%s has %d connections; who else comes is turned away (further ones are only counted)",
+                self._address,
+                self._limit,
+            )
         return True
 
     def _show_out(self, number: int) -> bool:
@@ -67,19 +66,26 @@ class Door:
         alone, and another one to it is one too many as well.
         """
         try:
-            connection = socket.socket(fileno=os.dup(number))
-        except OSError:
+            copy = os.dup(number)
+        except OSError:  # it is gone already
+            return False
+        try:
+            connection = socket.socket(fileno=copy)
+        except OSError:  # no socket any more
+            os.close(copy)
             return False
         with connection:
             try:
                 if not self._is_ours(connection):
                     return False
                 connection.shutdown(socket.SHUT_RDWR)
-            except OSError:  # it is gone already
+            except OSError:  # its peer is gone
                 return False
         return True
 
     def _is_ours(self, connection: socket.socket) -> bool:
+        if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            return False
         name = connection.getsockname()
         if connection.family == socket.AF_UNIX:
             return self._address == f"ipc://{name}"

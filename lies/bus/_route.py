@@ -124,7 +124,7 @@ class _TcpRoute:
         if event == _RETRIED:
             return NoDaemon(f"no daemon answers at {self.shown}")
         if event == _BROKEN_OFF:
-            return NotPermitted(f"{self.shown} broke off the handshake: it has another server key, or is full")
+            return NotPermitted(f"{self.shown} broke off the handshake: it has another key, or is full")
         if event == _WRONG_PROTOCOL:
             return NotPermitted(f"{self.shown} does not speak CURVE with the server key that is given")
         if event == _NOT_LET_IN:

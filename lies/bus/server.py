@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Self
 
 import zmq
+from attrs import evolve
 
 from lies.bus._directory import BUS, PUBLISH, RuntimeDirectory, endpoint
-from lies.bus._door import connections_allowed
+from lies.bus._door import CONNECTIONS, allowed_connections
 from lies.bus._endpoint import Endpoint, Limits, Peer
 from lies.bus._outbox import LIMIT, Outbox
 from lies.bus._tcp import TcpEndpoints, TcpGate, bind_tcp
@@ -176,8 +177,8 @@ class BusServer:
     heartbeat_s: how often the last sequence numbers are repeated; consumer_timeout_s: how long a consumer
     may be silent (stopped, swapped out) before its session is forgotten; driver_timeout_s: how long a
     driver may be, before its links are Down; queue_limit, send_limit: messages that wait for one consumer
-    here, and in its ZeroMQ queue; connections: how many an endpoint has at most, None for what the limit of
-    descriptors allows.
+    here, and in its ZeroMQ queue; connections: how many an endpoint has at most, fewer
+    where the process may not have as many descriptors.
     """
 
     def __init__(
@@ -193,7 +194,7 @@ class BusServer:
         driver_timeout_s: float = 3.0,
         queue_limit: int = LIMIT,
         send_limit: int = 1000,
-        connections: int | None = None,
+        connections: int = CONNECTIONS,
     ) -> None:
         self.core = core
         self.directory = directory
@@ -202,9 +203,7 @@ class BusServer:
         self._heartbeat_s = heartbeat_s
         self._consumer_timeout_s = consumer_timeout_s
         self._driver_timeout_s = driver_timeout_s
-        self._limits = Limits(
-            heartbeat_s, queue_limit, send_limit, connections or connections_allowed(2 if tcp is None else 4)
-        )
+        self._limits = Limits(heartbeat_s, queue_limit, send_limit, connections)
         self._consumers: list[_Consumers] = []
         self._drivers: list[_Drivers] = []
         self.addresses: dict[str, str] = {}  # of TCP, once it is open: "bus", "publish" -> address
@@ -213,6 +212,10 @@ class BusServer:
     async def start(self) -> None:
         """Open the endpoints; EndpointInUse, NotPermitted, ConfigError if they cannot be had."""
         self._runtime.take()
+        endpoints = 2 if self._tcp is None else 4
+        self._limits = evolve(
+            self._limits, connections=allowed_connections(self._limits.connections, endpoints)
+        )
         try:
             self._open()
         except BaseException:

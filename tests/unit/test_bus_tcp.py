@@ -1,0 +1,377 @@
+"""The bus over TCP: rights by key, and everybody who is not let in."""
+
+import asyncio
+import logging
+import socket
+import struct
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+from bus_rig import LTE, WLAN, Heard, hear, on_loop, until
+from curve_kit import Ring, tcp_daemon
+from zmq.utils import z85
+
+from lies.bus import ALL_RIGHTS, BusCore, BusServer, Client, RemotePublisher, Right, TcpDaemon, TcpEndpoints
+from lies.bus._transport import HANDSHAKE_MS, peer_uid
+from lies.bus._zap import ENDPOINT
+from lies.bus.frames import Event, bus_frames, primitive_frames, publish_frames
+from lies.bus.messages import Action, Hello, LinkState, Publish, Refusal, Refused, Welcome
+from lies.errors import ConfigError, EndpointInUse, NoDaemon, NotPermitted
+from lies.events import DownReason, Header, LinkDown
+from lies.events.wire import MAX_BODY, VERSION
+
+ACT, LISTEN, PUBLISH = Right.ACT, Right.LISTEN, Right.PUBLISH
+
+
+def _has(heard: Heard, count: int) -> bool:
+    return len(heard.events) >= count
+
+
+async def granted(where: TcpDaemon) -> set[Right]:
+    """Which rights the daemon grants to a key, by trying each."""
+    found = set()
+    try:
+        async with await Client.connect(where, name="mn", timeout_s=10) as client:
+            try:
+                await client.register("link_down")
+                await client.links()
+                found.add(LISTEN)
+            except NotPermitted:
+                pass
+            try:
+                await client.link_connect("wlan0", "ap2")
+                found.add(ACT)
+            except NotPermitted:
+                pass
+    except NotPermitted:
+        pass
+    try:
+        publisher = await RemotePublisher.connect(where, name="child", timeout_s=10)
+        found.add(PUBLISH)
+        publisher.close()
+    except NotPermitted:
+        pass
+    return found
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+@on_loop
+async def test_contract_over_tcp(tmp_path: Path, host: str) -> None:
+    """Registration, type 1 and type 3 do over IPv4 and IPv6 what they do on this machine."""
+    address = f"tcp://{host}:0"
+    async with tcp_daemon(tmp_path, bus=address, publish=address) as d:
+        assert d.server.addresses["bus"].startswith(f"tcp://{host}:")
+        async with await Client.connect(d.where("friend"), name="mn") as client:
+            heard = hear(client)
+            d.driver.up("ap1")
+            await client.register("link_up", "wlan0")
+            d.driver.up("ap2")
+            await until(lambda: heard.events)
+            assert [s.poa for s in heard.snapshots[0].links] == ["ap1"]
+            assert [m.poa for m in heard.events] == ["ap2"]
+            assert (await client.link_status("wlan0")).poa == "ap2"
+            await client.link_connect("wlan0", "ap3")
+            assert [a.poa for a in d.driver.port.actions] == ["ap3"]
+            assert d.server.consumers == 1
+
+
+@pytest.mark.parametrize("rights", [set(), {LISTEN}, {ACT}, {PUBLISH}, {LISTEN, ACT}, set(ALL_RIGHTS)])
+@on_loop
+async def test_a_key_has_its_rights_and_no_other(tmp_path: Path, rights: set[Right]) -> None:
+    """Listening, acting and publishing are granted per key, and none of them includes another."""
+    async with tcp_daemon(tmp_path, friend=rights, other=ALL_RIGHTS) as d:
+        assert await granted(d.where("friend")) == rights
+        assert bool(d.driver.port.actions) == (ACT in rights)
+        assert bool(d.core.counters.refused) == (rights != ALL_RIGHTS)
+
+
+@on_loop
+async def test_forged_link_down_over_tcp(tmp_path: Path) -> None:
+    """Whose key may listen only can forge no LinkDown, on either endpoint; a witness hears of none."""
+    async with (
+        tcp_daemon(tmp_path, witness={LISTEN}, forger={LISTEN}) as d,
+        await Client.connect(d.where("witness"), name="witness") as witness,
+    ):
+        heard = hear(witness)
+        d.driver.up()
+        await witness.register("link_down")
+        forged = LinkDown(Header("sim", 1, 99, 5, 5, WLAN), "ap1", DownReason.PEER)
+        with d.dealer("forger", "publish") as driver, d.dealer("forger") as consumer:
+            driver.say(Hello("sim", "wifi", 1))
+            driver.send(*publish_frames(Publish(forged.header), [Event(forged)], protocol="*"))
+            refused = await driver.until_received(Refused)
+            assert refused.code is Refusal.NOT_PERMITTED
+            assert refused.reason == "key forger has no right to publish on this bus"
+            consumer.say(Hello("mn", "ipv6"))
+            consumer.send(*primitive_frames(forged, layer="L3", protocol="ipv6"))
+            assert (await consumer.until_received(Refused)).code is Refusal.NOT_PERMITTED
+        assert len(await witness.links()) == 1
+        assert heard.events == []
+        assert d.core.links["wlan0"].up
+
+
+@on_loop
+async def test_driver_on_another_host(tmp_path: Path) -> None:
+    """A driver whose key may publish announces a link, is told actions, and is lost when it goes."""
+    async with (
+        tcp_daemon(tmp_path, car={PUBLISH}, mn={LISTEN, ACT}) as d,
+        await Client.connect(d.where("mn"), name="mn") as client,
+    ):
+        heard = hear(client)
+        actions: list[Action] = []
+        publisher = await RemotePublisher.connect(d.where("car"), name="car")
+        publisher.bind(actions.append, lambda *_: None)
+        header = Header("car", publisher.epoch, 1, 1, 1, LTE)
+        await client.register("link_up")
+        await client.register("link_down")
+        publisher.announce(header, LinkState(LTE, "car", up=True, poa="cell7", controllable=True))
+        await until(lambda: heard.events)
+        await client.link_connect("wwan0", "cell8")
+        await until(lambda: actions)
+        publisher.close()
+        await until(partial(_has, heard, 2))
+        up, down = heard.events
+        assert (up.poa, actions[0].poa) == ("cell7", "cell8")
+        assert (down.poa, down.reason) == ("cell7", DownReason.DRIVER_LOST)
+
+
+@on_loop
+async def test_unlisted_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A key that is not listed is not let in on either endpoint; it is told, counted, and logged once."""
+    async with tcp_daemon(tmp_path) as d:
+        stranger = d.ring.key("stranger")
+        for connect in (Client.connect, RemotePublisher.connect):
+            with pytest.raises(NotPermitted, match="does not list the key stranger") as caught:
+                await connect(d.where("stranger"), name="mn", timeout_s=10)
+            assert stranger.public in str(caught.value)
+        assert d.core.counters.unlisted_keys == 2
+        assert (d.server.consumers, d.server.drivers) == (0, 0)
+        said = [r.getMessage() for r in caplog.records if stranger.public in r.getMessage()]
+        assert len(said) == 1
+        assert said[0].startswith("a peer at 127.0.0.1 was not let in")
+
+
+@on_loop
+async def test_wrong_server_key(tmp_path: Path) -> None:
+    """A client that takes another key for the server's learns it at once; nobody reads what it says."""
+    async with tcp_daemon(tmp_path) as d:
+        where = d.where("friend", server_key=d.ring.key("other").public)
+        with pytest.raises(NotPermitted, match="broke off the handshake: it has another key"):
+            await Client.connect(where, name="mn", timeout_s=10)
+        await until(lambda: d.core.counters.handshakes)
+        assert d.core.counters.unlisted_keys == 0
+
+
+@pytest.mark.parametrize("plain", [{}, {"PLAIN_USERNAME": b"root", "PLAIN_PASSWORD": b"secret"}])
+@on_loop
+async def test_absent_key(tmp_path: Path, caplog: pytest.LogCaptureFixture, plain: dict[str, Any]) -> None:
+    """Who speaks no CURVE is refused in the handshake and counted, whatever he says of himself."""
+    async with tcp_daemon(tmp_path) as d:
+        with d.dealer(None, **plain) as consumer, d.dealer(None, "publish", **plain) as driver:
+            consumer.say(Hello("mn", "ipv6"))
+            driver.say(Hello("sim2", "wifi", 1))
+            await until(lambda: d.core.counters.handshakes >= 2)
+            assert not consumer.readable()
+            assert not driver.readable()
+        assert (d.server.consumers, d.server.drivers, d.core.counters.malformed) == (0, 0, 0)
+        assert "CURVE was not spoken" in caplog.text
+
+
+@on_loop
+async def test_nobody_is_let_in_without_the_handler(tmp_path: Path) -> None:
+    """If nobody answers for keys, a listed one is not let in either: the sockets fail closed."""
+    async with tcp_daemon(tmp_path) as d:
+        gate = d.server._tcp
+        assert gate is not None
+        assert gate._zap is not None
+        gate._zap.close()
+        with pytest.raises((NoDaemon, NotPermitted)):
+            await Client.connect(d.where("friend"), name="mn", timeout_s=1.0)
+        assert d.server.consumers == 0
+
+
+@on_loop
+async def test_no_address_is_a_user(tmp_path: Path) -> None:
+    """A listed key has the rights of its key, not those of the user who connects."""
+    assert peer_uid("localhost:0:0:77") == 0
+    assert peer_uid("2001:db8::0:0:77") is None
+    assert peer_uid("localhost:٣:0:77") is None  # a digit, though not one of the kernel's
+    async with tcp_daemon(tmp_path, friend=set()) as d:
+        with pytest.raises(NotPermitted, match="key friend has no right to listen"):
+            await Client.connect(d.where("friend"), name="mn")
+
+
+@pytest.mark.parametrize("endpoint", ["bus", "publish"])
+@on_loop
+async def test_unknown_version_over_tcp(tmp_path: Path, endpoint: str) -> None:
+    """Another version of the messages is refused by number over TCP too, counted, and harms nobody."""
+    async with tcp_daemon(tmp_path) as d:
+        with d.dealer("friend", endpoint) as peer:
+            peer.send(b"LIES9", *bus_frames(Hello("x", "ipv6"))[1:])
+            refused = await peer.until_received(Refused)
+            assert refused.code is Refusal.UNKNOWN_VERSION
+            assert "LIES9" in refused.reason
+            assert "LIES1" in refused.reason
+            peer.say(Hello("x", "ipv6", 1))
+            assert isinstance((await peer.receive()).message, Welcome)
+        assert d.core.counters.unknown_version == 1
+
+
+@on_loop
+async def test_frames_are_bounded_over_tcp(tmp_path: Path) -> None:
+    """The largest body passes, one octet more costs its sender the connection; a witness misses nothing."""
+    async with (
+        tcp_daemon(tmp_path, friend=set(ALL_RIGHTS), witness={LISTEN}) as d,
+        await Client.connect(d.where("witness"), name="witness") as witness,
+    ):
+        heard = hear(witness)
+        await witness.register("link_up")
+        with d.dealer("friend") as big:
+            big.say(Hello("big", "ipv6"))
+            await big.until_received(Welcome)
+            big.send(VERSION, b"L2:*:request:link_up", bytes(MAX_BODY))
+            assert (await big.until_received(Refused)).code is Refusal.MALFORMED
+            d.driver.up("ap1")
+            big.send(VERSION, b"L2:*:request:link_up", bytes(MAX_BODY + 1))
+            await until(lambda: d.server.consumers == 1)
+        d.driver.up("ap2")
+        await until(partial(_has, heard, 2))
+        assert [m.poa for m in heard.events] == ["ap1", "ap2"]
+        assert heard.gaps == []
+
+
+@on_loop
+async def test_announced_size_is_not_allocated(tmp_path: Path) -> None:
+    """A stranger who announces a frame of 100 MB before any handshake is disconnected at the announcement."""
+    greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"CURVE".ljust(20, b"\0") + b"\0" + bytes(31)
+    async with tcp_daemon(tmp_path) as d:
+        host, _, port = d.server.addresses["bus"].removeprefix("tcp://").rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(greeting + b"\x06" + struct.pack("!Q", 100_000_000))  # a long command, ZMTP 3
+        async with asyncio.timeout(HANDSHAKE_MS / 2000):  # and not only because it says no more
+            while await reader.read(4096):
+                pass
+        writer.close()
+
+
+@on_loop
+async def test_garbage_on_the_port(tmp_path: Path) -> None:
+    """Other protocols and random octets on both ports are counted; a witness misses nothing."""
+    async with (
+        tcp_daemon(tmp_path) as d,
+        await Client.connect(d.where("friend"), name="witness") as witness,
+    ):
+        heard = hear(witness)
+        await witness.register("link_up")
+        for i, text in enumerate(
+            [b"GET / HTTP/1.1\r\n\r\n" * 9, bytes(200), b"\xff" * 200, b"\x16\x03\x01" * 99]
+        ):
+            name = "publish" if i % 2 else "bus"
+            host, _, port = d.server.addresses[name].removeprefix("tcp://").rpartition(":")
+            with socket.create_connection((host, int(port))) as stranger:
+                stranger.sendall(text)
+            d.driver.up(f"ap{i}")
+        await until(lambda: d.core.counters.handshakes)
+        await until(partial(_has, heard, 4))
+        assert [m.poa for m in heard.events] == ["ap0", "ap1", "ap2", "ap3"]
+        assert heard.gaps == []
+
+
+@on_loop
+async def test_restart_of_the_daemon_over_tcp(tmp_path: Path) -> None:
+    """After a restart a consumer on TCP registers again by itself; a key no more listed is refused."""
+    ring = Ring(tmp_path / "keys")
+    async with tcp_daemon(tmp_path, ring=ring) as first:
+        client = await Client.connect(first.where("friend"), name="mn", timeout_s=10)
+        heard = hear(client)
+        await client.register("link_up", "wlan0")
+        address = first.server.addresses["bus"]
+    await until(lambda: heard.gaps)
+    async with tcp_daemon(tmp_path, ring=ring, bus=address) as second:
+        await until(lambda: client.connected)
+        await until(lambda: any(s.registrations for s in second.core.sessions))
+        second.driver.up("ap2")
+        await until(lambda: heard.events)
+        assert [m.poa for m in heard.events] == ["ap2"]
+    await until(lambda: not client.connected)
+    async with tcp_daemon(tmp_path, ring=ring, bus=address, other={LISTEN}) as third:
+        await until(lambda: third.core.counters.unlisted_keys)
+        assert not client.connected
+    client.close()
+
+
+@on_loop
+async def test_addresses_that_cannot_be_had(tmp_path: Path) -> None:
+    """A port in use or an address of another host ends the start in one sentence, and nothing is left."""
+    ring = Ring(tmp_path / "keys")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        server = BusServer(BusCore(epoch=1), tmp_path / "run", tcp=TcpEndpoints(ring.server, address))
+        with pytest.raises(EndpointInUse, match=address):
+            await server.start()
+    foreign = TcpEndpoints(ring.server, "tcp://192.0.2.77:5184")
+    with pytest.raises(ConfigError, match=r"tcp://192\.0\.2\.77:5184 cannot be opened"):
+        await BusServer(BusCore(epoch=1), tmp_path / "run", tcp=foreign).start()
+    assert not (tmp_path / "run").exists()
+
+
+@on_loop
+async def test_nobody_answers(tmp_path: Path) -> None:
+    """Without a daemon at the address, or without one for drivers there, a client is told at once."""
+    ring = Ring(tmp_path / "keys")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    with pytest.raises(NoDaemon, match=address):
+        await Client.connect(TcpDaemon(address, ring.server.public, ring.key("a")), name="mn", timeout_s=10)
+    where = TcpDaemon(address, ring.server.public, ring.key("a"))
+    with pytest.raises(ConfigError, match=r"publish endpoint .* is not given"):
+        await RemotePublisher.connect(where, name="car")
+    with pytest.raises(ConfigError, match="needs CURVE keys"):
+        await Client.connect(address, name="mn")
+
+
+@on_loop
+async def test_no_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither side's secret key is in a log, a repr or an error, at the most talkative level."""
+    caplog.set_level(logging.DEBUG)
+    async with tcp_daemon(tmp_path) as d:
+        async with await Client.connect(d.where("friend"), name="mn") as client:
+            await client.links()
+        with pytest.raises(NotPermitted) as caught:
+            await Client.connect(d.where("stranger"), name="mn", timeout_s=10)
+        shown = [caplog.text, repr(caught.value), repr(d.where("friend")), repr(d.server._tcp)]
+        shown.append(repr(TcpEndpoints(d.ring.server, "tcp://127.0.0.1:1")))
+    for name in ("server", "friend", "stranger"):
+        assert not any(d.ring.key(name).secret in text for text in shown)
+    assert d.ring.key("stranger").public in shown[0]
+
+
+@on_loop
+async def test_handler_answers_nobody_else(tmp_path: Path) -> None:
+    """A request for a key that libzmq would not make is answered 400, or not at all, and ends nothing."""
+    async with tcp_daemon(tmp_path) as d:
+        gate = d.server._tcp
+        assert gate is not None
+        assert gate._context is not None
+        with gate._context.socket(zmq.DEALER) as asker:
+            asker.setsockopt(zmq.LINGER, 0)
+            asker.connect(ENDPOINT)
+            listed = z85.decode(d.ring.key("friend").public)
+            asker.send_multipart([b"", b"0.9", b"1", b"lies", b"", b"", b"CURVE", listed])
+            asker.send_multipart([b""])
+            for mechanism, credentials, domain in (
+                (b"PLAIN", b"root", b"lies"),
+                (b"CURVE", b"short", b"lies"),
+                (b"CURVE", listed, b"global"),
+                (b"CURVE", listed, b"lies"),
+            ):
+                asker.send_multipart([b"", b"1.0", b"1", domain, b"::1", b"", mechanism, credentials])
+            answers: list[list[bytes]] = []
+            while len(answers) < 4:
+                await until(lambda: int(asker.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+                answers.append(asker.recv_multipart())
+        assert [a[3] for a in answers] == [b"400", b"400", b"400", b"200"]
+        assert answers[-1][5] == d.ring.key("friend").public.encode()
