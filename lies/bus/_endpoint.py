@@ -16,7 +16,7 @@ from lies.bus._transport import Transport
 from lies.bus.core import BusCore
 from lies.bus.frames import Received, UnknownVersion, bus_frames, decode, request_id_in
 from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
-from lies.bus.rights import Who
+from lies.bus.rights import Right, Who
 from lies.errors import LiesError, MalformedMessage, NotPermitted, ProtocolViolation
 from lies.runtime import now_s
 
@@ -39,6 +39,8 @@ class Peer:
         self.outbox = outbox
         self.heard_s = now_s()
         self.gone = False
+        self.who: Who = None  # both from its Hello
+        self.rights: frozenset[Right] = frozenset()
 
 
 PeerT = TypeVar("PeerT", bound=Peer)
@@ -136,6 +138,14 @@ class Endpoint(ABC, Generic[PeerT]):
                 peer.outbox.flush()
         self._sweep()
 
+    def recheck(self) -> None:
+        """Let go who has lost a right since its Hello; it says Hello again and learns what is left."""
+        for peer in tuple(self.peers.values()):
+            if peer.rights - self.core.rights.of(peer.who):
+                self.say(peer.routing_id, Goodbye("rights were withdrawn"))
+                self.drop(peer, "rights were withdrawn")
+        self._sweep()
+
     def outbox(self, routing_id: bytes) -> Outbox:
         """An outbox to one peer."""
         return Outbox(self._sender(routing_id), self.core.snapshot, limit=self._queue_limit)
@@ -231,6 +241,7 @@ class Endpoint(ABC, Generic[PeerT]):
     def _hello(self, routing_id: bytes, hello: Hello, who: Who, peer: PeerT | None) -> None:
         if peer is None:
             peer = self.peers[routing_id] = self.greet(routing_id, hello, who)
+            peer.who, peer.rights = who, self.core.rights.of(who)
         elif peer.name != hello.name:
             raise MalformedMessage("a second Hello of another name")
         peer.outbox.control(bus_frames(Welcome(self.core.epoch, self._heartbeat_ms)))

@@ -64,6 +64,10 @@ class Rights:
             return frozenset() if listed is None else listed.rights
         return self._by_uid.get(who, self._others)
 
+    def become(self, other: "Rights") -> None:
+        """Grant from now on what `other` grants; BusServer.recheck then lets go who has lost a right."""
+        vars(self).update(vars(other))
+
     def lists(self, key: str) -> bool:
         """Whether a public CURVE key is on the allow-list."""
         return key in self._keys

@@ -237,6 +237,11 @@ class BusServer:
         if self._tcp is not None:
             await self._tcp.close()
 
+    def recheck(self) -> None:
+        """After the core's rights have changed: let go who has lost one; all others notice nothing."""
+        for one in self._endpoints:
+            one.recheck()
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self

@@ -304,6 +304,31 @@ async def test_restart_of_the_daemon_over_tcp(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_rights_that_change(tmp_path: Path) -> None:
+    """Who loses a right is let go at once, a key that is listed now is let in, and others notice nothing."""
+    async with (
+        tcp_daemon(tmp_path, friend={LISTEN}, thief={LISTEN, ACT}) as d,
+        await Client.connect(d.where("friend"), name="friend") as friend,
+        await Client.connect(d.where("thief"), name="thief") as thief,
+    ):
+        heard, stolen = hear(friend), hear(thief)
+        for client in (friend, thief):
+            await client.register("link_up")
+        d.driver.up("ap1")
+        await until(lambda: heard.events and stolen.events)
+        d.core.rights.become(d.ring.rights(friend={LISTEN, ACT}, late={LISTEN}))
+        d.server.recheck()
+        d.driver.up("ap2")
+        await until(lambda: d.core.counters.unlisted_keys and not thief.connected)
+        async with await Client.connect(d.where("late"), name="late", timeout_s=10) as late:
+            assert len(await late.links()) == 1
+        await friend.link_connect("wlan0", "ap3")
+        assert [m.poa for m in heard.events] == ["ap1", "ap2"]
+        assert [m.poa for m in stolen.events] == ["ap1"]
+        assert heard.gaps == []
+
+
+@on_loop
 async def test_addresses_that_cannot_be_had(tmp_path: Path) -> None:
     """A port in use or an address of another host ends the start in one sentence, and nothing is left."""
     ring = Ring(tmp_path / "keys")
