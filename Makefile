@@ -52,8 +52,9 @@ types: $(VENV)/.lint-made ## mypy strict and basedpyright
 	$(BIN)/basedpyright --level error
 
 .PHONY: spec
-spec: $(VENV)/.test-made ## write spec/ and the generated tables of docs/ anew
+spec: $(VENV)/.test-made ## write spec/, the generated tables of docs/ and the man pages anew
 	$(BIN)/python scripts/make_spec.py
+	$(BIN)/python scripts/make_man.py
 
 .PHONY: wheel
 wheel: $(VENV)/.made ## build the wheel into dist/

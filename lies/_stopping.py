@@ -11,16 +11,21 @@ import threading
 from types import FrameType
 from typing import Self
 
+from lies.runtime import now_s
+
+SAME_ORDER_S = 0.3  # who signals the process and its group (timeout(1) does) or taps twice asks once
+
 
 class StopSignals:
     """Sets `event` at the first SIGTERM or SIGINT; use as a context manager in the main thread.
 
-    limit_s: after so long, or at the second signal, the process ends hard with exit code 1 (130 after
-    SIGINT). `received` is the first signal.
+    limit_s: after so long, or at another signal that is not the echo of the first (SAME_ORDER_S), the process
+    ends hard with exit code 1 (130 after SIGINT). `received` is the first signal.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, event: asyncio.Event, *, limit_s: float) -> None:
         self.received: signal.Signals | None = None
+        self._received_s = 0.0
         self._loop = loop
         self._event = event
         self._limit_s = limit_s
@@ -45,8 +50,11 @@ class StopSignals:
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.received is not None:
-            self._leave("a second signal")
+            if now_s() - self._received_s > SAME_ORDER_S:
+                self._leave("a second signal")
+            return
         self.received = signal.Signals(number)
+        self._received_s = now_s()
         # Not logged: the interrupted code may hold the lock of a log handler.
         os.write(2, f"stopping on {self.received.name}\n".encode())
         self.ask()

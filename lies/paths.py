@@ -12,6 +12,16 @@ CONNECT_VARIABLE = "LIES_CONNECT"  # a daemon on another host: its address, and
 SERVER_KEY_VARIABLE = "LIES_SERVER_KEY"  # its public key, and
 KEY_VARIABLE = "LIES_KEY"  # the name of our own key pair, and for drivers
 PUBLISH_VARIABLE = "LIES_PUBLISH"  # its publish endpoint
+CLIENT_VARIABLES = frozenset(
+    {
+        RUNTIME_DIR_VARIABLE,
+        KEYS_DIR_VARIABLE,
+        CONNECT_VARIABLE,
+        SERVER_KEY_VARIABLE,
+        KEY_VARIABLE,
+        PUBLISH_VARIABLE,
+    }
+)
 
 
 def daemon_runtime_dir(

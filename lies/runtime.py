@@ -100,7 +100,7 @@ class Runtime(Generic[ItemT, ActionT]):
                     self._perform(action)
         finally:
             self._busy = False
-        self._arm()
+            self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -24,7 +24,7 @@ from lies.config import Config, ConsumerConfig, DriverConfig
 from lies.errors import LiesError
 from lies.logs import set_up_logs
 from lies.paths import daemon_runtime_dir
-from lies.plugins import ConsumerPlan, DriverPlan, discover, resolve
+from lies.plugins import ConsumerPlan, DriverPlan, Plugins, discover, resolve
 from lies.registry import Registry
 from lies.rooms import ConsumerRoom, DriverRoom, Failed, OpenClient, OpenPublisher
 from lies.runtime import monotonic_ns, wall_ns
@@ -102,6 +102,15 @@ class Supervisor:
                     self.core.close_publisher(publisher, mono_ns=monotonic_ns(), wall_ns=wall_ns())
 
         return ChildRoom(order, gone)
+
+
+def check(config: Config, registry: Registry | None = None) -> Plugins:
+    """All that keeps a daemon of this configuration from being made, and nothing is started.
+
+    Raises what `lies.plugins.resolve` and `lies.admission.admission` do.
+    """
+    admission(config)
+    return resolve(config, registry)
 
 
 def find_links(missing: Path, registry: Registry | None = None) -> tuple[Config, str]:

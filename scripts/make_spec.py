@@ -1,4 +1,4 @@
-"""Write spec/events.schema.json, spec/asyncapi.yaml and the tables of docs/primitives.md from the code.
+"""Write spec/events.schema.json, spec/asyncapi.yaml, and what pages show of the code.
 
 `python scripts/make_spec.py` writes them; test_spec.py compares what is committed with what this makes.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import msgspec
 import yaml
+from wire_example import with_example
 
 from lies.bus.frames import BUS_LAYER, BUS_PROTOCOL, DELIVERY
 from lies.bus.messages import BUS_MESSAGES
@@ -306,10 +307,12 @@ def with_tables(text: str) -> str:
 def files() -> dict[Path, str]:
     """Every generated file and what belongs in it."""
     primitives = ROOT / "docs" / "primitives.md"
+    protocol = ROOT / "spec" / "wire-protocol.md"
     return {
         ROOT / "spec" / SCHEMA_FILE: json.dumps(events_schema(), indent=2) + "\n",
         ROOT / "spec" / "asyncapi.yaml": yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, width=110),
         primitives: with_tables(primitives.read_text(encoding="utf-8")),
+        protocol: with_example(protocol.read_text(encoding="utf-8")),
     }
 
 

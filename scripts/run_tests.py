@@ -6,6 +6,7 @@ is, and the tests that need namespaces are skipped with the reason (and fail whe
 """
 
 import os
+import signal
 import sys
 
 from lies.errors import NotPermitted
@@ -29,6 +30,8 @@ def main() -> None:
         netlink.close()
     except NotPermitted as error:
         print(f"{error}; tests that need them are skipped", file=sys.stderr)
+    # background jobs of a shell are born ignoring Ctrl-C, and so would be every process that a test starts
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])  # noqa: S606 - no shell is meant
 
 

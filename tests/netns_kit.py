@@ -1,5 +1,6 @@
 """A network namespace of a test's own, what its kernel has in it, and packets made by hand."""
 
+import itertools
 import os
 import socket
 import struct
@@ -19,6 +20,7 @@ ETH_P_ALL = 3
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
 
 _BY_ITSELF = ("fe80::/64", "ff00::/8", "local fe80::")
+_index = itertools.count(1000)
 _STATE = {
     "rules": ("ip", "-6", "-d", "rule"),
     "routes": ("ip", "-6", "-d", "route", "show", "table", "all"),
@@ -64,6 +66,18 @@ def namespace() -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def elsewhere() -> Iterator[int]:
+    """Another new namespace, as quiet, that lives for the block; its descriptor."""
+    descriptor = new_namespace()
+    try:
+        with entered(descriptor):
+            quiet()
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def quiet() -> None:
     """Loopback up, no address detection and no solicitations, forwarding on."""
     with netlink() as kernel:
@@ -87,7 +101,8 @@ def netlink() -> Iterator[Netlink]:
 
 def wire(kernel: Netlink, near: str, far: str, *, into: int | None = None) -> tuple[int, int]:
     """A veth pair, up at both ends; the far end may be in another namespace. Their indexes."""
-    kernel.execute([m.new_veth(near, far, peer_netns_fd=into)])
+    # of two equal indexes the kernel would notice the carrier up to a second later
+    kernel.execute([m.new_veth(near, far, peer_netns_fd=into, index=next(_index), peer_index=next(_index))])
     one = socket.if_nametoindex(near)
     kernel.execute([m.set_link(one, up=True)])
     if into is None:
@@ -101,6 +116,18 @@ def wire(kernel: Netlink, near: str, far: str, *, into: int | None = None) -> tu
             wait_until(lambda: _settled(far), 20)
     wait_until(lambda: _settled(near), 20)
     return one, two
+
+
+def settle() -> None:
+    """Wait until the kernel has made the local routes of all addresses here, which it does a little later."""
+    wait_until(_addresses_are_routed, 20)
+
+
+def _addresses_are_routed() -> bool:
+    shown = {line.split()[3].partition("/")[0] for line in ip("-6", "-o", "addr", "show")}
+    return shown <= {
+        line.split()[1] for line in ip("-6", "route", "show", "table", "local") if "local" in line
+    }
 
 
 def _settled(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+from typing import NoReturn
 
 import pytest
 
@@ -11,6 +13,19 @@ def need(tool: str) -> str:
     path = shutil.which(tool)
     if path is not None:
         return path
+    return _missing(tool)
+
+
+def need_library(*names: str) -> str:
+    """The first of these names that pkg-config knows; without any it is as with `need`."""
+    config = need("pkg-config")
+    for name in names:
+        if subprocess.run([config, "--exists", name], check=False).returncode == 0:
+            return name
+    return _missing(f"the C library {' or '.join(names)}")
+
+
+def _missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{tool} is not installed, and CI=true needs every tool", pytrace=False)
-    pytest.skip(f"{tool} is not installed")
+        pytest.fail(f"{what} is not installed, and CI=true needs every tool", pytrace=False)
+    pytest.skip(f"{what} is not installed")

@@ -66,12 +66,26 @@ class Config:
             Role.ACCESS_ROUTER: ("access", "backbone", "address", "prefix"),
         }[self.role]
         for name in needed:
-            if getattr(self, name) is None:
+            if getattr(self, name) in {None, ""}:
                 raise ValueError(f"{name} is needed where role = {self.role.value!r}")
+        if self.address is not None and not is_unicast(self.address):
+            raise ValueError(f"address: {self.address} is no address of one node")
         if self.role is Role.ACCESS_ROUTER:
-            router(self, IPv6Address("fe80::1"), bytes(_MAC_OCTETS))
+            try:
+                router(self, IPv6Address("fe80::1"), bytes(_MAC_OCTETS))
+            except ConfigError as error:
+                raise ValueError(str(error)) from error  # the decoder adds file and table
         if not 0 < self.buffer_octets <= 1 << 30:
             raise ValueError("buffer_octets must lie between 1 and 1073741824")
+        if self.advertise_interval_s is not None and self.advertise_interval_s <= 0:
+            raise ValueError("advertise_interval_s must be greater than 0")
+
+
+def is_unicast(address: IPv6Address) -> bool:
+    """Whether an address can be a node's beyond its link."""
+    return not (
+        address.is_multicast or address.is_unspecified or address.is_loopback or address.is_link_local
+    )
 
 
 def _mac(text: str, key: str) -> bytes:

@@ -8,14 +8,24 @@ sockets and tunnels have cached is looked up anew (a new rule would not do that)
 import errno
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
-from socket import if_nametoindex
 
-from attrs import define
+from attrs import define, frozen
 
 from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of
+from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import KernelError, Netlink
-from lies.kernel.tunnels import DEFAULT, GONE, Decapsulator, Hold, forget_label, tunnel_source
+from lies.kernel.tunnels import (
+    DEFAULT,
+    GONE,
+    Decapsulator,
+    Hold,
+    forget_label,
+    link_address,
+    tunnel_source,
+)
 
 _log = logging.getLogger("lies.fmipv6")
 _FIRST_TABLE = 52000
@@ -23,17 +33,37 @@ _TABLES = 512
 _PREFERENCE_DRAIN = 89
 _PREFERENCE_CARE_OF = 90
 _HOLD_OCTETS = 8 << 20
-_TUNNEL_MESSAGES = 3  # drain route, release, table route
+
+
+@frozen
+class _Lane:
+    """The hold's next hop of one table: what waits for it goes, or is dropped, without the others'."""
+
+    forget: bytes  # finished messages
+    take: bytes  # the table's packets wait from now on
+    release: bytes
+
+
+@frozen
+class _Completion:
+    """Finished messages of a handover from par."""
+
+    par: IPv6Address
+    tunnel: list[bytes]  # they open the tunnel and let go what waits
+    own: list[bytes]  # the new router's
 
 
 @define
 class _CareOf:
-    """One care-of address: its tables, the way out on its own link, and the tunnel it is part of."""
+    """One care-of address: its tables, and the way out on its own link.
+
+    neighbours: the addresses that its router was known by here, each with a neighbour entry of ours.
+    """
 
     table: int
     router: IPv6Address
-    router_lla: bytes | None
-    hold: list[bytes]  # finished messages that make the table wait
+    lane: _Lane
+    neighbours: set[IPv6Address]
 
     @property
     def drain(self) -> int:
@@ -41,18 +71,25 @@ class _CareOf:
 
 
 class MobilePlane:
-    """Carries out the data-plane actions of lies_fmipv6.actions on one link; KernelError where it cannot."""
+    """Carries out the data-plane actions of lies_fmipv6.actions on one link; KernelError where it cannot.
+
+    Begins by removing what a plane that was killed has left in this namespace.
+    """
 
     def __init__(self, netlink: Netlink, link: str) -> None:
         self._netlink = netlink
-        self._index = if_nametoindex(link)
+        self._index = index_of(link)
         self._link = link
-        self._hold = Hold(netlink, octets=_HOLD_OCTETS)
-        self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+        sweep(netlink)
+        with ExitStack() as undo:
+            self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
+            self._hold_lla = link_address(self._hold.out_name)
+            self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+            undo.pop_all()
         self._care_of: dict[IPv6Address, _CareOf] = {}
         self._tunnels: dict[IPv6Address, tuple[IPv6Address, IPv6Address]] = {}  # pcoa -> (ncoa, par)
         self._held: set[IPv6Address] = set()
-        self._prepared: dict[tuple[IPv6Address, IPv6Address], list[bytes]] = {}
+        self._prepared: dict[tuple[IPv6Address, IPv6Address], _Completion] = {}
         self._known_before: set[IPv6Address] = set()
 
     @property
@@ -74,10 +111,11 @@ class MobilePlane:
         """Build what the move to nar needs; nothing that is sent changes its way yet."""
         if ncoa in self._care_of:
             self._known_before.add(ncoa)
+            self._netlink.execute(self._neighbour(self._care_of[ncoa], nar, nar_lla))
         else:
             self._netlink.execute(self._address(ncoa, nar, nar_lla), ignore=(errno.EEXIST,))
             self._netlink.execute(self._own_way(self._care_of[ncoa]))
-        self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar, nar_lla)
+        self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar)
         setup = [
             *tunnel_source(par, ncoa),
             self._decapsulator.accept(ncoa, par),
@@ -87,7 +125,7 @@ class MobilePlane:
     def hold(self, pcoa: IPv6Address) -> None:
         """What is sent from pcoa waits."""
         if (care_of := self._care_of.get(pcoa)) is not None and pcoa not in self._held:
-            self._netlink.execute(care_of.hold, ignore=GONE)
+            self._netlink.execute([care_of.lane.forget, care_of.lane.take], ignore=GONE)
             self._held.add(pcoa)
 
     def release(self, pcoa: IPv6Address) -> None:
@@ -96,7 +134,7 @@ class MobilePlane:
             return
         self._held.discard(pcoa)
         table, drain = self._own_way(care_of)
-        self._netlink.execute([drain, self._hold.release, table])
+        self._netlink.execute([drain, care_of.lane.release, table])
 
     def complete(  # as CompleteHandover has them
         self,
@@ -109,15 +147,15 @@ class MobilePlane:
         tunnel: bool,
     ) -> None:
         """At nar: with `tunnel`, what waits and comes from pcoa goes through par; without, it still waits."""
-        messages = self._prepared.pop((pcoa, ncoa), None)
-        if messages is None:
+        prepared = self._prepared.pop((pcoa, ncoa), None)
+        if prepared is None:
             self.prepare(pcoa, ncoa, par, nar, nar_lla)
-            messages = self._prepared.pop((pcoa, ncoa))
+            prepared = self._prepared.pop((pcoa, ncoa))
         if not tunnel:
-            self._netlink.execute(messages[_TUNNEL_MESSAGES:])
-            self._prepared[pcoa, ncoa] = messages
+            self._netlink.execute(prepared.own)
+            self._prepared[pcoa, ncoa] = prepared
         else:
-            self._netlink.execute(messages)
+            self._netlink.execute([*prepared.tunnel, *prepared.own])
             self._held.discard(pcoa)
             self._tunnels[pcoa] = (ncoa, par)
         self._known_before.discard(ncoa)
@@ -128,8 +166,7 @@ class MobilePlane:
         """The tunnel with par is gone, and pcoa with it unless it is in use on its own link again."""
         self._prepared.pop((pcoa, ncoa), None)
         self._tunnels.pop(pcoa, None)
-        gone = [self._decapsulator.accept(ncoa, par, add=False), forget_label(par)]
-        self._netlink.execute(gone, ignore=GONE)
+        self._close_end(ncoa, par)
         care_of = self._care_of.get(pcoa)
         if care_of is None:
             return
@@ -141,7 +178,7 @@ class MobilePlane:
     def abandon(self, ncoa: IPv6Address) -> None:
         """What `prepare` built for ncoa goes, unless the address was there before."""
         for key in [k for k in self._prepared if k[1] == ncoa]:
-            del self._prepared[key]
+            self._close_end(ncoa, self._prepared.pop(key).par)
         if ncoa in self._known_before:
             self._known_before.discard(ncoa)
         elif ncoa in self._care_of:
@@ -149,26 +186,40 @@ class MobilePlane:
 
     def close(self) -> None:
         """Remove everything."""
-        for ncoa, par in list(self._tunnels.values()):
-            self._netlink.execute(
-                [self._decapsulator.accept(ncoa, par, add=False), forget_label(par)], ignore=GONE
-            )
-        for coa in list(self._care_of):
-            self._remove(coa)
-        self._netlink.execute([m.route(DEFAULT, oif=self._index, add=False)], ignore=GONE)
-        self._hold.close()
-        self._decapsulator.close()
+        labelled = {*self._care_of, *(par for _, par in self._ends())}
+        with ExitStack() as undo:
+            undo.callback(self._decapsulator.close)
+            undo.callback(self._hold.close)
+            undo.callback(sweep, self._netlink)
+            self._netlink.execute([forget_label(address) for address in labelled], ignore=GONE)
+
+    def _ends(self) -> set[tuple[IPv6Address, IPv6Address]]:
+        """(ncoa, par) of every tunnel that is open or prepared."""
+        return {*self._tunnels.values(), *((n, c.par) for (_, n), c in self._prepared.items())}
 
     def _address(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
         known = self._care_of.get(coa)
         table = known.table if known is not None else self._free_table()
-        self._care_of[coa] = _CareOf(table, router, router_lla, self._hold.messages(table))
-        messages = [m.address(self._index, coa)]
-        if router_lla is not None:  # permanent, so that it outlives the loss of carrier
-            messages.append(m.neighbour(self._index, router, router_lla))
+        neighbours = known.neighbours if known is not None else set()
+        care_of = self._care_of[coa] = _CareOf(table, router, self._lane(table), neighbours)
+        messages = [m.address(self._index, coa), *self._neighbour(care_of, router, router_lla)]
         messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
         messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))
         return messages
+
+    def _close_end(self, ncoa: IPv6Address, par: IPv6Address) -> None:
+        """Open nothing from par at ncoa any more, unless another handover between them needs it."""
+        ends = self._ends()
+        gone = [] if (ncoa, par) in ends else [self._decapsulator.accept(ncoa, par, add=False)]
+        if all(par != other for _, other in ends):
+            gone.append(forget_label(par))
+        self._netlink.execute(gone, ignore=GONE)
+
+    def _neighbour(self, care_of: _CareOf, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
+        if router_lla is None:
+            return []
+        care_of.neighbours.add(router)
+        return [m.neighbour(self._index, router, router_lla)]  # permanent: it outlives the loss of carrier
 
     def _own_way(self, care_of: _CareOf) -> list[bytes]:
         return [
@@ -180,21 +231,27 @@ class MobilePlane:
         return m.route(DEFAULT, oif=self._index, via=router)
 
     def _completion(
-        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address, nar_lla: bytes | None
-    ) -> list[bytes]:
-        """First _TUNNEL_MESSAGES that open the tunnel and let go what waits, then the new router's own."""
+        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address
+    ) -> _Completion:
         new = self._care_of[ncoa]
-        new.router, new.router_lla = nar, nar_lla
+        new.router = nar
         old = self._care_of.get(pcoa)
         tunnel: list[bytes] = []
         if old is not None:
             drain, table = (
                 m.route(DEFAULT, table=t, oif=self._index, encap=par) for t in (old.drain, old.table)
             )
-            tunnel = [drain, self._hold.release, table]
-        else:
-            tunnel = [self._hold.release] * _TUNNEL_MESSAGES
-        return [*tunnel, *self._own_way(new), self._main(nar)]
+            tunnel = [drain, old.lane.release, table]
+        return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])
+
+    def _lane(self, table: int) -> _Lane:
+        index = self._hold.index
+        next_hop = self._hold.next_hop + (table - _FIRST_TABLE)
+        return _Lane(
+            forget=m.neighbour(index, next_hop, add=False),
+            take=m.route(DEFAULT, table=table, oif=index, via=next_hop),
+            release=m.neighbour(index, next_hop, self._hold_lla),
+        )
 
     def _remove(self, coa: IPv6Address) -> None:
         care_of = self._care_of.pop(coa)
@@ -204,11 +261,12 @@ class MobilePlane:
             m.rule(_PREFERENCE_DRAIN, table=care_of.drain, source=coa, iif=self._hold.out_name, add=False),
             m.route(DEFAULT, table=care_of.table, add=False),
             m.route(DEFAULT, table=care_of.drain, add=False),
+            care_of.lane.forget,
             forget_label(coa),
             m.address(self._index, coa, add=False),
         ]
-        if all(other.router != care_of.router for other in self._care_of.values()):
-            messages.append(m.neighbour(self._index, care_of.router, add=False))
+        others = {router for other in self._care_of.values() for router in other.neighbours}
+        messages += [m.neighbour(self._index, r, add=False) for r in care_of.neighbours - others]
         self._execute_all(messages)
 
     def _execute_all(self, messages: Sequence[bytes]) -> None:

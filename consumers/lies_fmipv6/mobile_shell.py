@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Coroutine
+from contextlib import ExitStack, closing
 from typing import assert_never
 
 from lies.consumer import BusClient
@@ -32,6 +33,7 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
 from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
 
@@ -54,10 +56,14 @@ class MobileShell:
     def __init__(self, config: Config, bus: BusClient) -> None:
         self._link = config.link or ""
         self._bus = bus
-        self._netlink = Netlink()
-        lla = link_address(self._link)
-        self._plane = MobilePlane(self._netlink, self._link)
-        self._signalling = Signalling(self._netlink, [self._link], self._on_packet, addresses=None)
+        with ExitStack() as undo:
+            netlink = undo.enter_context(closing(Netlink()))
+            self._plane = undo.enter_context(closing(MobilePlane(netlink, self._link)))
+            self._signalling = undo.enter_context(
+                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
+            )
+            lla = link_address(self._link)
+            self._undo = undo.pop_all()
         engine = MobileNode(
             mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, config.policy
         )
@@ -81,9 +87,7 @@ class MobileShell:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._signalling.close()
-        self._plane.close()
-        self._netlink.close()
+        self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     async def _catch_up(self) -> None:
         try:
@@ -109,8 +113,8 @@ class MobileShell:
             got = decode(packet)
         except OtherProtocol:
             return
-        item = Received(got.message, got.source, got.destination, lla, got.authenticated)
-        self._runtime.feed(item)
+        message = check_addresses(got.message)
+        self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated))
 
     def _perform(self, action: a.MobileNodeAction) -> None:
         try:
@@ -122,7 +126,12 @@ class MobileShell:
         plane = self._plane
         match action:
             case a.SendMessage(message, source, destination, _):
-                self._signalling.send(encode(message, source, destination), destination, interface=self._link)
+                self._signalling.send(
+                    encode(message, source, destination),
+                    destination,
+                    interface=self._link,
+                    link_layer=group_address(destination),
+                )
             case a.RequestPoAList(link):
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):

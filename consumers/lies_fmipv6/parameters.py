@@ -64,7 +64,8 @@ class Parameters:
 
 def _prefix_64(_instance: object, _attribute: object, value: IPv6Network) -> None:
     if value.prefixlen != 64:
-        raise ConfigError(f"{value} is no /64; addresses are formed from 64 bits and an interface identifier")
+        problem = f"{value} is no /64; addresses are formed from 64 bits and an interface identifier"
+        raise ConfigError(problem, key="prefix")
 
 
 @frozen

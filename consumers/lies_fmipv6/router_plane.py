@@ -5,12 +5,14 @@ node's own UNA turns that entry STALE and sends them (RFC 5568 section 6.3, RFC 
 """
 
 import errno
+from contextlib import ExitStack, suppress
 from ipaddress import IPv6Address
-from socket import if_nametoindex
 
 from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of
+from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
-from lies.kernel.netns import sysctl
+from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, Decapsulator, host
 
@@ -21,23 +23,33 @@ class RouterPlane:
     """Carries out the data-plane actions of lies_fmipv6.actions on an access router.
 
     access, backbone: interfaces; address: the global address that tunnels end at; buffer_octets: how much
-    may wait for one node.
+    may wait for one node. Begins by removing what a plane that was killed has left in this namespace.
     """
 
     def __init__(
         self, netlink: Netlink, *, access: str, backbone: str, address: IPv6Address, buffer_octets: int
     ) -> None:
         self._netlink = netlink
-        self._access = if_nametoindex(access)
-        self._backbone = if_nametoindex(backbone)
+        self._access = index_of(access)
+        self._backbone = index_of(backbone)
         self._address = address
+        sweep(netlink)
         self._decapsulator = Decapsulator(netlink, only_known_inner=True)
         self._compile()
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
         self._expected: dict[IPv6Address, bool] = {}  # ncoa -> it is the pcoa of a tunnel of ours
-        sysctl(f"ipv6/conf/{access}/proxy_ndp", 1)
-        sysctl(f"ipv6/neigh/{access}/unres_qlen_bytes", buffer_octets)
-        sysctl(f"ipv6/neigh/{access}/mcast_solicit", _SOLICITATIONS)
+        wanted = {
+            f"ipv6/conf/{access}/proxy_ndp": 1,
+            f"ipv6/neigh/{access}/unres_qlen_bytes": buffer_octets,
+            f"ipv6/neigh/{access}/mcast_solicit": _SOLICITATIONS,
+        }
+        self._before = {name: read_sysctl(name) for name in wanted}
+        try:
+            for name, value in wanted.items():
+                sysctl(name, value)
+        except BaseException:
+            self.close()
+            raise
 
     def _compile(self) -> None:
         """The messages that a handover waits for, all but their addresses."""
@@ -99,12 +111,13 @@ class RouterPlane:
             self._netlink.execute([self._to_tunnel(ncoa, self._tunnels[ncoa])])
 
     def close(self) -> None:
-        """Remove every tunnel and proxy entry."""
-        for pcoa, endpoint in list(self._tunnels.items()):
-            self.remove_tunnel(pcoa, endpoint)
-        for ncoa in list(self._expected):
-            self.forget(ncoa)
-        self._decapsulator.close()
+        """Remove every tunnel and proxy entry, and put the access link's settings back."""
+        with ExitStack() as undo:
+            undo.callback(self._decapsulator.close)
+            undo.callback(sweep, self._netlink)
+            for name, value in self._before.items():
+                with suppress(FileNotFoundError):  # the interface is gone
+                    sysctl(name, value)
 
     def _accept(self, peer: IPv6Address, *, add: bool = True) -> bytes:
         return self._decapsulator.accept(self._address, peer, add=add)

@@ -2,11 +2,13 @@
 
 import logging
 import secrets
+from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import assert_never
 
 from lies.errors import ConfigError, LiesError
+from lies.kernel.interfaces import index_of
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
@@ -17,6 +19,7 @@ from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.items import AccessRouterItem, Received
+from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
@@ -38,20 +41,25 @@ class RouterShell:
     def __init__(self, config: Config) -> None:
         access, backbone = config.access or "", config.backbone or ""
         self._access = access
+        index_of(access)
         engine_config = router(
             config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16)
         )
-        self._netlink = Netlink()
-        self._plane = RouterPlane(
-            self._netlink,
-            access=access,
-            backbone=backbone,
-            address=engine_config.address,
-            buffer_octets=config.buffer_octets,
-        )
-        self._signalling = Signalling(
-            self._netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
-        )
+        with ExitStack() as undo:
+            netlink = undo.enter_context(closing(Netlink()))
+            self._plane = RouterPlane(
+                netlink,
+                access=access,
+                backbone=backbone,
+                address=engine_config.address,
+                buffer_octets=config.buffer_octets,
+            )
+            undo.enter_context(closing(self._plane))
+            self._signalling = Signalling(
+                netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
+            )
+            undo.enter_context(closing(self._signalling))
+            self._undo = undo.pop_all()
         engine = AccessRouter(engine_config, config.parameters)
         self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(engine, self._perform)
 
@@ -63,17 +71,16 @@ class RouterShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
-        self._signalling.close()
-        self._plane.close()
-        self._netlink.close()
+        self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
             got = decode(packet)
         except OtherProtocol:
             return
+        message = check_addresses(got.message)
         on_access = lla if interface == self._access else None
-        self._runtime.feed(Received(got.message, got.source, got.destination, on_access, got.authenticated))
+        self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
 
     def _perform(self, action: a.AccessRouterAction) -> None:
         try:
@@ -90,7 +97,7 @@ class RouterShell:
                     encode(message, source, destination),
                     destination,
                     interface=self._access if local else None,
-                    link_layer=link_layer,
+                    link_layer=link_layer or group_address(destination),
                 )
             case a.AddTunnel(pcoa, endpoint, _):
                 plane.add_tunnel(pcoa, endpoint)

@@ -47,8 +47,14 @@ class Config:
             Role.HOME_AGENT: ("address", "home_prefix", "backbone"),
         }[self.role]
         for name in needed:
-            if getattr(self, name) is None:
+            if getattr(self, name) in {None, ""}:
                 raise ValueError(f"{name} is needed where role = {self.role.value!r}")
+        for name in ("home_address", "home_agent", "address"):
+            value: IPv6Address | None = getattr(self, name)
+            if value is not None and (
+                value.is_multicast or value.is_unspecified or value.is_loopback or value.is_link_local
+            ):
+                raise ValueError(f"{name}: {value} is no address of one node")
         if self.grace_s < 0:
             raise ValueError("grace_s must not be negative")
         if not _LEAST_MTU <= self.mtu <= _LARGEST_MTU:

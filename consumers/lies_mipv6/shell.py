@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+from contextlib import ExitStack, closing
 from typing import Any, assert_never
 
 from lies.consumer import BusClient, Consumer
@@ -32,13 +33,17 @@ class MobileShell:
             raise ConfigError("a mobile node needs link, home_address and home_agent")
         self._bus = bus
         self._link = config.link
-        self._netlink = Netlink()
-        self._plane = MobilePlane(
-            self._netlink, link=config.link, home_address=config.home_address, mtu=config.mtu
-        )
-        self._signalling = Signalling(
-            self._netlink, [config.link], self._on_packet, addresses=None, owner=OWNER
-        )
+        with ExitStack() as undo:
+            netlink = undo.enter_context(closing(Netlink()))
+            self._plane = undo.enter_context(
+                closing(
+                    MobilePlane(netlink, link=config.link, home_address=config.home_address, mtu=config.mtu)
+                )
+            )
+            self._signalling = undo.enter_context(
+                closing(Signalling(netlink, [config.link], self._on_packet, addresses=None, owner=OWNER))
+            )
+            self._undo = undo.pop_all()
         engine_config = MobileNodeConfig(
             home_address=config.home_address,
             home_agent=config.home_agent,
@@ -58,9 +63,7 @@ class MobileShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
-        self._signalling.close()
-        self._plane.close()
-        self._netlink.close()
+        self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_event(self, event: Indication | Raw) -> None:
         if isinstance(event, CareOfAddressChanged) and event.header.link.name == self._link:
@@ -98,11 +101,19 @@ class HomeShell:
     def __init__(self, config: Config) -> None:
         if config.address is None or config.home_prefix is None or config.backbone is None:
             raise ConfigError("a home agent needs address, home_prefix and backbone")
-        self._netlink = Netlink()
-        self._plane = HomePlane(self._netlink, backbone=config.backbone, address=config.address)
-        self._signalling = Signalling(
-            self._netlink, [config.backbone], self._on_packet, addresses=[config.address], owner=OWNER
-        )
+        with ExitStack() as undo:
+            netlink = undo.enter_context(closing(Netlink()))
+            self._plane = undo.enter_context(
+                closing(HomePlane(netlink, backbone=config.backbone, address=config.address))
+            )
+            self._signalling = undo.enter_context(
+                closing(
+                    Signalling(
+                        netlink, [config.backbone], self._on_packet, addresses=[config.address], owner=OWNER
+                    )
+                )
+            )
+            self._undo = undo.pop_all()
         engine_config = HomeAgentConfig(
             address=config.address,
             home_prefix=config.home_prefix,
@@ -120,9 +131,7 @@ class HomeShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
-        self._signalling.close()
-        self._plane.close()
-        self._netlink.close()
+        self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_packet(self, packet: bytes, _lla: bytes, _interface: str) -> None:
         try:

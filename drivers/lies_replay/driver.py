@@ -31,10 +31,14 @@ class Replay(Driver):
     (several traces, or follow_requests) t_ns are those of the driver's clock, which then runs faster.
     """
 
-    Config = ReplayConfig
+    Config = ReplayConfig  # TraceFormatError from __init__: a file that is no recording and no whole trace
 
     def __init__(self, name: str, config: ReplayConfig, host: DriverHost) -> None:
         super().__init__(name, config, host)
+        self._recorded = FileKind.RECORDING in {sniff(path) for path in config.paths}
+        if not self._recorded:
+            for path in config.paths:  # what can never be played is said now, not tried again and again
+                open_trace(path)
         self._pace = Pace(0.0 if config.asap else config.rate, clock=host.now_ns)
         self._ports: dict[Link, LinkPort] = {}
         self._attached: dict[Link, str] = {}
@@ -46,7 +50,7 @@ class Replay(Driver):
     async def start(self) -> None:
         """Read the traces, announce the links and begin to play."""
         config: ReplayConfig = self.config
-        if FileKind.RECORDING in {sniff(path) for path in config.paths}:
+        if self._recorded:
             self._check_recording(config)
             played = self._play_items(self._recording_pass)
         else:

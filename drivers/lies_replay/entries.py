@@ -4,25 +4,22 @@ Only raw samples and driver inputs come out, never a recorded indication. Times 
 first item played, in ns, exactly as recorded.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from lies.errors import TraceFormatError
-from lies.events import (
-    Attached,
-    Detached,
-    Link,
-    RawAttached,
-    RawDetached,
-    RawItem,
-    RawSample,
-    RawState,
-    Sample,
-)
-from lies.trace import Trace
-from lies.trace.recording import HEADER, header_of, read_recording
+from lies.events import Attached, Detached, Header, Link, RawItem, RawState, Sample
+from lies.trace import Timeline, Trace, attached_after, item_of
+from lies.trace.recording import Position, header_of, read_recording
+
+log = logging.getLogger(__name__)
+DAMAGE = {
+    "damaged": "%s: damaged at record %d: %d octets cannot be read and are left out",
+    "torn": "%s: torn at record %d: the last %d octets are no whole record",
+}
 
 
 @frozen
@@ -88,29 +85,29 @@ class RecordingPlayer:
 
     def entries(self) -> Iterator[Entry]:
         """The entries in file order; TraceFormatError if there is nothing to play."""
-        first_ns: int | None = None
-        base_ns = last_ns = 0  # of this session: offset = base + recorded - first
-        count, new_session = 0, False
+        timeline = Timeline()
+        count = 0
         pending: list[RawState] = []
-        for record in read_recording(self._path):
-            if record.type == HEADER:
-                new_session = record.number > 1
-                self._begun.clear()
-                self._header_links(header_of(record.data).links)
+        for record in read_recording(self._path, start_ns=self._start_ns):
+            match record.type:
+                case "header":
+                    timeline.begin_session()
+                    self._begun.clear()
+                    self._header_links(header_of(record.data).links)
+                case "skipped":
+                    timeline = self._skip_to(record.data["position"])
+                case "damaged" | "torn":
+                    log.warning(DAMAGE[record.type], self._path, record.number, record.data["octets"])
             event = record.event
             if isinstance(event, RawState):
                 pending.append(event)
-            if not isinstance(event, RawSample | RawAttached | RawDetached):
+            item = item_of(event)
+            if item is None or event is None:
                 continue
-            item = _item_of(event)
-            if first_ns is None or (new_session and item.t_ns < last_ns):
-                base_ns = 0 if first_ns is None else base_ns + last_ns - first_ns
-                first_ns = item.t_ns
-            new_session, last_ns = False, item.t_ns
-            offset_ns = base_ns + item.t_ns - first_ns
+            offset_ns = timeline.offset_ns(item.t_ns)
             if self._end_ns is not None and offset_ns > self._end_ns:
                 break
-            for entry in self._entries(offset_ns - self._start_ns, item, event, pending):
+            for entry in self._entries(offset_ns - self._start_ns, item, event.header, pending):
                 count += 1
                 yield entry
             pending.clear()
@@ -121,7 +118,7 @@ class RecordingPlayer:
         self,
         offset_ns: int,
         item: RawItem,
-        event: RawSample | RawAttached | RawDetached,
+        header: Header,
         states: list[RawState],
     ) -> Iterator[Entry]:
         for state in states:
@@ -130,21 +127,29 @@ class RecordingPlayer:
             if link is not None and self._with_state and self._begun.get(link) != state.header.epoch:
                 self._begun[link] = state.header.epoch
                 yield Entry(offset_ns, item.t_ns, link, state)
-        link = self._link(event.header.link)
+        link = self._link(header.link)
         if link is None:
             return
         before = self._serving.get(link)
-        self._serving[link] = None if isinstance(item, Detached) else item.poa or before
+        self._serving[link] = attached_after(item, before)
         if offset_ns < 0:
             return
         if link not in self._begun:
-            self._begun[link] = event.header.epoch
+            self._begun[link] = header.epoch
             serving = before or (item.poa if isinstance(item, Sample) else None)
             if isinstance(item, Detached):
                 serving = item.poa
             if serving is not None and not isinstance(item, Attached):
                 yield Entry(offset_ns, item.t_ns, link, Attached(item.t_ns, serving))
         yield Entry(offset_ns, item.t_ns, link, item)
+
+    def _skip_to(self, position: Position) -> Timeline:
+        """Take over what the part left out has shown."""
+        for recorded, poa in position.serving.items():
+            link = self._link(recorded)
+            if link is not None:
+                self._serving[link] = poa
+        return position.timeline
 
     def _header_links(self, links: tuple[Link, ...]) -> None:
         names = {n.name for n in links}
@@ -162,13 +167,3 @@ class RecordingPlayer:
         if self._renamed is None:
             self._renamed = recorded
         return Link(self._wanted, recorded.technology) if recorded == self._renamed else None
-
-
-def _item_of(event: RawSample | RawAttached | RawDetached) -> RawItem:
-    match event:
-        case RawSample():
-            return event.sample
-        case RawAttached():
-            return event.attached
-        case RawDetached():
-            return event.detached

@@ -2,6 +2,7 @@
 
 from lies.bus._route import TcpDaemon, Where
 from lies.bus._tcp import TcpEndpoints
+from lies.bus.blocking import BlockingClient
 from lies.bus.client import Client
 from lies.bus.core import EVERY_LINK, BusCore, Counters
 from lies.bus.local import LocalClient
@@ -13,6 +14,7 @@ from lies.bus.server import BusServer
 __all__ = [
     "ALL_RIGHTS",
     "EVERY_LINK",
+    "BlockingClient",
     "BusCore",
     "BusServer",
     "Client",

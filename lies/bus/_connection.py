@@ -163,7 +163,7 @@ class Connection:
         was_up = self.up
         self._up.clear()
         if was_up:
-            _log.info("the daemon at %s is lost: %s", self._route.daemon, reason)
+            _log.info("the daemon at %s went away (%s); it is tried again", self._route.daemon, reason)
             self._handler.disconnected(reason)
         if not self.closed:
             self._begin()
@@ -213,11 +213,14 @@ class Connection:
     def _welcome(self, welcome: Welcome) -> None:
         if self.up:
             return
+        was_lost = self._answered.is_set()
         self._interval_s = min(max(welcome.heartbeat_ms / 1000, 0.01), 5.0)
         self.epoch = welcome.epoch
         self._refused = None
         self._up.set()
         self._answered.set()
+        if was_lost:
+            _log.info("the daemon at %s is back", self._route.daemon)
         self._handler.welcome(welcome)
 
     def _told(self, event: int, value: int) -> None:

@@ -248,7 +248,7 @@ class Endpoint(ABC, Generic[PeerT]):
 
     def _stranger(self, routing_id: bytes, received: Received) -> None:
         if not isinstance(received.message, Goodbye):
-            self.say(routing_id, Refused(Refusal.UNKNOWN_SESSION, "say hello first"))
+            self.say(routing_id, Refused(Refusal.UNKNOWN_SESSION, "it does not know this session"))
 
     def _known(self, peer: PeerT, received: Received) -> None:
         match received.message:

@@ -13,6 +13,7 @@ from lies.bus._transport import CurveClient, Local, Transport
 from lies.errors import ConfigError, LiesError, NoDaemon, NotPermitted
 from lies.keys import KeyPair, is_public_key
 
+HELLO_AGAIN_S = 0.5  # pause before an unanswered Hello is said again on this machine
 _RETRIED = int(zmq.EVENT_CONNECT_RETRIED)
 _BROKEN_OFF = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 _WRONG_PROTOCOL = int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
@@ -70,7 +71,7 @@ class Route(Protocol):
 class _LocalRoute:
     """Over a socket file of this machine."""
 
-    hello_again_s = 0.5
+    hello_again_s = HELLO_AGAIN_S
     telling = 0
 
     def __init__(self, directory: Path, name: str) -> None:

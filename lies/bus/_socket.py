@@ -1,13 +1,12 @@
 """A ZeroMQ socket on the running asyncio loop, without waiting and without tasks."""
 
 import asyncio
-import struct
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from itertools import count
 
 import zmq
 
+from lies.bus import _monitor
 from lies.bus._transport import Local, Transport
 from lies.bus.frames import MAX_FRAMES
 from lies.bus.rights import Who
@@ -22,8 +21,6 @@ _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 FLUSH_MS = 200
 RETRY_S = 0.005  # half of a peer's queue of 1000 is read in that time at 100,000 messages/s
 Receive = Callable[[bytes, list[bytes], Who], None]
-_EVENT = struct.Struct("=HI")  # zmq_socket_monitor(3): which event, its value
-_watches = count(1)
 
 
 class Sent(Enum):
@@ -94,15 +91,13 @@ class BusSocket:
 
     def watch(self, events: int, happened: Callable[[int, int], None]) -> None:
         """Call back with (event, value) for these events of zmq_socket_monitor(3); before bind or connect."""
-        address = f"inproc://lies-watch-{next(_watches)}"
 
         def receive(routing_id: bytes, frames: list[bytes], who: Who) -> None:
             del routing_id, who
-            if len(frames[0]) == _EVENT.size and not self.closed:
-                happened(*_EVENT.unpack(frames[0]))
+            if not self.closed:
+                happened(*_monitor.event(frames[0]))
 
-        self._socket.monitor(address, events)
-        # Without a limit: at one, libzmq's thread would wait for this loop.
+        address = _monitor.begin(self._socket, events)
         self._monitor = BusSocket(
             zmq.PAIR, receive, receive_limit=0, transport=Local(self._transport.context)
         )
@@ -141,7 +136,7 @@ class BusSocket:
             if handle is not None:
                 handle.cancel()
         if self._monitor is not None:
-            self._socket.disable_monitor()  # else libzmq's thread would wait for somebody to read its events
+            self._socket.disable_monitor()
             self._monitor.close(flush=False)
         self._socket.close(linger=FLUSH_MS if flush else 0)
 

@@ -1,4 +1,4 @@
-"""The verbs of lies.consumer.BusClient, written once over `_ask`: how a request gets its Confirm."""
+"""The verbs of lies.consumer.BusClient, over `_ask`: how a request gets its Confirm."""
 
 from abc import ABC, abstractmethod
 from itertools import count
@@ -66,8 +66,8 @@ def registration_request(
     return request
 
 
-class Verbs(ABC):
-    """Requests of a consumer as calls; `_ask` sends one and gives back its Confirm(Ack)."""
+class Asker(ABC):
+    """What every kind of client has: its name, numbers for its requests, its registrations, its reports."""
 
     def __init__(self, name: str, epoch: int) -> None:
         self.name = name
@@ -75,10 +75,6 @@ class Verbs(ABC):
         self._request_ids = count(1)
         self._reported = 0
         self._enabled: dict[int, Any] = {}  # registration -> its Request(Enable)
-
-    @abstractmethod
-    async def _ask(self, request: Any) -> Any:  # noqa: ANN401 - any request and its confirm
-        """The Confirm(Ack) of a request; raises what a Confirm(Error) stands for."""
 
     @abstractmethod
     def _send_report(self, report: Indication) -> None:
@@ -89,6 +85,30 @@ class Verbs(ABC):
         number: int = confirm.registration
         self._enabled[number] = request
         return number
+
+    def _disabling(self, registration: int) -> Any:  # noqa: ANN401 - a registration request
+        """The Request(Disable) of a registration; LinkError(INVALID) if there is none."""
+        request = self._enabled.get(registration)
+        if request is None:
+            raise LinkError(LinkErrorReason.INVALID, f"there is no registration {registration}")
+        return evolve(request, request_id=next(self._request_ids), enable=False)
+
+    def publish(self, report: Indication) -> None:
+        """Publish an L3 report; its header's publisher, epoch and sequence are set here.
+
+        The bus takes it only with the right to act, as its effect is on what other consumers do.
+        """
+        self._reported += 1
+        header = evolve(report.header, publisher=self.name, epoch=self._epoch, sequence=self._reported)
+        self._send_report(evolve(report, header=header))
+
+
+class Verbs(Asker):
+    """Requests of a consumer as calls; `_ask` sends one and gives back its Confirm(Ack)."""
+
+    @abstractmethod
+    async def _ask(self, request: Any) -> Any:  # noqa: ANN401 - any request and its confirm
+        """The Confirm(Ack) of a request; raises what a Confirm(Error) stands for."""
 
     async def register(
         self,
@@ -111,10 +131,8 @@ class Verbs(ABC):
 
     async def disable(self, registration: int) -> None:
         """Request(Disable): nothing more is indicated for that registration."""
-        request = self._enabled.pop(registration, None)
-        if request is None:
-            raise LinkError(LinkErrorReason.INVALID, f"there is no registration {registration}")
-        await self._ask(evolve(request, request_id=next(self._request_ids), enable=False))
+        await self._ask(self._disabling(registration))
+        self._enabled.pop(registration, None)
 
     async def link_status(self, link: str) -> LinkStatusConfirm:
         """L2-LinkStatus (RFC 5184 section 4.1)."""
@@ -133,15 +151,6 @@ class Verbs(ABC):
     async def link_disconnect(self, link: str, poa: str | None = None) -> None:
         """L2-LinkDisconnect: returns at the Confirm(Ack) (RFC 5184 section 4.9)."""
         await self._ask(LinkDisconnectRequest(next(self._request_ids), link, poa))
-
-    def publish(self, report: Indication) -> None:
-        """Publish an L3 report; its header's publisher, epoch and sequence are set here.
-
-        The bus takes it only with the right to act, as its effect is on what other consumers do.
-        """
-        self._reported += 1
-        header = evolve(report.header, publisher=self.name, epoch=self._epoch, sequence=self._reported)
-        self._send_report(evolve(report, header=header))
 
 
 def checked(confirm: Any) -> Any:  # noqa: ANN401 - any confirm

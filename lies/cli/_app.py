@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
@@ -22,8 +22,10 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "poas": "Show the points of attachment that a link hears (L2-PoAList).",
     "connect": "Move a link to a point of attachment (L2-LinkConnect).",
     "disconnect": "Take a link down (L2-LinkDisconnect).",
+    "exec": "Run a command for each event.",
     "record": "Record raw measurements, events and reports of every link.",
     "replay": "Play a recording or a CSV trace as a driver of the running daemon.",
+    "convert": "Turn a recording or trace into another form.",
     "info": "Say what is in a recording or trace.",
     "predict": "Write the going-down indications that the abstract entity gives on a trace.",
     "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",
@@ -42,6 +44,11 @@ class CommandGroup(typer.core.TyperGroup):
             stub = typer.Typer(add_completion=False, rich_markup_mode=None)
             stub.command(name, help=short_help)(_nothing)
             self.commands[name] = typer.main.get_command(stub)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - typer's context
+        """Read the group's own options; `--help` and `--version` print here."""
+        with exit_codes():
+            return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401 - typer's context and command
         """The command that `args` begin with, imported."""
@@ -69,7 +76,7 @@ def load(name: str) -> Any:  # noqa: ANN401 - typer's command
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turn LiesError, Ctrl-C and a reader that left into one sentence at most and the exit code."""
+    """Turn LiesError, Ctrl-C and an output that takes no more into one sentence at most and the exit code."""
     try:
         yield
     except LiesError as error:
@@ -77,10 +84,13 @@ def exit_codes() -> Iterator[None]:
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as interrupt:
         raise typer.Exit(130) from interrupt
-    except BrokenPipeError as pipe:
-        # The reader has seen enough; and the interpreter must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit from pipe
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # else the reader has seen enough
+            about = f"{error.filename}: " if error.filename is not None else ""
+            typer.echo(f"lies: {about}{error.strerror or error}", err=True)
+        with suppress(OSError, ValueError):  # the interpreter must not complain when it flushes at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0 if isinstance(error, BrokenPipeError) else 1) from error
 
 
 def _nothing() -> None:
@@ -109,5 +119,9 @@ def root(
     ] = False,
     runtime_dir: RuntimeDir = None,
 ) -> None:
-    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first."""
+    """LIES: link layers tell the network layer what is about to happen (RFC 5184), and IPv6 moves first.
+
+    Exit codes: 0 done, 1 failed, 2 usage, 3 bad input file, 4 no daemon, 5 not permitted, 27 timed out,
+    130 interrupted.
+    """
     del version, runtime_dir  # their callbacks did it

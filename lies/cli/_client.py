@@ -1,14 +1,15 @@
 """The bus client of a command."""
 
 import asyncio
+import logging
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from lies.bus import Client, TcpDaemon
+from lies.bus import BlockingClient, Client, TcpDaemon, Where
 from lies.errors import NoDaemon
 from lies.remote import find_daemon
 
@@ -18,25 +19,62 @@ TCP_TIMEOUT_S = 10.0  # a handshake takes five round trips
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; Ctrl-C cancels it, so that it can clear up, and then raises."""
-    return asyncio.run(main)
+    with saying():
+        return asyncio.run(main)
+
+
+@contextmanager
+def saying() -> Iterator[None]:
+    """What is logged on the way, such as that the daemon went away, comes to stderr in plain sentences."""
+    log, handler = logging.getLogger("lies"), logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("lies: %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
 
 
 @asynccontextmanager
 async def connected(command: str) -> AsyncIterator[Client]:
     """A client of the selected daemon, named after the command; NoDaemon without one."""
     where = find_daemon()
-    name = f"lies-{command}-{os.getpid()}"
-    if isinstance(where, TcpDaemon):
-        client = await Client.connect(where, name=name, timeout_s=TCP_TIMEOUT_S)
-    else:
-        try:
-            client = await Client.connect(where, name=name)
-        except NoDaemon as error:
-            raise NoDaemon(f"{error}; start one with `lies run`") from error
+    with _saying_what_to_do(where):
+        client = await Client.connect(where, name=_name(command), timeout_s=_timeout_s(where))
     try:
         yield client
     finally:
         client.close()
+
+
+@contextmanager
+def connected_blocking(command: str) -> Iterator[BlockingClient]:
+    """The same without an event loop."""
+    where = find_daemon()
+    with _saying_what_to_do(where):
+        client = BlockingClient.connect(where, name=_name(command), timeout_s=_timeout_s(where))
+    with client:
+        yield client
+
+
+def _name(command: str) -> str:
+    return f"lies-{command}-{os.getpid()}"
+
+
+def _timeout_s(where: Where) -> float:
+    return TCP_TIMEOUT_S if isinstance(where, TcpDaemon) else 2.0
+
+
+@contextmanager
+def _saying_what_to_do(where: Where) -> Iterator[None]:
+    try:
+        yield
+    except NoDaemon as error:
+        if isinstance(where, TcpDaemon):
+            raise
+        raise NoDaemon(f"{error}; start one with `lies run`") from error
 
 
 def on_reader_gone(callback: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from lies.bus.messages import LinkState
 from lies.cli._client import connected, on_reader_gone
 from lies.cli._events import REGISTRABLE
 from lies.cli._output import on_terminal, print_json, print_table
+from lies.errors import TimedOut
 
 REFRESH_S = 0.5  # a watched table is read again this soon after an event at most
 
@@ -90,7 +91,11 @@ async def watch_links(*, json: bool) -> None:
         known: dict[str, LinkState] = {}
         while not left.is_set():
             changed.clear()
-            states = await client.links()
+            try:
+                states = await client.links()
+            except TimedOut:  # the daemon went away; when it is back, registering again brings a snapshot
+                await changed.wait()
+                continue
             fresh = [s for s in states if known.get(s.link.name) != s]
             if on_terminal() and not json:
                 print("\x1b[H\x1b[2J", end="")  # a watched table stands still at the top of the screen

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lies.cli._complete import complete_links
 from lies.paths import CONNECT_VARIABLE, RUNTIME_DIR_VARIABLE
 
 
@@ -36,9 +37,19 @@ RuntimeDir = Annotated[
     typer.Option(
         "--runtime-dir",
         metavar="DIR",
+        readable=False,  # whether it may be used, the bus says
         callback=_select,
         help=f"Where the daemon's endpoints are (${RUNTIME_DIR_VARIABLE}, /run/lies, the user's own).",
     ),
 ]
 Json = Annotated[bool, typer.Option("-j", "--json", help="One JSON object a line.")]
-LinkName = Annotated[str, typer.Argument(metavar="LINK", help="Name of the link, as `lies links` shows it.")]
+LinkName = Annotated[
+    str,
+    typer.Argument(
+        metavar="LINK", help="Name of the link, as `lies links` shows it.", autocompletion=complete_links
+    ),
+]
+OnlyLink = Annotated[
+    str,
+    typer.Option("--link", "-l", metavar="L", help="Only this link.", autocompletion=complete_links),
+]

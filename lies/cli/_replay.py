@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +14,7 @@ from lies.bus.local import LocalClient
 from lies.bus.publisher import LocalPublisher, RemotePublisher
 from lies.cli._client import connected, on_reader_gone
 from lies.cli._events import TimeStyle, kinds
+from lies.cli._keys import Keys
 from lies.cli._trace import Printer
 from lies.config import Config, DriverConfig
 from lies.driver import Driver
@@ -111,7 +111,7 @@ async def _until_end(room: DriverRoom, stop: asyncio.Event, *, paused: bool) -> 
 
 
 def _toggle_on_request(driver: Driver | None, *, paused: bool) -> Callable[[], None]:
-    """Let SIGUSR1, and Enter on a terminal, pause the driver or let it go on; returns what undoes that."""
+    """Let SIGUSR1, and space or Enter on a terminal, pause the driver or play; returns what undoes that."""
     if not isinstance(driver, Pausable):
         return lambda: None
     loop = asyncio.get_running_loop()
@@ -123,21 +123,19 @@ def _toggle_on_request(driver: Driver | None, *, paused: bool) -> Callable[[], N
             driver.pause()
         else:
             driver.resume()
+        if keys.watched:
+            typer.echo("paused; space plays" if paused else "playing; space pauses", err=True)
 
-    def on_enter() -> None:
-        if not os.read(0, 4096):
-            loop.remove_reader(0)
-        else:
-            toggle()
-
+    keys = Keys(toggle)
+    keys.watch()
     loop.add_signal_handler(signal.SIGUSR1, toggle)
-    if sys.stdin is not None and sys.stdin.isatty():
-        loop.add_reader(0, on_enter)
     if paused:
-        typer.echo(f"paused; Enter or `kill -USR1 {os.getpid()}` plays", err=True)
+        typer.echo(f"paused; space or `kill -USR1 {os.getpid()}` plays", err=True)
+    elif keys.watched:
+        typer.echo("playing; space pauses", err=True)
 
     def undo() -> None:
         loop.remove_signal_handler(signal.SIGUSR1)
-        loop.remove_reader(0)
+        keys.leave()
 
     return undo

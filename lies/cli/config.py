@@ -17,17 +17,16 @@ def config() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The TOML file.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", readable=False, help="The TOML file.")],
 ) -> None:
     """Read a configuration as `lies run` would; exit 0 if it can be used, 2 with one sentence if not."""
-    from lies.admission import admission
     from lies.config import load
-    from lies.plugins import resolve
+    from lies.supervisor import check as check_all
 
     settings = load(file)
-    plugins = resolve(settings)
-    tcp = admission(settings).tcp
+    plugins = check_all(settings)
+    tcp = settings.daemon.tcp
     counts = f"{len(plugins.drivers)} driver(s), {len(plugins.consumers)} consumer(s)"
     if tcp is not None:
-        counts += f", {len(settings.daemon.tcp.keys if settings.daemon.tcp else ())} key(s) on tcp"
+        counts += f", {len(tcp.keys)} key(s) on tcp"
     print(f"{file}: good; {counts}")

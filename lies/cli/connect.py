@@ -1,9 +1,11 @@
 """`lies connect LINK POA`: L2-LinkConnect."""
 
+import contextlib
 from typing import Annotated
 
 import typer
 
+from lies.cli._complete import complete_poas
 from lies.cli._options import LinkName, RuntimeDir, new_app
 
 app = new_app()
@@ -12,7 +14,12 @@ app = new_app()
 @app.command()
 def connect(
     link: LinkName,
-    poa: Annotated[str, typer.Argument(metavar="POA", help="Name of the PoA, as `lies poas LINK` shows it.")],
+    poa: Annotated[
+        str,
+        typer.Argument(
+            metavar="POA", help="Name of the PoA, as `lies poas LINK` shows it.", autocompletion=complete_poas
+        ),
+    ],
     *,
     runtime_dir: RuntimeDir = None,
 ) -> None:
@@ -25,6 +32,13 @@ def connect(
 
 async def _connect(link: str, poa: str) -> None:
     from lies.cli._client import connected
+    from lies.errors import NotPermitted
 
     async with connected("connect") as client:
+        with contextlib.suppress(NotPermitted):  # who may act need not be allowed to listen
+            heard = {p.poa for p in (await client.poa_list(link)).poas}
+            if poa not in heard:
+                typer.echo(
+                    f"lies: {link} does not hear {poa!r} now; it is told to go there all the same", err=True
+                )
         await client.link_connect(link, poa)

@@ -48,7 +48,9 @@ def demo(
     ] = None,
     trace: Annotated[
         list[Path] | None,
-        typer.Option(help="Recorded radio instead of simulated; repeatable for files of one clock."),
+        typer.Option(
+            readable=False, help="Recorded radio instead of simulated; repeatable for files of one clock."
+        ),
     ] = None,
     start: Annotated[float, typer.Option(min=0, help="Second of the trace to start at.")] = 0.0,
     json_lines: Json = False,

@@ -9,12 +9,14 @@ import typer
 from lies.cli._options import new_app
 
 app = new_app()
-SUFFIXES = (".gz", ".csv", ".ndjson")
+SUFFIXES = (".gz", ".csv", ".ndjson", ".lies")
 
 
 @app.command()
 def predict(
-    traces: Annotated[list[Path], typer.Argument(metavar="TRACE...", help="CSV traces or recordings.")],
+    traces: Annotated[
+        list[Path], typer.Argument(metavar="TRACE", readable=False, help="CSV traces or recordings.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Where one trace's lines go; - is stdout."),

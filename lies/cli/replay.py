@@ -14,7 +14,9 @@ app = new_app()
 def replay(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="A recording, or one or several traces of one clock."),
+        typer.Argument(
+            metavar="FILE", readable=False, help="A recording, or one or several traces of one clock."
+        ),
     ],
     *,
     rate: Annotated[float, typer.Option("--rate", min=0.0, metavar="X", help="How many times faster.")] = 1.0,

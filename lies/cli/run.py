@@ -15,7 +15,7 @@ app = new_app()
 def run(
     config: Annotated[
         Path | None,
-        typer.Option("-c", "--config", metavar="FILE", help="The TOML file."),
+        typer.Option("-c", "--config", metavar="FILE", readable=False, help="The TOML file."),
     ] = None,
     *,
     runtime_dir: RuntimeDir = None,

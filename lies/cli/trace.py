@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from lies.cli._options import Json, RuntimeDir, new_app
+from lies.cli._complete import complete_kinds
+from lies.cli._options import Json, OnlyLink, RuntimeDir, new_app
 
 app = new_app()
 
@@ -14,17 +15,21 @@ def trace(
     kind: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KIND...]", help="link_up, link_going_down, report, raw, ... (default: all but raw)"
+            metavar="KIND",
+            help="link_up, link_going_down, report, raw, ... (default: all but raw)",
+            autocompletion=complete_kinds,
         ),
     ] = None,
     *,
-    link: Annotated[str, typer.Option("--link", "-l", metavar="L", help="Only this link.")] = "*",
+    link: OnlyLink = "*",
     json: Json = False,
     time: Annotated[
         str,
         typer.Option("-t", "--time", metavar="STYLE", help="How a line begins: wall, mono, delta or none."),
     ] = "wall",
-    count: Annotated[int | None, typer.Option("-n", "--count", min=1, help="End after N events.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", "--count", metavar="N", min=1, help="End after N events.")
+    ] = None,
     wait_s: Annotated[
         float | None, typer.Option("-W", "--wait", min=0.0, metavar="S", help="End with 27 after S seconds.")
     ] = None,

@@ -42,7 +42,7 @@ NUD_INCOMPLETE, NUD_REACHABLE, NUD_STALE, NUD_PERMANENT = 0x01, 0x02, 0x04, 0x80
 _NTF_PROXY = 0x08
 _RTN = {"unicast": 1, "local": 2, "blackhole": 6, "unreachable": 7}
 _RTNH_F_ONLINK = 4
-_FR_ACT_TO_TBL, _FR_ACT_BLACKHOLE = 1, 6
+_FR_ACT_TO_TBL, _FR_ACT_GOTO, _FR_ACT_BLACKHOLE = 1, 2, 6
 _IFF_UP = 0x1
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (linux/netlink.h)
 
@@ -132,7 +132,8 @@ def route(
 def rule(
     preference: int,
     *,
-    table: int | None,
+    table: int | None = None,
+    goto: int | None = None,
     source: IPv6Address | None = None,
     destination: IPv6Address | None = None,
     iif: str | None = None,
@@ -140,16 +141,21 @@ def rule(
     owner: int | None = OWNER_LIES,
     add: bool = True,
 ) -> bytes:
-    """A policy rule; table None drops what matches; owner None removes anybody's."""
+    """A policy rule; goto: on with the rules of that preference; neither table nor goto: drop what matches.
+
+    owner None removes anybody's.
+    """
     m = fibmsg()
     m["family"] = AF_INET6
-    m["action"] = _FR_ACT_TO_TBL if table is not None else _FR_ACT_BLACKHOLE
+    m["action"] = _FR_ACT_TO_TBL if table is not None else _FR_ACT_BLACKHOLE if goto is None else _FR_ACT_GOTO
     m["table"] = table if table is not None and table < 256 else 0
     attrs: list[tuple[str, Any]] = [("FRA_PRIORITY", preference)]
     if owner is not None:
         attrs.append(("FRA_PROTOCOL", owner))
     if table is not None:
         attrs.append(("FRA_TABLE", table))
+    if goto is not None:
+        attrs.append(("FRA_GOTO", goto))
     if source is not None:
         m["src_len"] = 128
         attrs.append(("FRA_SRC", str(source)))

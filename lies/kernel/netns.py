@@ -106,6 +106,11 @@ def die_with_parent(signal_number: int) -> None:
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
 
 
+def read_sysctl(name: str) -> str:
+    """What net.NAME is (slashes as separators) in the namespace that this thread is in."""
+    return Path("/proc/sys/net", *name.split("/")).read_text(encoding="ascii").strip()
+
+
 def sysctl(name: str, value: int | str) -> None:
-    """Set net.NAME (slashes or dots as separators) of the namespace that this thread is in."""
+    """Set net.NAME (slashes as separators) of the namespace that this thread is in."""
     Path("/proc/sys/net", *name.split("/")).write_text(str(value), encoding="ascii")

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Iterator
 from ipaddress import IPv6Address
 
+from lies.kernel.interfaces import index_of
+
 ETH_P_IPV6 = 0x86DD
 _SO_ATTACH_FILTER = 26
 _SOL_PACKET = 263
@@ -40,6 +42,7 @@ class SignallingReceiver:
     """Mobility signalling that arrives on one interface; `fileno` becomes readable."""
 
     def __init__(self, interface: str) -> None:
+        index_of(interface)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
         try:
             program = b"".join(struct.pack("=HBBI", *line) for line in _FILTER)
@@ -81,12 +84,16 @@ class PacketSender:
         self._socket = socket.socket(
             socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW
         )
-        self._socket.setblocking(False)
         self._scope = 0
-        if interface is not None:
-            self._scope = socket.if_nametoindex(interface)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, self._scope)
+        try:
+            self._socket.setblocking(False)
+            if interface is not None:
+                self._scope = index_of(interface)
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+                self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, self._scope)
+        except OSError:
+            self._socket.close()
+            raise
 
     def send(self, packet: bytes, destination: IPv6Address) -> None:
         """Send one packet; OSError where the kernel has no way to send it."""

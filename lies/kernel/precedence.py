@@ -1,7 +1,7 @@
 """Room before the local table for rules that judge packets to own addresses.
 
 The kernel asks its local table first, by a rule of preference 0. Who needs rules before it has a claim: a
-rule `1: from all lookup local` of its own (the kernel keeps equal rules of different owners apart). While
+rule `3: from all lookup local` of its own (the kernel keeps equal rules of different owners apart). While
 there is any claim the rule at 0 is away; it comes back when the last claim goes. So no consumer depends on
 another's end, and the claim of one that was killed is told by its owner.
 """
@@ -13,7 +13,7 @@ from lies.kernel.attributes import rules
 from lies.kernel.netlink import Netlink
 
 PREFERENCE_FIRST = 0
-PREFERENCE_LOCAL = 1
+PREFERENCE_LOCAL = 3  # 1 and 2 are for lies.kernel.tunnels
 _TURNS = 8  # of settling with somebody who claims or releases at the same time
 
 

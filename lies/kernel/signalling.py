@@ -90,8 +90,8 @@ class Signalling:
                 self._frames.sendto(packet, (interface, ETH_P_IPV6, 0, 0, link_layer))
             else:
                 self._senders[interface].send(packet, destination)
-        except OSError as error:
-            self._drop(f"not sent: {error.strerror}")
+        except (OSError, ValueError) as error:  # ValueError: a link-layer address that is too long
+            self._drop(f"not sent: {getattr(error, 'strerror', None) or error}")
 
     def close(self) -> None:
         """Stop, and let the kernel answer for itself again."""

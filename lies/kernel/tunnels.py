@@ -17,14 +17,14 @@ from socket import if_nametoindex
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import sysctl
-from lies.kernel.precedence import PREFERENCE_FIRST, claim, claimants, release
+from lies.kernel.precedence import PREFERENCE_FIRST, PREFERENCE_LOCAL, claim, claimants, release
 from lies.kernel.template import Template
 
 DEFAULT = IPv6Network("::/0")
 TABLE_DECAPSULATE = 51840
 PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
-PREFERENCE_INNER = 2  # what a decapsulated packet may be
-PREFERENCE_INNER_ELSE = 3
+PREFERENCE_INNER = 1  # an opened packet that may pass
+PREFERENCE_INNER_ELSE = 2  # any other, also one to this host itself
 _IN, _OUT = "lies-d0", "lies-d1"
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
@@ -79,14 +79,17 @@ def _veth(netlink: Netlink, one: str, other: str) -> tuple[int, int]:
     try:
         if_nametoindex(one)
     except OSError:
-        netlink.execute([m.new_veth(one, other, mtu=65535)])
+        made = m.new_veth(one, other, mtu=65535)
+        netlink.execute([made], ignore=(errno.EEXIST,))  # another consumer of this node was faster
     for name in (one, other):
         sysctl(f"ipv6/conf/{name}/accept_dad", 0)
         sysctl(f"ipv6/conf/{name}/accept_ra", 0)
         sysctl(f"ipv6/conf/{name}/seg6_enabled", 1)
         sysctl(f"ipv6/conf/{name}/forwarding", 1)
     first, second = if_nametoindex(one), if_nametoindex(other)
-    netlink.execute([m.set_link(first, up=True), m.set_link(second, up=True)])
+    # the far end first: an interface that has carrier when it comes up sends at once, without it the kernel
+    # drops what is sent until it has noticed the carrier
+    netlink.execute([m.set_link(second, up=True), m.set_link(first, up=True)])
     return first, second
 
 
@@ -129,7 +132,10 @@ class Decapsulator:
         return self._accept[add](peer, endpoint)
 
     def forward_inner(self, source: IPv6Address, *, add: bool = True) -> bytes:
-        """Message that lets opened packets with this inner source pass on (where only_known_inner)."""
+        """Message that lets opened packets with this inner source pass on (where only_known_inner).
+
+        All others are dropped, whether they are for this host or for another (RFC 6275 section 10.4.5).
+        """
         return self._forward[add](source)
 
     def close(self) -> None:
@@ -158,7 +164,10 @@ class Hold:
         self._forget = m.neighbour(self.index, self.next_hop, add=False)
 
     def messages(self, table: int) -> list[bytes]:
-        """Messages that hold what takes the table's default route; run them with ignore=GONE."""
+        """Messages that hold what takes the table's default route; run them with ignore=GONE.
+
+        The first drops what waits already: leave it out while another table's packets wait.
+        """
         return [self._forget, m.route(DEFAULT, table=table, oif=self.index, via=self.next_hop)]
 
     @property
@@ -196,7 +205,7 @@ def _accepting(owner: int, *, add: bool) -> Template:
 
 def _forwarding(owner: int, *, add: bool) -> Template:
     def build(source: IPv6Address) -> bytes:
-        return m.rule(PREFERENCE_INNER, table=m.TABLE_MAIN, source=source, iif=_OUT, owner=owner, add=add)
+        return m.rule(PREFERENCE_INNER, goto=PREFERENCE_LOCAL, source=source, iif=_OUT, owner=owner, add=add)
 
     return Template(build, IPv6Address)
 

@@ -1,63 +1,96 @@
-"""Recordings: NDJSON files of everything a daemon said, in order of arrival (spec/trace-format.md).
+"""Recordings: everything a daemon said, in order of arrival (spec/trace-format.md).
 
-A header line, then one object a line: indications, raw messages and snapshots. A file may hold several
-sessions, each begun by a header. The last line may be torn: the recorder was killed, or the disk was full.
+Two forms hold the same records: `.lies`, packed, and NDJSON, one JSON object a line. A file may hold several
+sessions, each begun by a header. The end may be torn: the recorder was killed, or the disk was full.
 """
 
-import contextlib
-import gzip
-import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-import msgspec
-from attrs import frozen
-
-from lies.errors import LiesError, MalformedMessage, TraceFormatError
+from lies.errors import LiesError, TraceFormatError
 from lies.events import Indication, Link, Raw
-from lies.events.json import from_json_object, to_json_object
-from lies.runtime import wall_ns
-from lies.trace._text import open_bytes
+from lies.trace._chunks import is_chunked
+from lies.trace._lines import LineSink, read_lines
+from lies.trace._packed import PackedSink
+from lies.trace._record import (
+    ABOUT_THE_FILE,
+    DAMAGED,
+    HEADER,
+    SKIPPED,
+    SNAPSHOT,
+    TORN,
+    Position,
+    Record,
+    RecordingHeader,
+    header_of,
+    new_header,
+)
+from lies.trace._segments import read_index, read_segments
 
-FORMAT = "lies-recording"
-VERSION = 1
-HEADER, SNAPSHOT, TORN = "header", "snapshot", "torn"
-MAX_LINE = 1 << 22  # octets; a body on the wire has at most a quarter of it
+__all__ = [
+    "ABOUT_THE_FILE",
+    "DAMAGED",
+    "ENDINGS",
+    "HEADER",
+    "SKIPPED",
+    "SNAPSHOT",
+    "TORN",
+    "Position",
+    "Record",
+    "RecordingHeader",
+    "RecordingWriter",
+    "ending_of",
+    "has_index",
+    "header_of",
+    "new_header",
+    "read_recording",
+]
+PACKED = ".lies"
+ENDINGS = (PACKED, ".ndjson", ".ndjson.gz")
 
 
-@frozen
-class RecordingHeader:
-    """First line of a session; created: wall time in ISO 8601; ae: parameters of the abstract entities."""
-
-    format: str
-    version: int
-    created: str
-    links: tuple[Link, ...] = ()
-    ae: dict[str, Any] | None = None
+def ending_of(path: Path) -> str:
+    """Which of ENDINGS a name ends in, or ""."""
+    return next((ending for ending in ENDINGS if path.name.endswith(ending)), "")
 
 
-@frozen
-class Record:
-    """One line; number counts from 1, the header included.
+class _Sink(Protocol):
+    @property
+    def size(self) -> int:
+        """Octets in the file."""
+        ...
 
-    type: an indication's or raw message's name with its `event`, or `header`, `snapshot` or `torn`; data:
-    the whole object, of a torn line {"octets": how many are there}.
-    """
+    def header(self, header: RecordingHeader) -> None:
+        """Begin a session."""
+        ...
 
-    number: int
-    type: str
-    data: Mapping[str, Any]
-    event: Indication | Raw | None = None
+    def event(self, event: Indication | Raw) -> None:
+        """Append an event."""
+        ...
+
+    def snapshot(self, data: Mapping[str, Any]) -> None:
+        """Append a snapshot."""
+        ...
+
+    def flush(self) -> None:
+        """Write what waits."""
+        ...
+
+    def close(self) -> None:
+        """Write what waits, and what ends the file."""
+        ...
 
 
 class RecordingWriter:
-    """Appends a session to a recording, or begins one; `.gz` files are compressed.
+    """Appends a session to a recording, or begins one; a name that ends in .lies is packed, others NDJSON.
 
-    Every line is flushed, so that a reader sees whole lines. A torn last line of an earlier session is
-    cut. Raises TraceFormatError if the file is something else, LiesError if it cannot be written.
+    NDJSON is written line by line; packed records wait up to half a second for others, so that who writes
+    seldom calls `flush` twice a second. A torn end of an earlier session is cut. Raises TraceFormatError,
+    also with `overwrite`, if the file is something else, LiesError if it cannot be written, which ends it:
+    after a full disk the file ends with a whole record.
+    overwrite: begin anew in the place of an earlier recording; header: of the first session, made of `links`
+    and `ae` unless given.
     """
 
     def __init__(
@@ -66,21 +99,17 @@ class RecordingWriter:
         *,
         links: Iterable[Link] = (),
         ae: Mapping[str, Any] | None = None,
+        header: RecordingHeader | None = None,
         overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
-        self.lines = 0
-        self._closed = False
-        self._zip = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
-        if not overwrite:
-            self._continue()
+        packed = self.path.suffix == PACKED
         try:
-            self._file = self.path.open("wb" if overwrite else "ab", buffering=0)
+            _check_recording(self.path, packed=None if overwrite else packed)
         except OSError as error:
-            raise self._failed(error) from error
-        created = datetime.fromtimestamp(wall_ns() // 1_000_000 / 1000, UTC).isoformat()
-        header = RecordingHeader(FORMAT, VERSION, created, tuple(links), dict(ae) if ae is not None else None)
-        self._line({"type": HEADER, **msgspec.to_builtins(header)})
+            raise LiesError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+        self._sink: _Sink = (PackedSink if packed else LineSink)(self.path, overwrite=overwrite)
+        self.session(header or new_header(links, ae=ae))
 
     def __enter__(self) -> Self:
         return self
@@ -88,165 +117,63 @@ class RecordingWriter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def size(self) -> int:
+        """Octets in the file so far."""
+        return self._sink.size
+
+    def session(self, header: RecordingHeader) -> None:
+        """Begin a further session."""
+        self._sink.header(header)
+
     def write(self, event: Indication | Raw) -> None:
         """Append an indication or a raw message."""
-        self._line(to_json_object(event))
+        self._sink.event(event)
 
     def snapshot(self, data: Mapping[str, Any]) -> None:
         """Append a snapshot: any JSON object."""
-        self._line({**data, "type": SNAPSHOT})
+        self._sink.snapshot(data)
+
+    def flush(self) -> None:
+        """Write what waits for others."""
+        self._sink.flush()
 
     def close(self) -> None:
-        """Close the file; more than once is the same as once."""
-        if self._closed:
-            return
-        if self._zip is not None:
-            self._append(self._zip.flush())
-        self._closed = True
-        self._file.close()
-
-    def _line(self, data: Mapping[str, Any]) -> None:
-        if self._closed:
-            raise LiesError(f"{self.path}: cannot be written: it is closed")
-        line = msgspec.json.encode(data) + b"\n"
-        if self._zip is not None:
-            line = self._zip.compress(line) + self._zip.flush(zlib.Z_SYNC_FLUSH)
-        self._append(line)
-        self.lines += 1
-
-    def _append(self, data: bytes) -> None:
-        """Write all of it, or none and raise LiesError: a disk that is full keeps whole lines."""
-        good = 0
-        try:
-            good = self._file.seek(0, os.SEEK_END) if self._file.seekable() else 0
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-        except OSError as error:
-            self._closed = True
-            with contextlib.suppress(OSError):  # a device or pipe cannot be cut, and need not be
-                self._file.truncate(good)
-            with contextlib.suppress(OSError):
-                self._file.close()
-            raise self._failed(error) from error
-
-    def _continue(self) -> None:
-        """Make an existing file end with a whole line, or refuse it."""
-        try:
-            size = self.path.stat().st_size if self.path.is_file() else 0
-            if not size:
-                return
-            _check_recording(self.path)
-            if self.path.suffix == ".gz":
-                _check_whole_gzip(self.path)
-            else:
-                _cut_torn_line(self.path, size)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _failed(self, error: OSError) -> LiesError:
-        return LiesError(f"{self.path}: cannot be written: {error.strerror or error}")
+        """Write what waits and close the file; more than once is the same as once."""
+        self._sink.close()
 
 
-def _check_recording(path: Path) -> None:
-    for record in read_recording(path):
-        if record.type == HEADER:
-            return
-        break
-    raise TraceFormatError("is not a recording and is left as it is", file=str(path))
-
-
-def _check_whole_gzip(path: Path) -> None:
+def _check_recording(path: Path, *, packed: bool | None) -> None:
+    """Refuse a file that is no recording, or (packed is not None) one of the other form."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    if packed is not None and packed != is_chunked(path):
+        form = "packed" if packed else "NDJSON"
+        raise TraceFormatError(f"is not a recording in {form} and is left as it is", file=str(path))
     try:
-        with open_bytes(path) as file:
-            while file.read(1 << 20):
-                pass
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        problem = "ends inside compressed data and cannot be continued; record to another file"
-        raise TraceFormatError(problem, file=str(path)) from error
+        first = next((r.type for r in read_recording(path)), "")
+    except TraceFormatError as error:
+        raise TraceFormatError("is not a recording and is left as it is", file=str(path)) from error
+    if first != HEADER:
+        raise TraceFormatError("is not a recording and is left as it is", file=str(path))
 
 
-def _cut_torn_line(path: Path, size: int) -> None:
-    with path.open("r+b") as file:
-        end = size
-        while end > 0:
-            start = max(0, end - 65536)
-            file.seek(start)
-            at = file.read(end - start).rfind(b"\n")
-            if at >= 0:
-                file.truncate(start + at + 1)
-                return
-            end = start
-        file.truncate(0)
+def read_recording(path: Path | str, *, start_ns: int = 0) -> Iterator[Record]:
+    """The records of a recording, in order; the file is read as it is asked for.
 
-
-def read_recording(path: Path | str) -> Iterator[Record]:
-    """The lines of a recording, in order; the file is read as it is asked for.
-
-    The first record is the header. A torn last line, or compressed data that ends too early, comes as a
-    last record of type `torn`. Raises TraceFormatError for anything else that is not a recording.
+    The first record is a header. What cannot be read of a torn or damaged file comes as a record of type
+    `torn` or `damaged` (see Record). start_ns: the reader needs no raw item before this offset from the first
+    one, and gets a record `skipped` if some were left out. Raises TraceFormatError for anything else that is
+    not a recording.
     """
     path = Path(path)
-    number = 0
-    tail = b""
-    with open_bytes(path) as file:
-        while True:
-            try:
-                line = file.readline(MAX_LINE)
-            except EOFError:
-                if number == 0:
-                    break
-                yield Record(number + 1, TORN, {"octets": 0})
-                return
-            except (OSError, zlib.error) as error:
-                raise TraceFormatError(
-                    "is damaged: it cannot be read on", file=str(path), record=number + 1
-                ) from error
-            if not line.endswith(b"\n"):
-                tail = line
-                break
-            number += 1
-            yield _record(line, number, path)
-    if len(tail) >= MAX_LINE:
-        raise TraceFormatError(f"a line of more than {MAX_LINE} octets", file=str(path), record=number + 1)
-    if number == 0:
-        raise TraceFormatError("is not a recording: there is no whole line", file=str(path))
-    if tail:
-        yield Record(number + 1, TORN, {"octets": len(tail)})
+    return read_segments(path, start_ns) if is_chunked(path) else read_lines(path)
 
 
-def _record(line: bytes, number: int, path: Path) -> Record:
-    try:
-        data = _object(line)
-        kind = data.get("type")
-        if number == 1 and kind != HEADER:
-            raise MalformedMessage("not a recording: the first line is no header")  # noqa: TRY301 - beside its check
-        if kind == HEADER:
-            _check_header(data)
-        event = None if kind in {HEADER, SNAPSHOT} else from_json_object(data)
-    except (msgspec.DecodeError, MalformedMessage, RecursionError, UnicodeDecodeError) as error:
-        raise TraceFormatError(str(error), file=str(path), record=number) from error
-    return Record(number, str(kind), data, event)
-
-
-def _object(line: bytes) -> dict[str, Any]:
-    data = msgspec.json.decode(line)
-    if not isinstance(data, dict):
-        raise MalformedMessage("not an object")
-    return data
-
-
-def _check_header(data: Mapping[str, Any]) -> None:
-    if data.get("format") != FORMAT:
-        raise MalformedMessage(f"not a recording: format {str(data.get('format'))[:40]!r}")
-    if data.get("version") != VERSION:
-        raise MalformedMessage(f"version {str(data.get('version'))[:20]} is not known, {VERSION} is")
-    header_of(data)
-
-
-def header_of(data: Mapping[str, Any]) -> RecordingHeader:
-    """The header in a header record's data; MalformedMessage if it is none."""
-    try:
-        return msgspec.convert({k: v for k, v in data.items() if k != "type"}, RecordingHeader)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise MalformedMessage(f"header: {error}") from error
+def has_index(path: Path | str) -> bool:
+    """Whether the file is packed and was closed, not killed."""
+    path = Path(path)
+    if not is_chunked(path):
+        return False
+    with path.open("rb") as file:
+        return read_index(file) is not None

@@ -5,7 +5,7 @@ from typing import assert_type
 
 from attrs import frozen
 
-from lies.bus import Client, Gap, LinkState, Snapshot
+from lies.bus import BlockingClient, Client, Gap, LinkState, Snapshot
 from lies.consumer import BusClient, Consumer
 from lies.driver import Driver, DriverHost, LinkPort
 from lies.errors import LiesError, LinkError, LinkErrorReason
@@ -73,6 +73,26 @@ async def consumer(directory: Path) -> None:
                 case _:
                     assert_type(event.header, Header)
         await client.disable(number)
+
+
+def blocking_consumer(directory: Path) -> None:
+    """All verbs of a client without an event loop, with the types of what they return."""
+    with BlockingClient.connect(directory, name="mine", timeout_s=1.0) as client:
+        assert_type(client, BlockingClient)
+        number = client.register("link_status_changed", "wlan0", event=Crossing.ABOVE, threshold=Quality.GOOD)
+        assert_type(number, int)
+        assert_type(client.link_status("wlan0"), LinkStatusConfirm)
+        assert_type(client.poa_list("wlan0").poas, tuple[PoACondition, ...])
+        assert_type(client.links(), tuple[LinkState, ...])
+        client.on_gap(on_gap)
+        client.on_snapshot(on_snapshot)
+        for event in client.events(timeout_s=5.0):
+            assert_type(event, Indication | Raw)
+        assert_type(client.next_event(0.5), Indication | Raw | None)
+        assert_type(client.serve(1.0, descriptors=[0]), bool)
+        client.link_connect("wlan0", "ap2")
+        client.link_disconnect("wlan0")
+        client.disable(number)
 
 
 def on_gap(gap: Gap) -> None:

@@ -122,6 +122,7 @@ def test_near_command_is_suggested() -> None:
         ("poas", "wlan0"),
         ("connect", "wlan0", "ap1"),
         ("disconnect", "wlan0"),
+        ("exec", "--on", "link_up", "--", "true"),
         ("record", "-o", "{}/x.ndjson"),
         ("replay", "{}/x.csv"),
     ],
@@ -148,6 +149,8 @@ def test_config_check(tmp_path: Path) -> None:
         ("[drivers.wlan0]\ndriver = 'nl80212'\n", "unknown driver 'nl80212'"),
         ("[drivers.simwifi]\nscenaroi = 'x'\n", "did you mean 'scenario'?"),
         ("[drivers.simwifi.abstract]\ndampin_s = 1.0\n", "did you mean 'damping_s'?"),
+        ("[daemon]\ngroup = 'no such group'\n", "no group 'no such group'"),
+        ("[daemon.users]\n'no such user' = ['act']\n", "no user 'no such user'"),
     ):
         bad = tmp_path / "bad.toml"
         bad.write_text(text)
@@ -192,7 +195,8 @@ def test_info_of_a_trace(tmp_path: Path) -> None:
     done = lies("info", "-j", str(falling_trace(tmp_path / "x.csv")))
     found = json.loads(done.stdout)
     assert found["type"] == "info"
-    assert (found["rows"], found["duration_s"], found["poas"]) == (40, 39.0, ["ap1"])
+    assert (found["counts"], found["duration_s"], found["poas"]) == ({"wifi": 40}, 39.0, ["ap1"])
+    assert (found["start_s"], found["signal"], found["attachments"]) == (0.0, "rssi_dbm", 1)
 
 
 def test_predict_warns_before_the_loss(tmp_path: Path) -> None:
@@ -246,6 +250,24 @@ def test_full_disk_is_one_sentence(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "No space left" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [("info",), ("predict", "-o", "-"), ("--help",), ("info", "--help")])
+def test_full_stdout_is_one_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    """A stdout that takes no more ends with 1."""
+    trace = falling_trace(tmp_path / "x.csv")
+    files = [] if "--help" in words else [str(trace)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "lies", *words, *files],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.stderr == "lies: No space left on device\n"
+    assert done.returncode == 1
 
 
 def test_quiet_when_the_reader_leaves(tmp_path: Path) -> None:

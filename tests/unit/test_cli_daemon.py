@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from daemon_kit import LIES, Daemon, daemon, playing_daemon
+from daemon_kit import LIES, Daemon, daemon, playing_daemon, walk
 from fake_plugins import install
 from polling import wait_until
 
@@ -245,3 +245,35 @@ def test_table_on_a_terminal(idle: Daemon) -> None:
     assert "fake0" in shown
     assert "─" in shown
     assert not re.search(r"\x1b\[3\d", shown)
+
+
+def test_watched_links_outlive_their_daemon(tmp_path: Path) -> None:
+    """`lies links --watch` goes on with the next daemon; stderr says that one went and one came."""
+    walk(tmp_path / "walk.csv")
+    tape = '[drivers.tape]\ndriver = "replay"\nfile = "walk.csv"\nlink = "wlan0"\nloop = 0\n'
+    with daemon(tmp_path, tape) as one:
+        one.wait_up()
+        watch = one.begin("links", "--watch", "-j")
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        assert json.loads(watch.stdout.readline())["link"] == "wlan0"
+        one.process.kill()
+        one.process.wait()
+        with daemon(tmp_path, tape.replace("wlan0", "wlan1")):
+            while json.loads(watch.stdout.readline())["link"] != "wlan1":
+                pass
+            assert " went away " in watch.stderr.readline()
+            assert watch.stderr.readline().endswith(" is back\n")
+            watch.send_signal(signal.SIGINT)
+            _, err = watch.communicate(timeout=20)
+    assert err == ""
+    assert watch.returncode == 130
+
+
+def test_connect_to_what_is_not_heard_is_noted(idle: Daemon) -> None:
+    """A PoA that the link does not hear is asked for all the same, with a sentence on stderr."""
+    done = idle.lies("connect", "fake0", "ap77")
+    assert done.exit_code == 0
+    assert "fake0 does not hear 'ap77'" in done.stderr
+    wait_until(lambda: idle.links()[0]["poa"] == "ap77", 10)
+    assert idle.lies("connect", "fake0", "ap77").stderr == ""

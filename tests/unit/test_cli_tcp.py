@@ -13,6 +13,8 @@ from fake_plugins import install
 from polling import wait_until
 
 from lies.bus import Right
+from lies.cli._exec import environment
+from lies.events import Header, Link, LinkUp, Technology
 from lies.keys import KeyPair, new_key
 
 CONFIG = """
@@ -95,6 +97,19 @@ def test_listening(remote: Remote) -> None:
     assert "fake0" in remote.plain("links", **environment).stdout
     traced = remote.lies("trace", "-n", "1", "-W", "0.2")
     assert traced.returncode == 27, traced.stderr
+
+
+def test_a_command_for_each_event(remote: Remote) -> None:
+    """`lies exec` listens over TCP, and what it runs can use the same daemon without being told."""
+    done = remote.lies("exec", "--on", "link_up", "-W", "0.2", "--", "true")
+    assert done.returncode == 27, done.stderr
+    outer = {"LIES_EVENT": "link_up", "LIES_CONNECT": remote.bus, "LIES_KEY": "listener", "LIES_POA": "ap1"}
+    event = LinkUp(Header("fake", 1, 1, 1, 1, Link("fake0", Technology.WIFI)), "ap2")
+    inner = environment(event, {**outer, "LIES_QUALITY": "bad"})
+    assert inner["LIES_CONNECT"] == remote.bus
+    assert inner["LIES_KEY"] == "listener"
+    assert inner["LIES_POA"] == "ap2"
+    assert "LIES_QUALITY" not in inner
 
 
 def test_options_before_the_command(remote: Remote) -> None:

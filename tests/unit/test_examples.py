@@ -1,5 +1,6 @@
 """The examples of README.md and docs/ run as they stand, beside a daemon of `lies run`."""
 
+import functools
 import os
 import re
 import subprocess
@@ -81,18 +82,24 @@ def test_plugin_example_is_a_package() -> None:
         assert f"class {name}(" in text
 
 
+@functools.cache
+def help_of(command: str) -> str:
+    """What `lies COMMAND --help` prints."""
+    return subprocess.run([*LIES, command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/how-to.md", "docs/start.md", "docs/testbed.md"])
 def test_pages_name_real_commands(page: str) -> None:
     """Every `lies COMMAND --option` in a page is a command with these options."""
     text = (ROOT / page).read_text(encoding="utf-8")
     seen = set()
     for line in re.findall(r"(?:^    |`)(lies [a-z][^`#\n]*)", text, flags=re.MULTILINE):
-        words = line.split()
+        words = line.partition(" -- ")[0].split()  # what follows is another command's
         if words[1] == "--version":
             continue
         assert words[1] in COMMANDS, line
         seen.add(words[1])
-        shown = subprocess.run([*LIES, words[1], "--help"], capture_output=True, text=True, check=True).stdout
+        shown = help_of(words[1])
         for option in (w for w in words[2:] if w.startswith("-") and words[1] != "config"):
             assert re.search(rf"(?<![\w-]){option}(?![\w-])", shown), line
     assert seen

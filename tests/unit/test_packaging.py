@@ -57,10 +57,14 @@ def test_wheel_has_every_module(wheel: zipfile.ZipFile) -> None:
 
 
 def test_wheel_has_only_our_packages(wheel: zipfile.ZipFile) -> None:
-    """Nothing else lands in site-packages: no tests, no drivers/ or consumers/ folder."""
+    """Nothing else lands in site-packages: no tests, no drivers/ or consumers/; only man pages beside it."""
     tops = {name.partition("/")[0] for name in wheel.namelist()}
     plugins = {name for names in PLUGINS.values() for name in names}
-    assert tops == {"lies", *plugins, f"lies-{PROJECT['version']}.dist-info"}
+    data = f"lies-{PROJECT['version']}.data"
+    assert tops == {"lies", *plugins, f"lies-{PROJECT['version']}.dist-info", data}
+    beside = {name for name in wheel.namelist() if name.startswith(f"{data}/")}
+    pages = {f"{data}/data/share/man/man1/{page.name}" for page in (ROOT / "packaging" / "man").iterdir()}
+    assert beside == pages
 
 
 def test_wheel_is_typed(wheel: zipfile.ZipFile) -> None:
@@ -91,8 +95,8 @@ def test_base_dependencies_and_extras(wheel: zipfile.ZipFile) -> None:
     """`pip install lies` brings all that `lies demo` needs; radios of the real world are extras."""
     wanted = described(wheel).get_all("Requires-Dist") or []
     base = {w.partition(">")[0] for w in wanted if "extra ==" not in w}
-    assert base == {"attrs", "msgspec", "pyroute2", "pyzmq", "rich", "scapy", "typer"}
-    assert set(described(wheel).get_all("Provides-Extra") or []) == {"nl80211", "cellular"}
+    assert base == {"attrs", "msgspec", "pyroute2", "pyzmq", "rich", "scapy", "typer", "zstandard"}
+    assert set(described(wheel).get_all("Provides-Extra") or []) == {"nl80211", "cellular", "parquet"}
 
 
 def test_python_versions(wheel: zipfile.ZipFile) -> None:

@@ -93,7 +93,7 @@ def of(host: RecordingHost) -> list[tuple[Any, ...]]:
     return story(host.indications, host.items[0].t_ns)
 
 
-@pytest.mark.parametrize("name", ["r.ndjson", "r.ndjson.gz"])
+@pytest.mark.parametrize("name", ["r.lies", "r.ndjson", "r.ndjson.gz"])
 def test_a_recording_replays_into_the_same_indications(tmp_path: Path, name: str) -> None:
     """A whole drive gives the same sequence of primitive, link, parameters and time offset."""
     told = simulated(tmp_path / name)

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from polling import wait_until
 
 from lies._orders import State, decode_report
+from lies._stopping import SAME_ORDER_S
 from lies._systemd import notify
+from lies.runtime import now_s
 
 WAITER = """
 import asyncio, sys
@@ -67,9 +70,23 @@ def test_second_signal_ends_at_once() -> None:
     process.send_signal(signal.SIGTERM)
     assert process.stderr is not None
     assert process.stderr.readline() == "stopping on SIGTERM\n"
+    began_s = now_s()
+    wait_until(lambda: now_s() - began_s > SAME_ORDER_S, 10)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    _, err = process.communicate(timeout=10)
+    assert err == "stopped hard: a second signal\n"
     assert process.returncode == 1
+
+
+def test_an_echo_of_the_signal_is_no_second_one() -> None:
+    """Who signals the process and its group at once, as timeout(1) does, asks once."""
+    process = waiter(2.0, "busy")
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "stopping on SIGTERM\n"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=10)
+    assert err == "stopped hard: no end after 2 s\n"
 
 
 @pytest.mark.parametrize("abstract", [False, True])

@@ -197,9 +197,9 @@ def _descriptors() -> int:
 
 
 def _namespaces() -> set[int]:
-    """Network namespaces that a process is in or holds open."""
+    """Network namespaces that this process is in or holds open; others' may get the same numbers."""
     found = set()
-    for path in [*Path("/proc").glob("[0-9]*/task/*/ns/net"), *Path("/proc").glob("[0-9]*/fd/*")]:
+    for path in [*Path("/proc/self/task").glob("*/ns/net"), *Path("/proc/self/fd").iterdir()]:
         try:
             if path.parent.name == "ns" or str(path.readlink()).startswith("net:["):
                 found.add(path.stat().st_ino)

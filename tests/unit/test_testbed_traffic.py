@@ -73,7 +73,8 @@ class Bench:
         endpoint = Endpoint(flow)
         control_read, control_write = os.pipe()
         progress_read, progress_write = os.pipe2(os.O_NONBLOCK)
-        thread = threading.Thread(target=endpoint.run, args=(control_read, progress_write))
+        # a daemon, so that an end point that does not obey fails its test instead of hanging the run
+        thread = threading.Thread(target=endpoint.run, args=(control_read, progress_write), daemon=True)
         running = Running(endpoint, control_write, progress_read, thread)
 
         def end() -> None:

@@ -1,0 +1,52 @@
+"""Link-layer addresses on a link of ours: those of groups, and whether those in a message can be true."""
+
+from ipaddress import IPv6Address
+
+from lies.errors import MalformedMessage
+from lies_fmipv6.messages import (
+    FastBindingUpdate,
+    HandoverInitiate,
+    Message,
+    PrRtAdv,
+    RouterAdvertisement,
+    RouterSolicitation,
+    RtSolPr,
+    UnsolicitedNeighbourAdvertisement,
+)
+
+_ETHERNET_OCTETS = 6
+
+
+def check_addresses(message: Message) -> Message:
+    """The message, if each link-layer address in it is one of an IEEE 802 link, to one node.
+
+    MalformedMessage otherwise: the options hold addresses of any length and kind (RFC 5568 section 6.4.3),
+    but a neighbour entry or a frame made with a foreign one fails in the kernel. Identifiers of access points
+    are only compared, and may be anything.
+    """
+    for lla in _addresses(message):
+        if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or not any(lla)):
+            raise MalformedMessage("a link-layer address is not that of a node on this kind of link")
+    return message
+
+
+def _addresses(message: Message) -> tuple[bytes | None, ...]:
+    match message:
+        case RtSolPr() | RouterSolicitation() | RouterAdvertisement():
+            return (message.source_lla,)
+        case PrRtAdv():
+            return (message.source_lla, *(info.router_lla for info in message.access_points))
+        case FastBindingUpdate() | UnsolicitedNeighbourAdvertisement():
+            return (message.lla,)
+        case HandoverInitiate():
+            return (message.mn_lla,)
+        case _:
+            return ()
+
+
+def group_address(destination: IPv6Address) -> bytes | None:
+    """The link-layer address of a multicast group (RFC 2464 section 7); None for any other destination.
+
+    A frame to it needs no entry in the kernel's neighbour cache, which strangers on the link can fill.
+    """
+    return b"\x33\x33" + destination.packed[-4:] if destination.is_multicast else None
