@@ -4,12 +4,12 @@ import sys
 
 from lies.bus import BlockingClient
 from lies.events import LinkGoingDown
-from lies.paths import client_runtime_dir
+from lies.remote import find_daemon
 
 
 def main(link: str) -> None:
     """Move the link whenever it is about to break; no event loop is needed for that."""
-    with BlockingClient.connect(client_runtime_dir(), name="keeper") as bus:
+    with BlockingClient.connect(find_daemon(), name="keeper") as bus:
         bus.register("link_going_down", link, min_confidence=0.5)
         for event in bus.events():
             if not isinstance(event, LinkGoingDown):

@@ -4,12 +4,12 @@ import asyncio
 
 from lies.bus import Client
 from lies.events import LinkGoingDown
-from lies.paths import client_runtime_dir
+from lies.remote import find_daemon
 
 
 async def main() -> None:
     """Register with the daemon and print."""
-    async with await Client.connect(client_runtime_dir(), name="watcher") as bus:
+    async with await Client.connect(find_daemon(), name="watcher") as bus:
         events = bus.events()
         await bus.register("link_going_down")  # L2-LinkGoingDown of every link, from now on
         async for event in events:

@@ -130,7 +130,7 @@ def _alternatives(kind: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type form
 def _config_error(said: str, *, file: str, table: str) -> ConfigError:
     found = _PATH.match(said)
     problem, path = (found["problem"], found["path"] or "$") if found else (said, "$")
-    *tables, key = path.removeprefix("$").lstrip(".").split(".")
+    *tables, key = path.removeprefix("$").replace("[...]", ".*").lstrip(".").split(".")
     if missing := _MISSING.match(problem):
         tables, key, problem = [*tables, *([key] if key else [])], missing["key"], "a key that must be given"
     if not_one := _ENUM.match(problem):

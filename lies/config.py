@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from lies._decode import decode, unknown_key
 from lies.bus.rights import Right
@@ -21,6 +21,10 @@ from lies.errors import ConfigError
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$")
 _LINE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
 _TOP = ("daemon", "drivers", "consumers")
+TCP_HOW = (
+    'make a key with `lies keys new NAME`, then write [daemon.tcp] with bus = "tcp://ADDRESS:PORT" and '
+    'key = "NAME", and list who may come in as [daemon.tcp.keys.PEER] with public = "..." and rights = [...]'
+)
 
 
 class LogLevel(StrEnum):
@@ -33,21 +37,47 @@ class LogLevel(StrEnum):
 
 
 @frozen
+class KeyConfig:
+    """One table `[daemon.tcp.keys.NAME]`: a public key and what its holder may do."""
+
+    public: str = ""
+    rights: tuple[Right, ...] = (Right.LISTEN,)
+
+
+@frozen
+class TcpConfig:
+    """The table `[daemon.tcp]`: the bus for other hosts, only with CURVE (lies.admission checks it).
+
+    bus, publish: `tcp://ADDRESS:PORT` for consumers and for drivers; key: name of the daemon's own key pair,
+    kept in keys_dir (None: the user's); keys: who is let in.
+    """
+
+    bus: str | None = None
+    publish: str | None = None
+    key: str | None = None
+    keys_dir: Path | None = None
+    keys: Mapping[str, KeyConfig] = field(factory=dict)
+
+
+@frozen
 class DaemonConfig:
     """The table `[daemon]`.
 
     runtime_dir: directory of the endpoints (None: $LIES_RUNTIME_DIR, /run/lies as root, else the user's
-    own); group: local group that may open them (None: the daemon's user only); group_rights: what its members
-    may do; users: name or number of a user -> what he may do, if he can open them; heartbeat_s: how often the
-    last sequence number is repeated; stop_s: how long one driver or consumer may take to stop;
-    restart_min_s, restart_max_s: pause before a failed one is started again, doubled each time.
+    own); owner: user that owns directory and endpoints (None: the daemon's); group: local group that may open
+    them (None: the owner only); group_rights: what its members may do; users: name or number of a user ->
+    what he may do, if he can open them; tcp: for other hosts; heartbeat_s: how often the last sequence number
+    is repeated; stop_s: how long one driver or consumer may take to stop; restart_min_s, restart_max_s: pause
+    before a failed one is started again, doubled each time.
     """
 
     runtime_dir: Path | None = None
     log_level: LogLevel = LogLevel.INFO
+    owner: str | None = None
     group: str | None = None
     group_rights: tuple[Right, ...] = (Right.LISTEN,)
     users: Mapping[str, tuple[Right, ...]] = field(factory=dict)
+    tcp: TcpConfig | None = None
     heartbeat_s: float = 0.25  # a lost tail must be seen within 1 s
     stop_s: float = 5.0
     restart_min_s: float = 0.5
@@ -140,13 +170,11 @@ def parse(text: str, *, file: str = "") -> Config:
         if not _is(table):
             raise ConfigError("must be a table", file=file, key=name)
     config = Config(
-        daemon=decode(DaemonConfig, tables.get("daemon", {}), file=file, table="daemon"),
+        daemon=_daemon(tables.get("daemon", {}), file),
         drivers=tuple(_drivers(tables.get("drivers", {}), file)),
         consumers=tuple(_consumers(tables.get("consumers", {}), file)),
         file=file,
     )
-    if (directory := config.daemon.runtime_dir) is not None and config.base is not None:
-        config = evolve(config, daemon=evolve(config.daemon, runtime_dir=config.base / directory))
     check_names(config)
     return config
 
@@ -156,6 +184,14 @@ def check_names(config: Config) -> None:
     both = {d.name for d in config.drivers} & {c.name for c in config.consumers}
     for name in sorted(both):
         raise ConfigError("a driver has this name already", file=config.file, table=f"consumers.{name}")
+
+
+def _daemon(table: Mapping[str, Any], file: str) -> DaemonConfig:
+    if str(table.get("runtime_dir", "")).startswith("tcp:"):
+        problem = f"is a directory of this machine; tcp has a table of its own, with keys: {TCP_HOW}"
+        raise ConfigError(problem, file=file, table="daemon", key="runtime_dir")
+    base = Path(file).absolute().parent if file else None
+    return decode(DaemonConfig, table, file=file, table="daemon", base=base)
 
 
 def _drivers(tables: Mapping[str, Any], file: str) -> Iterator[DriverConfig]:

@@ -1,4 +1,4 @@
-"""Where the daemon's endpoints and its configuration lie."""
+"""Where the daemon's endpoints, its configuration and its keys lie."""
 
 import os
 from collections.abc import Mapping
@@ -7,6 +7,21 @@ from pathlib import Path
 RUNTIME_DIR_VARIABLE = "LIES_RUNTIME_DIR"
 SYSTEM_RUNTIME_DIR = Path("/run/lies")
 SYSTEM_CONFIG = Path("/etc/lies/lies.toml")
+KEYS_DIR_VARIABLE = "LIES_KEYS_DIR"
+CONNECT_VARIABLE = "LIES_CONNECT"  # a daemon on another host: its address, and
+SERVER_KEY_VARIABLE = "LIES_SERVER_KEY"  # its public key, and
+KEY_VARIABLE = "LIES_KEY"  # the name of our own key pair, and for drivers
+PUBLISH_VARIABLE = "LIES_PUBLISH"  # its publish endpoint
+CLIENT_VARIABLES = frozenset(
+    {
+        RUNTIME_DIR_VARIABLE,
+        KEYS_DIR_VARIABLE,
+        CONNECT_VARIABLE,
+        SERVER_KEY_VARIABLE,
+        KEY_VARIABLE,
+        PUBLISH_VARIABLE,
+    }
+)
 
 
 def daemon_runtime_dir(
@@ -38,10 +53,21 @@ def client_runtime_dir(
 
 def default_config(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
     """Where `lies run` looks without -c: /etc/lies/lies.toml (root), else $XDG_CONFIG_HOME/lies/lies.toml."""
+    return _config_dir(environ, uid) / "lies.toml"
+
+
+def keys_dir(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
+    """Where CURVE keys lie: $LIES_KEYS_DIR, /etc/lies/keys (root), else $XDG_CONFIG_HOME/lies/keys."""
+    if named := environ.get(KEYS_DIR_VARIABLE):
+        return Path(named)
+    return _config_dir(environ, uid) / "keys"
+
+
+def _config_dir(environ: Mapping[str, str], uid: int | None) -> Path:
     if (os.geteuid() if uid is None else uid) == 0:
-        return SYSTEM_CONFIG
+        return SYSTEM_CONFIG.parent
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME") or "/") / ".config")
-    return Path(home) / "lies" / "lies.toml"
+    return Path(home) / "lies"
 
 
 def _user_runtime_dir(environ: Mapping[str, str], uid: int) -> Path:

@@ -4,9 +4,7 @@ Each driver and consumer has a keeper, which starts it again when it fails while
 """
 
 import asyncio
-import grp
 import logging
-import pwd
 import signal
 import sys
 from collections.abc import Callable
@@ -17,13 +15,13 @@ from lies._keeper import Keeper, Patience, Room
 from lies._orders import order_for
 from lies._stopping import StopSignals
 from lies._systemd import notify
+from lies.admission import admission
 from lies.bus.core import BusCore
 from lies.bus.local import LocalClient
 from lies.bus.publisher import LocalPublisher
-from lies.bus.rights import Rights
 from lies.bus.server import BusServer
 from lies.config import Config, ConsumerConfig, DriverConfig
-from lies.errors import ConfigError, LiesError
+from lies.errors import LiesError
 from lies.logs import set_up_logs
 from lies.paths import daemon_runtime_dir
 from lies.plugins import ConsumerPlan, DriverPlan, Plugins, discover, resolve
@@ -42,8 +40,16 @@ class Supervisor:
         self._plugins = resolve(config, registry)
         daemon = config.daemon
         self.directory = daemon_runtime_dir(daemon.runtime_dir)
-        self.core = BusCore(epoch=wall_ns(), rights=_rights(config))
-        self._server = BusServer(self.core, self.directory, gid=_gid(config), heartbeat_s=daemon.heartbeat_s)
+        admitted = admission(config)
+        self.core = BusCore(epoch=wall_ns(), rights=admitted.rights)
+        self.server = BusServer(
+            self.core,
+            self.directory,
+            uid=admitted.uid,
+            gid=admitted.gid,
+            tcp=admitted.tcp,
+            heartbeat_s=daemon.heartbeat_s,
+        )
         patience = Patience(
             stop_s=daemon.stop_s,
             restart_min_s=daemon.restart_min_s,
@@ -59,8 +65,8 @@ class Supervisor:
 
         Raises EndpointInUse, NotPermitted or ConfigError if the endpoints cannot be had.
         """
-        await self._server.start()
-        _log.info("the bus is at %s", self.directory)
+        await self.server.start()
+        _log.info("the bus is at %s", ", ".join((str(self.directory), *self.server.addresses.values())))
         await asyncio.gather(*(keeper.start() for keeper in self.drivers))
         await asyncio.gather(*(keeper.start() for keeper in self.consumers))
 
@@ -68,7 +74,7 @@ class Supervisor:
         """Stop consumers, then drivers, then the bus; also one that has not quite started."""
         await asyncio.gather(*(keeper.stop() for keeper in self.consumers))
         await asyncio.gather(*(keeper.stop() for keeper in self.drivers))
-        await self._server.stop()
+        await self.server.stop()
 
     def _driver_room(self, plan: DriverPlan) -> Callable[[], Room]:
         async def connect() -> OpenPublisher:
@@ -101,10 +107,9 @@ class Supervisor:
 def check(config: Config, registry: Registry | None = None) -> Plugins:
     """All that keeps a daemon of this configuration from being made, and nothing is started.
 
-    Raises what `lies.plugins.resolve` does, and ConfigError for users and groups that are not there.
+    Raises what `lies.plugins.resolve` and `lies.admission.admission` do.
     """
-    _rights(config)
-    _gid(config)
+    admission(config)
     return resolve(config, registry)
 
 
@@ -170,32 +175,3 @@ async def _until_signal(config: Config, ready: Callable[[], None] | None, regist
     with StopSignals(asyncio.get_running_loop(), stop, limit_s=limit_s) as signals:
         await run(config, ready=ready, stop=stop, registry=registry)
         return 130 if signals.received is signal.SIGINT else 0
-
-
-def _rights(config: Config) -> Rights:
-    """Who may do what: listed users, and for everyone else the rights of the group, if there is one."""
-    daemon = config.daemon
-    by_uid = {_uid(user, config): rights for user, rights in daemon.users.items()}
-    return Rights(by_uid, others=daemon.group_rights if daemon.group is not None else ())
-
-
-def _uid(user: str, config: Config) -> int:
-    if user.isdecimal():
-        return int(user)
-    try:
-        return pwd.getpwnam(user).pw_uid
-    except KeyError as error:
-        problem = f"no user {user!r} on this machine"
-        raise ConfigError(problem, file=config.file, table="daemon.users", key=user) from error
-
-
-def _gid(config: Config) -> int | None:
-    group = config.daemon.group
-    if group is None:
-        return None
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError as error:
-        raise ConfigError(
-            f"no group {group!r} on this machine", file=config.file, table="daemon", key="group"
-        ) from error

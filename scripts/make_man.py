@@ -5,7 +5,6 @@ committed with what this makes.
 """
 
 import enum
-import importlib
 import re
 import textwrap
 import tomllib
@@ -15,7 +14,7 @@ from typing import Any
 
 import typer
 
-from lies.cli._app import COMMANDS, app
+from lies.cli._app import COMMANDS, app, load
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "packaging" / "man"
@@ -30,12 +29,18 @@ of events, and the names of links and points of attachment that the running daem
 """
 _ENVIRONMENT = {
     "LIES_RUNTIME_DIR": "Where the daemon's endpoints are; `--runtime-dir` outweighs it.",
+    "LIES_CONNECT": "A daemon on another host, `tcp://HOST:PORT`; `--connect` outweighs it.",
+    "LIES_SERVER_KEY": "Public key of that daemon; `--server-key` outweighs it.",
+    "LIES_KEY": "Name of the key pair to show there; `--key` outweighs it.",
+    "LIES_PUBLISH": "That daemon's endpoint for drivers; `--publish` outweighs it.",
+    "LIES_KEYS_DIR": "Where key pairs lie; else in the folder `keys` beside the configuration.",
     "XDG_RUNTIME_DIR": "Its folder `lies` is the place for a user's own daemon.",
     "XDG_CONFIG_HOME": "Its file `lies/lies.toml` is what a user's own daemon reads.",
     "NO_COLOR": "If it is set and not empty, nothing is coloured.",
 }
 _FILES = {
     "/etc/lies/lies.toml": "Configuration of the system's daemon.",
+    "/etc/lies/keys": "Key pairs of the system's daemon.",
     "/run/lies": "Endpoints of the system's daemon.",
 }
 
@@ -50,7 +55,7 @@ def pages() -> dict[Path, str]:
 
 def command(name: str) -> Any:  # noqa: ANN401 - typer's command class is not public
     """The command of that name."""
-    return typer.main.get_command(importlib.import_module(f"lies.cli.{name}").app)
+    return load(name)
 
 
 def _root_page() -> str:

@@ -115,14 +115,24 @@ def asyncapi() -> Json:
                 "host": "localhost",
                 "protocol": "zeromq",
                 "description": "ROUTER sockets in the daemon's runtime directory; a peer is a DEALER.",
-            }
+            },
+            "remote": {
+                "host": "{host}:{port}",
+                "protocol": "zeromq",
+                "description": (
+                    "The same sockets as tcp://{host}:{port}, where [daemon.tcp] has them: one port for the "
+                    "channel bus, another for publish."
+                ),
+                "variables": {"host": {"default": "localhost"}, "port": {"default": "5184"}},
+                "security": [{"$ref": "#/components/securitySchemes/curve"}],
+            },
         },
         "channels": {
             "bus": _channel("bus", "For consumers: requests, deliveries, reports.", exchanges),
             "publish": _channel("publish", "For drivers in processes of their own.", exchanges),
         },
         "operations": {name: _operation(name, names) for name, names in exchanges.items()},
-        "components": {"messages": messages},
+        "components": {"messages": messages, "securitySchemes": {"curve": _CURVE}},
     }
 
 
@@ -135,6 +145,16 @@ Behind a `publish` follow pairs of frames: tag and body of each of its indicatio
 PROTOCOL is the link's technology in requests (`*` where that is not known), `*` in publications, the
 consumer's own protocol in confirms, deliveries and reports, and `{BUS_PROTOCOL}` in the layer `{BUS_LAYER}`.
 """
+
+
+_CURVE = {
+    "type": "asymmetricEncryption",
+    "description": (
+        "CurveZMQ (ZeroMQ RFC 26). A peer sets ZMQ_CURVE_SERVERKEY to the daemon's public key, and "
+        "ZMQ_CURVE_PUBLICKEY and ZMQ_CURVE_SECRETKEY to a pair of its own, whose public key the daemon lists "
+        "with rights. Any other handshake fails."
+    ),
+}
 
 
 def _bus_key(name: str, *, incoming: bool) -> Key:

@@ -11,9 +11,10 @@ from typing import Any
 import attrs
 
 from lies.bus import BusServer, LinkState, Snapshot
-from lies.bus._connection import HELLO_AGAIN_S, MAX_FROM_DAEMON, SILENCE_S
+from lies.bus._connection import MAX_FROM_DAEMON, SILENCE_S
 from lies.bus._delivery import MAX_REGISTRATIONS
 from lies.bus._parties import MAX_NAME
+from lies.bus._route import HELLO_AGAIN_S
 from lies.bus.core import HISTORY
 from lies.bus.frames import (
     DELIVERY,

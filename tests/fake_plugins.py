@@ -27,7 +27,9 @@ def install(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "[lies.consumers]\near = fake_plugins:Ear\n"
     )
     monkeypatch.syspath_prepend(directory)
-    monkeypatch.setenv("PYTHONPATH", f"{directory}{os.pathsep}{Path(__file__).parent}")
+    before = os.environ.get("PYTHONPATH", "")
+    path = [str(directory), str(Path(__file__).parent), *filter(None, before.split(os.pathsep))]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     LOG.clear()
 
 

@@ -3,20 +3,18 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import zmq
 
 from lies.bus._connection import (
     FIRST_INTERVAL_S,
-    HELLO_AGAIN_S,
     MAX_FROM_DAEMON,
     QUEUE_LIMIT,
     SILENCE_S,
     Handler,
-    probe,
 )
-from lies.bus._directory import endpoint
+from lies.bus._monitor import Monitor
+from lies.bus._route import Where, route
 from lies.bus._socket import BATCH, FLUSH_MS
 from lies.bus.frames import bus_frames, decode
 from lies.bus.messages import Goodbye, Heartbeat, Refusal, Refused, Welcome
@@ -35,14 +33,14 @@ class BlockingConnection:
     the daemon's own silence counts only while this side listens.
     """
 
-    def __init__(self, directory: Path, name: str, handler: Handler) -> None:
-        self.path = directory / name
+    def __init__(self, where: Where, name: str, handler: Handler) -> None:
         self.epoch = 0
         self.up = False
         self.closed = False
-        self._endpoint = endpoint(directory, name)
+        self._route = route(where, name)
         self._handler = handler
         self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: Monitor | None = None
         self._queue: deque[list[bytes]] = deque()
         self._interval_s = FIRST_INTERVAL_S
         self._tick_s = 0.0  # when the next tick is due
@@ -50,17 +48,20 @@ class BlockingConnection:
         self._asked_s = 0.0
         self._looked_s = 0.0
         self._refused: LiesError | None = None
+        self._opening = False  # what goes wrong is raised, else it is logged
         self._causes = 0
 
     def open(self, timeout_s: float) -> None:
         """Connect; NoDaemon if nothing answers in time, NotPermitted if we may not."""
-        probe(self.path)
+        self._route.probe()
+        self._opening = True
         self._begin()
         self.wait(timeout_s, lambda: self.up or self._refused is not None)
+        self._opening = False
         if self.up:
             return
         self.close("no answer")
-        raise self._refused or NoDaemon(f"no daemon answers at {self.path}")
+        raise self._refused or NoDaemon(f"no daemon answers at {self._route.shown}")
 
     def send(self, frames: list[bytes]) -> bool:
         """Send, or queue while the daemon cannot take it; False if it is dropped."""
@@ -111,7 +112,7 @@ class BlockingConnection:
         if self._socket is not None:
             if self.up:
                 self._taken(self._socket, bus_frames(Goodbye(reason)))
-            self._socket.close(linger=FLUSH_MS)
+            self._close(self._socket, FLUSH_MS)
             self._socket = None
         self.up = False
 
@@ -120,14 +121,18 @@ class BlockingConnection:
     def _begin(self) -> None:
         """A new socket, so that nothing said to or by a former daemon comes through."""
         if self._socket is not None:
-            self._socket.close(linger=0)
+            self._close(self._socket, 0)
         self._queue.clear()
-        socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+        transport = self._route.transport
+        socket: zmq.Socket[bytes] = transport.context.socket(zmq.DEALER)
         socket.setsockopt(zmq.LINGER, FLUSH_MS)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FROM_DAEMON)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_FROM_DAEMON + transport.overhead)
+        transport.prepare(socket)
         socket.setsockopt(zmq.RECONNECT_IVL, 20)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)
-        socket.connect(self._endpoint)
+        if self._route.telling:
+            self._monitor = Monitor(socket, self._route.telling)
+        socket.connect(self._route.endpoint)
         self._socket = socket
         self._asked_s = now_s()
         self._taken(socket, bus_frames(self._handler.hello()))
@@ -135,7 +140,7 @@ class BlockingConnection:
     def _lose(self, reason: str) -> None:
         was_up, self.up = self.up, False
         if was_up:
-            _log.info("the daemon at %s went away (%s); it is tried again", self.path.parent, reason)
+            _log.info("the daemon at %s went away (%s); it is tried again", self._route.daemon, reason)
             self._handler.disconnected(reason)
         if not self.closed:
             self._begin()
@@ -144,11 +149,13 @@ class BlockingConnection:
         """Wait for the socket or a descriptor; whether a descriptor is readable."""
         assert self._socket is not None
         wanted = _POLLIN | _POLLOUT if self._queue else _POLLIN
-        if not descriptors:
+        if not descriptors and self._monitor is None:
             self._socket.poll(int(timeout_s * 1000 + 0.999), wanted)
             return False
         poller = zmq.Poller()
         poller.register(self._socket, wanted)
+        if self._monitor is not None:
+            poller.register(self._monitor.pair, _POLLIN)
         for descriptor in descriptors:
             poller.register(descriptor, _POLLIN)
         ready = dict(poller.poll(int(timeout_s * 1000 + 0.999)))
@@ -156,6 +163,7 @@ class BlockingConnection:
 
     def _read(self) -> bool:
         """Send what waits and take at most one batch; whether there may be more."""
+        self._hear_transport()
         while self._queue and self._socket is not None and self._taken(self._socket, self._queue[0]):
             self._queue.popleft()
         for _ in range(BATCH):
@@ -171,7 +179,7 @@ class BlockingConnection:
     def _tick(self, now: float) -> None:
         self._tick_s = now + self._interval_s
         if not self.up:
-            if now - self._asked_s > HELLO_AGAIN_S:
+            if now - self._asked_s > self._route.hello_again_s:
                 self._begin()
         elif now - self._heard_s > max(SILENCE_S, 8 * self._interval_s):
             self._lose(f"nothing was heard for {now - self._heard_s:.1f} s")
@@ -194,17 +202,34 @@ class BlockingConnection:
                 if not self.up:
                     self._interval_s = min(max(heartbeat_ms / 1000, 0.01), 5.0)
                     if self.epoch:
-                        _log.info("the daemon at %s is back", self.path.parent)
+                        _log.info("the daemon at %s is back", self._route.daemon)
                     self.epoch, self._refused, self.up = epoch, None, True
                     self._handler.welcome(received.message)
             case Goodbye(reason=reason) | Refused(code=Refusal.UNKNOWN_SESSION, reason=reason):
                 self._lose(reason)
             case Refused(code=code, reason=reason) if not self.up:
-                if self._refused is None:
-                    _log.warning("the daemon at %s refuses us: %s", self.path.parent, reason)
-                self._refused = (NotPermitted if code is Refusal.NOT_PERMITTED else NoDaemon)(reason)
+                self._fail((NotPermitted if code is Refusal.NOT_PERMITTED else NoDaemon)(reason))
             case _ if self.up:
                 self._handler.received(received)
+
+    def _hear_transport(self) -> None:
+        """What the transport has met; it tries again by itself, and so do we."""
+        while self._monitor is not None and (event := self._monitor.next()) is not None:
+            error = None if self.up else self._route.told(*event)
+            if error is not None:
+                self._fail(error)
+
+    def _fail(self, error: LiesError) -> None:
+        if not isinstance(self._refused, NotPermitted):  # which says more than that nobody answers
+            if isinstance(error, NotPermitted) and not self._opening:
+                _log.warning("the daemon at %s refuses us: %s", self._route.daemon, error)
+            self._refused = error
+
+    def _close(self, socket: "zmq.Socket[bytes]", linger_ms: int) -> None:
+        if self._monitor is not None:
+            self._monitor.close()
+            self._monitor = None
+        socket.close(linger=linger_ms)
 
     def _taken(self, socket: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:
         try:

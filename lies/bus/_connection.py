@@ -2,23 +2,21 @@
 
 import asyncio
 import logging
-import socket
 from abc import ABC, abstractmethod
 from collections import deque
-from pathlib import Path
 
 import zmq
 
-from lies.bus._directory import endpoint
+from lies.bus._route import Where, route
 from lies.bus._socket import BusSocket, Sent
 from lies.bus.frames import Received, bus_frames, decode
 from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
+from lies.bus.rights import Who
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
 from lies.events.wire import MAX_BODY
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
-HELLO_AGAIN_S = 0.5  # pause before an unanswered Hello is said again
 SILENCE_S = 3.0  # a daemon not heard for this long is taken for gone
 QUEUE_LIMIT = 4096
 MAX_FROM_DAEMON = 64 * MAX_BODY  # a snapshot holds the states of many links
@@ -60,9 +58,8 @@ class Handler(ABC):
 class Connection:
     """A DEALER to one endpoint of the daemon, connected again and again until it is closed."""
 
-    def __init__(self, directory: Path, name: str, handler: Handler) -> None:
-        self.path = directory / name
-        self._endpoint = endpoint(directory, name)
+    def __init__(self, where: Where, name: str, handler: Handler) -> None:
+        self._route = route(where, name)
         self._handler = handler
         self._socket: BusSocket | None = None
         self._queue: deque[list[bytes]] = deque()
@@ -73,6 +70,7 @@ class Connection:
         self._up = asyncio.Event()
         self._answered = asyncio.Event()
         self._refused: LiesError | None = None
+        self._opening = False  # what goes wrong is raised, else it is logged
         self._causes = 0
         self.epoch = 0
         self.closed = False
@@ -84,7 +82,8 @@ class Connection:
 
     async def open(self, timeout_s: float) -> None:
         """Connect; NoDaemon if nothing answers in time, NotPermitted if we may not."""
-        probe(self.path)
+        self._route.probe()
+        self._opening = True
         self._begin()
         self._tick()
         try:
@@ -92,10 +91,11 @@ class Connection:
                 await self._answered.wait()
         except TimeoutError:
             self.close("no answer")
-            raise NoDaemon(f"no daemon answers at {self.path}") from None
+            raise NoDaemon(f"no daemon answers at {self._route.shown}") from None
         if self._refused is not None:
             self.close("refused")
             raise self._refused
+        self._opening = False
 
     async def wait_up(self) -> None:
         """Wait until connected."""
@@ -142,8 +142,16 @@ class Connection:
         if self._socket is not None:
             self._socket.close(flush=False)
         self._queue.clear()
-        self._socket = BusSocket(zmq.DEALER, self._receive, writable=self._writable, max_size=MAX_FROM_DAEMON)
-        self._socket.connect(self._endpoint)
+        self._socket = BusSocket(
+            zmq.DEALER,
+            self._receive,
+            writable=self._writable,
+            max_size=MAX_FROM_DAEMON,
+            transport=self._route.transport,
+        )
+        if self._route.telling:
+            self._socket.watch(self._route.telling, self._told)
+        self._socket.connect(self._route.endpoint)
         self._say_hello()
 
     def _say_hello(self) -> None:
@@ -155,7 +163,7 @@ class Connection:
         was_up = self.up
         self._up.clear()
         if was_up:
-            _log.info("the daemon at %s went away (%s); it is tried again", self.path.parent, reason)
+            _log.info("the daemon at %s went away (%s); it is tried again", self._route.daemon, reason)
             self._handler.disconnected(reason)
         if not self.closed:
             self._begin()
@@ -164,7 +172,7 @@ class Connection:
         self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._tick)
         now = now_s()
         if not self.up:
-            if now - self._asked_s > HELLO_AGAIN_S:
+            if now - self._asked_s > self._route.hello_again_s:
                 self._begin()
         elif now - self._heard_s > max(SILENCE_S, 8 * self._interval_s):
             self._lose(f"nothing was heard for {now - self._heard_s:.1f} s")
@@ -180,8 +188,8 @@ class Connection:
             self._queue.popleft()
         self._handler.writable()
 
-    def _receive(self, routing_id: bytes, frames: list[bytes], address: str | None) -> None:
-        del routing_id, address
+    def _receive(self, routing_id: bytes, frames: list[bytes], who: Who) -> None:
+        del routing_id, who
         self._heard_s = now_s()
         try:
             received = decode(frames, max_body=MAX_FROM_DAEMON)
@@ -212,25 +220,22 @@ class Connection:
         self._up.set()
         self._answered.set()
         if was_lost:
-            _log.info("the daemon at %s is back", self.path.parent)
+            _log.info("the daemon at %s is back", self._route.daemon)
         self._handler.welcome(welcome)
 
+    def _told(self, event: int, value: int) -> None:
+        """What the transport has met; it tries again by itself, and so do we."""
+        if not self.up and not self.closed:
+            error = self._route.told(event, value)
+            if error is not None:
+                self._fail(error)
+
     def _refuse(self, code: Refusal, reason: str) -> None:
-        error: LiesError
-        error = NotPermitted(reason) if code is Refusal.NOT_PERMITTED else NoDaemon(reason)
-        if self._refused is None:
-            _log.warning("the daemon at %s refuses us: %s", self.path.parent, reason)
-        self._refused = error
+        self._fail(NotPermitted(reason) if code is Refusal.NOT_PERMITTED else NoDaemon(reason))
+
+    def _fail(self, error: LiesError) -> None:
+        if not isinstance(self._refused, NotPermitted):  # which says more than that nobody answers
+            if isinstance(error, NotPermitted) and not self._opening:
+                _log.warning("the daemon at %s refuses us: %s", self._route.daemon, error)
+            self._refused = error
         self._answered.set()
-
-
-def probe(path: Path) -> None:
-    """NoDaemon at once if nobody listens on a socket file, NotPermitted if we may not open it."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
-        attempt.settimeout(1.0)
-        try:
-            attempt.connect(str(path))
-        except PermissionError as error:
-            raise NotPermitted(f"the daemon's socket {path} may not be opened by this user") from error
-        except OSError as error:
-            raise NoDaemon(f"no daemon answers at {path}") from error

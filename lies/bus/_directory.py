@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from lies.errors import ConfigError, EndpointInUse, NotPermitted
@@ -27,13 +28,15 @@ def endpoint(directory: Path, name: str) -> str:
 class RuntimeDirectory:
     """A directory of mode 0750 held by a lock; what a dead daemon left in it is cleared.
 
-    gid: group that may enter and open the sockets, None for that of the process. EndpointInUse if a live
-    daemon has it, ConfigError if it is not a directory of ours, NotPermitted if it cannot be made.
+    uid: user that owns directory and sockets, gid: group that may enter and open them, None for those of the
+    process. EndpointInUse if a live daemon has it, ConfigError if it is not a directory of ours, NotPermitted
+    if it cannot be made or given to them.
     """
 
-    def __init__(self, path: Path, *, gid: int | None = None) -> None:
+    def __init__(self, path: Path, *, uid: int | None = None, gid: int | None = None) -> None:
         self.path = path
-        self._gid = gid
+        self._uid = -1 if uid is None else uid  # -1 leaves it, chown(2)
+        self._gid = -1 if gid is None else gid
         self._lock: int | None = None
         self._made = False
 
@@ -43,8 +46,7 @@ class RuntimeDirectory:
         try:
             self._make()
             self._lock = self._locked()
-            if self._gid is not None:
-                os.chown(self.path, -1, self._gid)
+            os.chown(self.path, self._uid, self._gid)
             self.path.chmod(DIRECTORY_MODE)
             for name in (BUS, PUBLISH):
                 (self.path / name).unlink(missing_ok=True)
@@ -53,12 +55,16 @@ class RuntimeDirectory:
             kind = NotPermitted if isinstance(error, PermissionError) else ConfigError
             raise kind(f"the runtime directory {self.path} cannot be used: {error.strerror}") from error
 
-    def admit(self, name: str) -> None:
-        """Give a new socket file its group and mode."""
-        path = self.path / name
-        if self._gid is not None:
-            os.chown(path, -1, self._gid)
-        path.chmod(SOCKET_MODE)
+    @contextlib.contextmanager
+    def admitting(self, name: str) -> Iterator[None]:
+        """Around the making of a socket file: it gets its owner, group and mode; OSError if it cannot."""
+        before = os.umask(0o777 & ~SOCKET_MODE)  # libzmq makes it by the umask: it never has another mode
+        try:
+            yield
+        finally:
+            os.umask(before)
+        # An owner who is not us may have put something else there meanwhile: nothing is followed.
+        os.chown(self.path / name, self._uid, self._gid, follow_symlinks=False)
 
     def release(self) -> None:
         """Remove our files, and the directory if we made it."""
@@ -84,7 +90,7 @@ class RuntimeDirectory:
         found = self.path.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise ConfigError(f"the runtime directory {self.path} is not a directory")
-        if found.st_uid != os.geteuid():
+        if found.st_uid not in {os.geteuid(), self._uid}:
             raise NotPermitted(f"the runtime directory {self.path} belongs to uid {found.st_uid}")
         strangers = {entry.name for entry in self.path.iterdir()} - {BUS, PUBLISH, LOCK}
         if stat.S_IMODE(found.st_mode) & 0o027 and strangers:

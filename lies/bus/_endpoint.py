@@ -7,17 +7,26 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import zmq
+from attrs import frozen
 
+from lies.bus._door import COMING_AND_GOING, Door
 from lies.bus._outbox import Outbox
-from lies.bus._socket import BusSocket, Sent, peer_uid
+from lies.bus._socket import BusSocket, Sent
+from lies.bus._transport import Transport
 from lies.bus.core import BusCore
 from lies.bus.frames import Received, UnknownVersion, bus_frames, decode, request_id_in
 from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
+from lies.bus.rights import Right, Who
 from lies.errors import LiesError, MalformedMessage, NotPermitted, ProtocolViolation
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
 _CAUSES_KEPT = 1000
+_FAILED_HANDSHAKES = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+_CAUSES = {
+    int(zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC): "it was made for another server's key",
+    int(zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH): "CURVE was not spoken",
+}
 _OWN_ROUTING_ID = 5  # octets, the first zero: given by libzmq, never chosen by the peer
 
 
@@ -30,26 +39,41 @@ class Peer:
         self.outbox = outbox
         self.heard_s = now_s()
         self.gone = False
+        self.who: Who = None  # both from its Hello
+        self.rights: frozenset[Right] = frozenset()
 
 
 PeerT = TypeVar("PeerT", bound=Peer)
 
 
+@frozen
+class Limits:
+    """What holds for every endpoint of a bus.
+
+    heartbeat_s: told to peers in Welcome; queue_limit: messages that wait for one peer beyond what its
+    socket takes (send_limit); connections: how many an endpoint has at most.
+    """
+
+    heartbeat_s: float
+    queue_limit: int
+    send_limit: int
+    connections: int
+
+
 class Endpoint(ABC, Generic[PeerT]):
     """A ROUTER socket and its peers; every message is one call, none of them waits or raises.
 
-    heartbeat_s: told to peers in Welcome; timeout_s: a peer silent for longer is forgotten; queue_limit:
-    messages that wait for one peer beyond what its socket takes (send_limit).
+    timeout_s: a peer silent for longer is forgotten; transport: of the socket, None for this machine's.
     """
 
     def __init__(
-        self, core: BusCore, *, heartbeat_s: float, timeout_s: float, queue_limit: int, send_limit: int
+        self, core: BusCore, limits: Limits, timeout_s: float, transport: Transport | None = None
     ) -> None:
         self.core = core
         self.peers: dict[bytes, PeerT] = {}
-        self._heartbeat_ms = round(heartbeat_s * 1000)
+        self._heartbeat_ms = round(limits.heartbeat_s * 1000)
         self._timeout_s = timeout_s
-        self._queue_limit = queue_limit
+        self._queue_limit = limits.queue_limit
         self._causes: set[str] = set()
         self._leaving: list[tuple[PeerT, str]] = []
         self._socket = BusSocket(
@@ -57,13 +81,18 @@ class Endpoint(ABC, Generic[PeerT]):
             self._receive,
             writable=self._writable,
             known=self.peers.__contains__,
-            send_limit=send_limit,
+            send_limit=limits.send_limit,
+            transport=transport,
         )
+        self._local = transport is None
+        self._connections = limits.connections
+        self._door: Door | None = None
+        self._socket.watch(_FAILED_HANDSHAKES | COMING_AND_GOING, self._told)
 
     # ---- what the two endpoints do differently
 
     @abstractmethod
-    def greet(self, routing_id: bytes, hello: Hello, uid: int | None) -> PeerT:
+    def greet(self, routing_id: bytes, hello: Hello, who: Who) -> PeerT:
         """A new peer; LiesError if it is not let in."""
 
     @abstractmethod
@@ -80,9 +109,11 @@ class Endpoint(ABC, Generic[PeerT]):
 
     # ---- life
 
-    def bind(self, endpoint: str) -> None:
-        """Bind the socket."""
-        self._socket.bind(endpoint)
+    def bind(self, address: str) -> str:
+        """Bind the socket and return where; zmq.ZMQError if it cannot be had."""
+        bound = self._socket.bind(address)
+        self._door = Door(bound, self._connections)
+        return bound
 
     def close(self) -> None:
         """Say Goodbye to all and close."""
@@ -105,6 +136,14 @@ class Endpoint(ABC, Generic[PeerT]):
                 peer.outbox.control(bus_frames(Heartbeat(self.core.epoch, self.last(peer))))
             else:
                 peer.outbox.flush()
+        self._sweep()
+
+    def recheck(self) -> None:
+        """Let go who has lost a right since its Hello; it says Hello again and learns what is left."""
+        for peer in tuple(self.peers.values()):
+            if peer.rights - self.core.rights.of(peer.who):
+                self.say(peer.routing_id, Goodbye("rights were withdrawn"))
+                self.drop(peer, "rights were withdrawn")
         self._sweep()
 
     def outbox(self, routing_id: bytes) -> Outbox:
@@ -143,6 +182,22 @@ class Endpoint(ABC, Generic[PeerT]):
 
     # ---- the socket
 
+    def _told(self, event: int, value: int) -> None:
+        """Connections come and go."""
+        if event & _FAILED_HANDSHAKES:
+            if not self._local:  # a local client knocks before it speaks: not worth a count
+                self._no_handshake(value)
+        elif self._door is not None and self._door.told(event, value):
+            self.core.counters.turned_away += 1
+
+    def _no_handshake(self, value: int) -> None:
+        """Somebody connected and left, spoke no CURVE, or took us for another server."""
+        self.core.counters.handshakes += 1
+        cause = f"a handshake failed: {_CAUSES.get(value, 'it was broken off, or no ZeroMQ was spoken')}"
+        if cause not in self._causes:
+            self._causes.add(cause)
+            _log.warning("%s (further ones of this cause are only counted)", cause)
+
     def _sender(self, routing_id: bytes) -> Callable[[list[bytes]], bool]:
         send = self._socket.send
 
@@ -162,14 +217,14 @@ class Endpoint(ABC, Generic[PeerT]):
                 peer.outbox.flush()
         self._sweep()
 
-    def _receive(self, routing_id: bytes, frames: list[bytes], address: str | None) -> None:
+    def _receive(self, routing_id: bytes, frames: list[bytes], who: Who) -> None:
         peer = self.peers.get(routing_id)
         try:
             if len(routing_id) != _OWN_ROUTING_ID or routing_id[0]:
                 raise MalformedMessage("a routing id of the peer's own choice")
             received = decode(frames)
             if isinstance(received.message, Hello):
-                self._hello(routing_id, received.message, peer_uid(address), peer)
+                self._hello(routing_id, received.message, who, peer)
             elif peer is None:
                 self._stranger(routing_id, received)
             else:
@@ -183,9 +238,10 @@ class Endpoint(ABC, Generic[PeerT]):
             self.drop(peer, "asks and does not listen")
         self._sweep()
 
-    def _hello(self, routing_id: bytes, hello: Hello, uid: int | None, peer: PeerT | None) -> None:
+    def _hello(self, routing_id: bytes, hello: Hello, who: Who, peer: PeerT | None) -> None:
         if peer is None:
-            peer = self.peers[routing_id] = self.greet(routing_id, hello, uid)
+            peer = self.peers[routing_id] = self.greet(routing_id, hello, who)
+            peer.who, peer.rights = who, self.core.rights.of(who)
         elif peer.name != hello.name:
             raise MalformedMessage("a second Hello of another name")
         peer.outbox.control(bus_frames(Welcome(self.core.epoch, self._heartbeat_ms)))

@@ -7,6 +7,7 @@ from attrs import define
 from lies.bus._registration import Registration
 from lies.bus.frames import Event
 from lies.bus.messages import Action, Gap, Snapshot
+from lies.bus.rights import Who
 from lies.errors import MalformedMessage
 from lies.events import Confirm
 
@@ -58,15 +59,18 @@ class Counters:
     refused: int = 0  # requests and publications without right or not valid
     malformed: int = 0
     unknown_version: int = 0
+    turned_away: int = 0  # connections to an endpoint that has as many as it may
+    unlisted_keys: int = 0  # connections over tcp with a CURVE key that is not on the allow-list
+    handshakes: int = 0  # connections that came to nothing: no CURVE, a wrong server key, no ZeroMQ, no word
 
 
 class Session:
     """One consumer on the bus; made by BusCore.open_session."""
 
-    def __init__(self, name: str, protocol: str, uid: int | None, sink: Sink) -> None:
+    def __init__(self, name: str, protocol: str, who: Who, sink: Sink) -> None:
         self.name = name
         self.protocol = protocol
-        self.uid = uid
+        self.who = who
         self.sink = sink
         self.closed = False
         self.registrations: dict[tuple[str, str], Registration] = {}

@@ -9,7 +9,7 @@ from lies.bus._delivery import Delivery
 from lies.bus._parties import Publisher, PublisherPort, check_name
 from lies.bus.frames import Event
 from lies.bus.messages import NO_CONDITION, LinkState
-from lies.bus.rights import Right, Rights
+from lies.bus.rights import Right, Rights, Who
 from lies.errors import LiesError, LinkError, LinkErrorReason, MalformedMessage, ProtocolViolation
 from lies.events import DownReason, Header, LinkDown, LinkStatusChanged, LinkUp, PoAFound, PoALost
 
@@ -22,10 +22,10 @@ class PublishDesk:
         self._rights = rights
         self._publishers: dict[str, Publisher] = {}
 
-    def open(self, name: str, epoch: int, uid: int | None, port: PublisherPort) -> Publisher:
+    def open(self, name: str, epoch: int, who: Who, port: PublisherPort) -> Publisher:
         """A new publisher; ProtocolViolation while there is one of the same name."""
         try:
-            self._rights.check(uid, Right.PUBLISH)
+            self._rights.check(who, Right.PUBLISH)
             check_name(name)
             if name in self._publishers:
                 raise ProtocolViolation(f"a driver named {name} is on the bus already")

@@ -77,7 +77,7 @@ class RequestDesk:
         """Publish an upper layer's report; needs the right to act. NotPermitted, MalformedMessage."""
         event = Event(report)
         try:
-            self._rights.check(session.uid, Right.ACT)
+            self._rights.check(session.who, Right.ACT)
             if event.primitive != "report" or report.header.publisher != session.name:
                 raise MalformedMessage(
                     f"{event.name} of {report.header.publisher[:MAX_NAME]!r} from consumer {session.name!r}"
@@ -99,7 +99,7 @@ class RequestDesk:
         session.sink.confirm(PoAListConfirm(request.request_id, Result.ACK, state.link, best_first))
 
     def _known(self, session: Session, link: str, right: Right) -> LinkState:
-        self._rights.check(session.uid, right)
+        self._rights.check(session.who, right)
         state = self._delivery.states.get(link)
         if state is None:
             known = ", ".join(sorted(self._delivery.states)) or "none"
@@ -133,7 +133,7 @@ class RequestDesk:
         self._delivery.owners[request.link].port.act(Action(ActionKind.DISCONNECT, request.link, request.poa))
 
     def _register(self, session: Session, request: Any) -> None:  # noqa: ANN401 - a registration request
-        self._rights.check(session.uid, Right.LISTEN)
+        self._rights.check(session.who, Right.LISTEN)
         check_parameters(request)
         delivery = self._delivery
         primitive = PRIMITIVE_OF_REQUEST[type(request)]

@@ -6,7 +6,10 @@ from enum import Enum, auto
 
 import zmq
 
+from lies.bus import _monitor
+from lies.bus._transport import Local, Transport
 from lies.bus.frames import MAX_FRAMES
+from lies.bus.rights import Who
 from lies.events.wire import MAX_BODY
 
 BATCH = 256  # messages taken in one go, so that a flood does not starve the loop
@@ -17,7 +20,7 @@ _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 
 FLUSH_MS = 200
 RETRY_S = 0.005  # half of a peer's queue of 1000 is read in that time at 100,000 messages/s
-Receive = Callable[[bytes, list[bytes], str | None], None]
+Receive = Callable[[bytes, list[bytes], Who], None]
 
 
 class Sent(Enum):
@@ -29,10 +32,10 @@ class Sent(Enum):
 
 
 class BusSocket:
-    """One ROUTER or DEALER socket.
+    """One ROUTER or DEALER socket, or the PAIR that watches one.
 
-    receive is called with (routing id, frames, peer address): the routing id is empty on a DEALER; the
-    address, `localhost:UID:GID:PID` on ipc, is given for peers that `known` does not know, else None.
+    receive is called with (routing id, frames, who): the routing id is empty on a DEALER; who sent it is
+    asked of the transport for peers that `known` does not know, else None.
     writable is called when a send that was FULL may succeed; a ROUTER cannot tell for which peer, so it is
     tried again every few ms. libzmq's descriptor is edge-triggered, so after every send and every batch its
     events are asked for again. max_size: octets of a frame; the connection of who sends more is closed.
@@ -48,8 +51,10 @@ class BusSocket:
         send_limit: int = 1000,
         receive_limit: int = 1000,
         max_size: int = MAX_BODY,
+        transport: Transport | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
+        self._transport = transport or Local()
         self._receive = receive
         self._writable = writable
         self._known = known
@@ -58,11 +63,13 @@ class BusSocket:
         self._scheduled: asyncio.Handle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self.closed = False
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+        self._monitor: BusSocket | None = None
+        self._socket: zmq.Socket[bytes] = self._transport.context.socket(kind)
         self._socket.setsockopt(zmq.LINGER, FLUSH_MS)  # connections copy it when they are made
         self._socket.setsockopt(zmq.SNDHWM, send_limit)
         self._socket.setsockopt(zmq.RCVHWM, receive_limit)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, max_size)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, max_size + self._transport.overhead)
+        self._transport.prepare(self._socket)
         if self._router:
             self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         else:
@@ -72,14 +79,29 @@ class BusSocket:
         self._fd: int = self._socket.fileno()
         self._loop.add_reader(self._fd, self._ready)
 
-    def bind(self, endpoint: str) -> None:
-        """Bind; zmq.ZMQError if it cannot be had."""
+    def bind(self, endpoint: str) -> str:
+        """Bind and return where, with the port that was chosen for 0; zmq.ZMQError if it cannot be had."""
         self._socket.bind(endpoint)
+        return str(self._socket.get_string(zmq.LAST_ENDPOINT))
 
     def connect(self, endpoint: str) -> None:
         """Connect, now or as soon as somebody binds there."""
         self._socket.connect(endpoint)
         self._check_soon()
+
+    def watch(self, events: int, happened: Callable[[int, int], None]) -> None:
+        """Call back with (event, value) for these events of zmq_socket_monitor(3); before bind or connect."""
+
+        def receive(routing_id: bytes, frames: list[bytes], who: Who) -> None:
+            del routing_id, who
+            if not self.closed:
+                happened(*_monitor.event(frames[0]))
+
+        address = _monitor.begin(self._socket, events)
+        self._monitor = BusSocket(
+            zmq.PAIR, receive, receive_limit=0, transport=Local(self._transport.context)
+        )
+        self._monitor.connect(address)
 
     def send(self, frames: Sequence[bytes]) -> Sent:
         """Send or say why not; on a ROUTER the first frame is the routing id."""
@@ -113,6 +135,9 @@ class BusSocket:
         for handle in (self._scheduled, self._retry):
             if handle is not None:
                 handle.cancel()
+        if self._monitor is not None:
+            self._socket.disable_monitor()
+            self._monitor.close(flush=False)
         self._socket.close(linger=FLUSH_MS if flush else 0)
 
     def _check_soon(self) -> None:
@@ -152,13 +177,14 @@ class BusSocket:
 
     def _take_one(self) -> bool:
         socket = self._socket
-        routing_id, address = b"", None
+        routing_id: bytes = b""
+        who: Who = None
         try:
             if self._router:
                 routing_id = socket.recv(_NOBLOCK)
                 if self._known is not None and not self._known(routing_id):
                     frame = socket.recv(_NOBLOCK, copy=False)
-                    address = _peer_address(frame)
+                    who = self._transport.identify(frame)
                     first = frame.bytes
                 else:
                     first = socket.recv(_NOBLOCK)
@@ -171,23 +197,5 @@ class BusSocket:
             frame_bytes = socket.recv(_NOBLOCK)
             if len(frames) <= MAX_FRAMES:  # one too many is kept, so that it is refused as such
                 frames.append(frame_bytes)
-        self._receive(routing_id, frames, address)
+        self._receive(routing_id, frames, who)
         return True
-
-
-def _peer_address(frame: zmq.Frame) -> str | None:
-    try:
-        address = frame.get("Peer-Address")
-    except (zmq.ZMQError, KeyError):
-        return None
-    return address if isinstance(address, str) else None
-
-
-def peer_uid(address: str | None) -> int | None:
-    """The uid in `localhost:UID:GID:PID`, which the kernel vouches for; None if there is none."""
-    if address is None:
-        return None
-    parts = address.rsplit(":", 3)
-    if len(parts) != 4 or not parts[1].isdigit():
-        return None
-    return int(parts[1])

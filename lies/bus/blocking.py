@@ -3,7 +3,6 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 from typing import Any, Self
 
 from lies.bus._blocking import BlockingConnection
@@ -12,6 +11,7 @@ from lies.bus._connection import Handler
 from lies.bus._directory import BUS
 from lies.bus._listener import STREAM_LIMIT, EventCallback
 from lies.bus._registration import EVERY_LINK
+from lies.bus._route import Where
 from lies.bus._session import ConsumerSession
 from lies.bus._verbs import checked
 from lies.bus.client import REQUEST_TIMEOUT_S
@@ -54,7 +54,7 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
 
     def __init__(
         self,
-        directory: Path,
+        where: Where,
         *,
         name: str,
         protocol: str = "ipv6",
@@ -70,12 +70,12 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
         self._event_callbacks: list[EventCallback] = []
         self._gap_callbacks: list[Callable[[Gap], None]] = []
         self._snapshot_callbacks: list[Callable[[Snapshot], None]] = []
-        self._connection = BlockingConnection(directory, BUS, self)
+        self._connection = BlockingConnection(where, BUS, self)
 
     @classmethod
     def connect(
         cls,
-        directory: Path | str,
+        where: Where,
         *,
         name: str,
         protocol: str = "ipv6",
@@ -83,14 +83,12 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
         request_timeout_s: float = REQUEST_TIMEOUT_S,
         limit: int = STREAM_LIMIT,
     ) -> Self:
-        """Connect to the daemon whose runtime directory this is; NoDaemon, NotPermitted.
+        """Connect to the daemon with this runtime directory, or on another host; NoDaemon, NotPermitted.
 
         protocol: protocol ID of the consumer in tags (RFC 5184 section 3); limit: events that may wait for
         next_event before they are lost, with a Gap.
         """
-        client = cls(
-            Path(directory), name=name, protocol=protocol, request_timeout_s=request_timeout_s, limit=limit
-        )
+        client = cls(where, name=name, protocol=protocol, request_timeout_s=request_timeout_s, limit=limit)
         client._connection.open(timeout_s)
         return client
 

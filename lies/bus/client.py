@@ -3,13 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Self
 
 from lies.bus._connection import Connection, Handler
 from lies.bus._directory import BUS
 from lies.bus._listener import Listener
 from lies.bus._registration import EVERY_LINK
+from lies.bus._route import Where
 from lies.bus._session import ConsumerSession
 from lies.bus._verbs import Verbs, checked
 from lies.bus.frames import primitive_frames
@@ -33,7 +33,7 @@ class Client(Listener, ConsumerSession, Verbs, Handler):
 
     def __init__(
         self,
-        directory: Path,
+        where: Where,
         *,
         name: str,
         protocol: str = "ipv6",
@@ -44,12 +44,12 @@ class Client(Listener, ConsumerSession, Verbs, Handler):
         Verbs.__init__(self, name, wall_ns())
         ConsumerSession.__init__(self, protocol)
         self._timeout_s = request_timeout_s
-        self._connection = Connection(directory, BUS, self)
+        self._connection = Connection(where, BUS, self)
 
     @classmethod
     async def connect(
         cls,
-        directory: Path | str,
+        where: Where,
         *,
         name: str,
         protocol: str = "ipv6",
@@ -57,13 +57,13 @@ class Client(Listener, ConsumerSession, Verbs, Handler):
         request_timeout_s: float = REQUEST_TIMEOUT_S,
         on_failure: Callable[[Exception], None] | None = None,
     ) -> Self:
-        """Connect to the daemon whose runtime directory this is; NoDaemon, NotPermitted.
+        """Connect to the daemon with this runtime directory, or on another host; NoDaemon, NotPermitted.
 
         protocol: protocol ID of the consumer in tags (RFC 5184 section 3); on_failure: told what a callback
         raised, else it is logged.
         """
         client = cls(
-            Path(directory),
+            where,
             name=name,
             protocol=protocol,
             request_timeout_s=request_timeout_s,

@@ -16,7 +16,7 @@ from lies.bus._registration import EVERY_LINK, Registration
 from lies.bus._requests import RequestDesk
 from lies.bus.frames import Event
 from lies.bus.messages import LinkState, Repair, Snapshot
-from lies.bus.rights import Right, Rights
+from lies.bus.rights import Right, Rights, Who
 from lies.errors import LiesError, NotPermitted
 from lies.events import Header, Request
 
@@ -70,17 +70,17 @@ class BusCore:
 
     # ---- consumers
 
-    def open_session(self, name: str, protocol: str, uid: int | None, sink: Sink) -> Session:
+    def open_session(self, name: str, protocol: str, who: Who, sink: Sink) -> Session:
         """A new consumer; NotPermitted without the right to listen or act, MalformedMessage if unnamed."""
         try:
             check_name(name)
             check_name(protocol)
-            if Right.ACT not in self.rights.of(uid):
-                self.rights.check(uid, Right.LISTEN)
+            if Right.ACT not in self.rights.of(who):
+                self.rights.check(who, Right.LISTEN)
         except LiesError:
             self.counters.refused += 1
             raise
-        session = Session(name, protocol, uid, sink)
+        session = Session(name, protocol, who, sink)
         self.sessions.add(session)
         return session
 
@@ -103,7 +103,7 @@ class BusCore:
     def request_snapshot(self, session: Session, link: str) -> Snapshot:
         """The states of a link or of all; NotPermitted without the right to listen."""
         try:
-            self.rights.check(session.uid, Right.LISTEN)
+            self.rights.check(session.who, Right.LISTEN)
         except NotPermitted:
             self.counters.refused += 1
             raise
@@ -122,12 +122,12 @@ class BusCore:
 
     # ---- publishers
 
-    def open_publisher(self, name: str, epoch: int, uid: int | None, port: PublisherPort) -> Publisher:
+    def open_publisher(self, name: str, epoch: int, who: Who, port: PublisherPort) -> Publisher:
         """A new driver; NotPermitted without the right, ProtocolViolation if the name is taken.
 
         epoch: the publisher's own, for its headers; MalformedMessage for a name that is none.
         """
-        return self._publishing.open(name, epoch, uid, port)
+        return self._publishing.open(name, epoch, who, port)
 
     def publisher(self, name: str) -> Publisher | None:
         """The driver of that name, if it is on the bus."""

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Self
 
 from lies.bus._connection import Connection, Handler
 from lies.bus._directory import PUBLISH
+from lies.bus._route import Where
 from lies.bus.core import BusCore, Event
 from lies.bus.frames import Received, bus_frames, publish_frames
 from lies.bus.messages import (
@@ -97,7 +97,7 @@ class RemotePublisher(Handler):
     announced with its state again, and the daemon indicates what differs from what it knew.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, where: Where, name: str) -> None:
         self.name = name
         self.epoch = wall_ns()
         self.dropped = 0
@@ -107,12 +107,12 @@ class RemotePublisher(Handler):
         self._sequence = 0
         self._behind = False
         self._raw: set[str] = set()
-        self._connection = Connection(directory, PUBLISH, self)
+        self._connection = Connection(where, PUBLISH, self)
 
     @classmethod
-    async def connect(cls, directory: Path, *, name: str, timeout_s: float = 5.0) -> Self:
+    async def connect(cls, where: Where, *, name: str, timeout_s: float = 5.0) -> Self:
         """Connect; NoDaemon, NotPermitted."""
-        publisher = cls(directory, name)
+        publisher = cls(where, name)
         await publisher._connection.open(timeout_s)
         return publisher
 

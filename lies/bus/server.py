@@ -1,15 +1,18 @@
-"""The daemon's side of the bus: two ipc endpoints in the runtime directory."""
+"""The daemon's side of the bus: two ipc endpoints in the runtime directory, and two on TCP where wanted."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Self
 
 import zmq
+from attrs import evolve
 
 from lies.bus._directory import BUS, PUBLISH, RuntimeDirectory, endpoint
-from lies.bus._endpoint import Endpoint, Peer
+from lies.bus._door import CONNECTIONS, allowed_connections
+from lies.bus._endpoint import Endpoint, Limits, Peer
 from lies.bus._outbox import LIMIT, Outbox
+from lies.bus._tcp import TcpEndpoints, TcpGate, bind_tcp
+from lies.bus._transport import Transport
 from lies.bus.core import BusCore, Event, Publisher, Registration, Session
 from lies.bus.frames import Received, bus_frames, delivery_frames, event_tag, primitive_frames
 from lies.bus.messages import (
@@ -24,7 +27,8 @@ from lies.bus.messages import (
     Snapshot,
     SnapshotRequest,
 )
-from lies.errors import ConfigError, MalformedMessage
+from lies.bus.rights import Who
+from lies.errors import ConfigError, MalformedMessage, NotPermitted
 from lies.events import Confirm, PrimitiveClass
 from lies.runtime import monotonic_ns, wall_ns
 
@@ -69,9 +73,9 @@ class _Consumer(Peer):
 class _Consumers(Endpoint[_Consumer]):
     """The endpoint `bus`."""
 
-    def greet(self, routing_id: bytes, hello: Hello, uid: int | None) -> _Consumer:
+    def greet(self, routing_id: bytes, hello: Hello, who: Who) -> _Consumer:
         peer = _Consumer(routing_id, hello, self.outbox(routing_id))
-        peer.session = self.core.open_session(hello.name, hello.protocol, uid, peer)
+        peer.session = self.core.open_session(hello.name, hello.protocol, who, peer)
         return peer
 
     def last(self, peer: _Consumer) -> dict[int, int]:
@@ -137,10 +141,10 @@ class _Driver(Peer):
 class _Drivers(Endpoint[_Driver]):
     """The endpoint `publish`."""
 
-    def greet(self, routing_id: bytes, hello: Hello, uid: int | None) -> _Driver:
+    def greet(self, routing_id: bytes, hello: Hello, who: Who) -> _Driver:
         self.send_off(hello.name)
         peer = _Driver(routing_id, hello.name, self.outbox(routing_id))
-        peer.publisher = self.core.open_publisher(hello.name, hello.epoch, uid, peer)
+        peer.publisher = self.core.open_publisher(hello.name, hello.epoch, who, peer)
         return peer
 
     def last(self, peer: _Driver) -> dict[int, int]:
@@ -166,13 +170,15 @@ class _Drivers(Endpoint[_Driver]):
 
 
 class BusServer:
-    """The bus on two ROUTER sockets: `bus` for consumers, `publish` for drivers in other processes.
+    """The bus on ROUTER sockets: `bus` for consumers, `publish` for drivers in other processes.
 
-    directory: the runtime directory, made with mode 0750, sockets 0660; gid: group that may use it;
+    directory: the runtime directory, made with mode 0750, sockets 0660; uid: user that owns it, gid: group
+    that may use it; tcp: the same for other hosts, for whose keys the core's rights list;
     heartbeat_s: how often the last sequence numbers are repeated; consumer_timeout_s: how long a consumer
     may be silent (stopped, swapped out) before its session is forgotten; driver_timeout_s: how long a
     driver may be, before its links are Down; queue_limit, send_limit: messages that wait for one consumer
-    here, and in its ZeroMQ queue.
+    here, and in its ZeroMQ queue; connections: how many an endpoint has at most, fewer
+    where the process may not have as many descriptors.
     """
 
     def __init__(
@@ -180,27 +186,36 @@ class BusServer:
         core: BusCore,
         directory: Path,
         *,
+        uid: int | None = None,
         gid: int | None = None,
+        tcp: TcpEndpoints | None = None,
         heartbeat_s: float = HEARTBEAT_S,
         consumer_timeout_s: float = 30.0,
         driver_timeout_s: float = 3.0,
         queue_limit: int = LIMIT,
         send_limit: int = 1000,
+        connections: int = CONNECTIONS,
     ) -> None:
         self.core = core
         self.directory = directory
-        self._runtime = RuntimeDirectory(directory, gid=gid)
+        self._runtime = RuntimeDirectory(directory, uid=uid, gid=gid)
+        self._tcp = None if tcp is None else TcpGate(tcp, core)
         self._heartbeat_s = heartbeat_s
         self._consumer_timeout_s = consumer_timeout_s
         self._driver_timeout_s = driver_timeout_s
-        self._queue_limit = queue_limit
-        self._send_limit = send_limit
-        self._endpoints: dict[str, Endpoint[_Consumer] | Endpoint[_Driver]] = {}
+        self._limits = Limits(heartbeat_s, queue_limit, send_limit, connections)
+        self._consumers: list[_Consumers] = []
+        self._drivers: list[_Drivers] = []
+        self.addresses: dict[str, str] = {}  # of TCP, once it is open: "bus", "publish" -> address
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Open the endpoints; EndpointInUse, NotPermitted, ConfigError if they cannot be had."""
         self._runtime.take()
+        endpoints = 2 if self._tcp is None else 4
+        self._limits = evolve(
+            self._limits, connections=allowed_connections(self._limits.connections, endpoints)
+        )
         try:
             self._open()
         except BaseException:
@@ -213,10 +228,19 @@ class BusServer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for one in self._endpoints.values():
+        for one in self._endpoints:
             one.close()
-        self._endpoints.clear()
+        self._consumers.clear()
+        self._drivers.clear()
+        self.addresses.clear()
         self._runtime.release()
+        if self._tcp is not None:
+            await self._tcp.close()
+
+    def recheck(self) -> None:
+        """After the core's rights have changed: let go who has lost one; all others notice nothing."""
+        for one in self._endpoints:
+            one.recheck()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -228,32 +252,44 @@ class BusServer:
     @property
     def consumers(self) -> int:
         """How many consumers are there."""
-        return len(self._endpoints[BUS].peers) if self._endpoints else 0
+        return sum(len(one.peers) for one in self._consumers)
 
     @property
     def drivers(self) -> int:
         """How many drivers in other processes are there."""
-        return len(self._endpoints[PUBLISH].peers) if self._endpoints else 0
+        return sum(len(one.peers) for one in self._drivers)
+
+    @property
+    def _endpoints(self) -> tuple[Endpoint[_Consumer] | Endpoint[_Driver], ...]:
+        return (*self._consumers, *self._drivers)
 
     def _open(self) -> None:
-        limits = {"queue_limit": self._queue_limit, "send_limit": self._send_limit}
-        self._endpoints[BUS] = _Consumers(
-            self.core, heartbeat_s=self._heartbeat_s, timeout_s=self._consumer_timeout_s, **limits
-        )
-        self._endpoints[PUBLISH] = _Drivers(
-            self.core, heartbeat_s=self._heartbeat_s, timeout_s=self._driver_timeout_s, **limits
-        )
-        before = os.umask(0o117)  # libzmq makes socket files by the umask: never open, not even for a moment
         try:
-            for name, one in self._endpoints.items():
-                one.bind(endpoint(self.directory, name))
-                self._runtime.admit(name)
+            for name in (BUS, PUBLISH):
+                with self._runtime.admitting(name):
+                    self._add(name, None).bind(endpoint(self.directory, name))
+        except OSError as error:  # zmq.ZMQError is none
+            raise NotPermitted(
+                f"sockets in {self.directory} cannot be given away: {error.strerror}"
+            ) from error
         except zmq.ZMQError as error:
             raise ConfigError(f"no socket in {self.directory}: {error.strerror}") from error
-        finally:
-            os.umask(before)
+        if self._tcp is not None:
+            transport = self._tcp.open()
+            for name, wanted in self._tcp.wanted():
+                self.addresses[name] = bind_tcp(self._add(name, transport), wanted)
+
+    def _add(self, name: str, transport: Transport | None) -> Endpoint[_Consumer] | Endpoint[_Driver]:
+        """A new endpoint for consumers or for drivers, not yet bound."""
+        if name == BUS:
+            consumers = _Consumers(self.core, self._limits, self._consumer_timeout_s, transport)
+            self._consumers.append(consumers)
+            return consumers
+        drivers = _Drivers(self.core, self._limits, self._driver_timeout_s, transport)
+        self._drivers.append(drivers)
+        return drivers
 
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._heartbeat_s, self._tick)
-        for one in self._endpoints.values():
+        for one in self._endpoints:
             one.tick()

@@ -12,6 +12,7 @@ import typer
 import typer.core
 
 from lies.cli._options import RuntimeDir
+from lies.cli._remote import add_remote_options
 from lies.errors import LiesError
 
 COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer app called `app`
@@ -29,6 +30,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "predict": "Write the going-down indications that the abstract entity gives on a trace.",
     "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",
     "config": "Check a configuration file.",
+    "keys": "Make and show the CURVE keys for the bus on TCP.",
 }
 
 
@@ -37,6 +39,7 @@ class CommandGroup(typer.core.TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - typer's own
         super().__init__(**attributes)
+        add_remote_options(self, "")
         for name, short_help in COMMANDS.items():
             stub = typer.Typer(add_completion=False, rich_markup_mode=None)
             stub.command(name, help=short_help)(_nothing)
@@ -53,8 +56,7 @@ class CommandGroup(typer.core.TyperGroup):
         if name not in COMMANDS:
             return name, command, rest
         with exit_codes():
-            loaded = typer.main.get_command(importlib.import_module(f"lies.cli.{name}").app)
-        loaded.name = name
+            loaded = load(name)
         self.commands[name] = loaded
         return name, loaded, rest
 
@@ -62,6 +64,14 @@ class CommandGroup(typer.core.TyperGroup):
         """Run the command; an error of ours becomes its sentence and exit code."""
         with exit_codes():
             return super().invoke(ctx)
+
+
+def load(name: str) -> Any:  # noqa: ANN401 - typer's command
+    """Import a command, with all its options."""
+    loaded = typer.main.get_command(importlib.import_module(f"lies.cli.{name}").app)
+    loaded.name = name
+    add_remote_options(loaded, name)
+    return loaded
 
 
 @contextmanager

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from lies.bus import BlockingClient, Client
+from lies.bus import BlockingClient, Client, TcpDaemon, Where
 from lies.errors import NoDaemon
-from lies.paths import client_runtime_dir
+from lies.remote import find_daemon
 
 T = TypeVar("T")
+TCP_TIMEOUT_S = 10.0  # a handshake takes five round trips
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -39,10 +40,9 @@ def saying() -> Iterator[None]:
 @asynccontextmanager
 async def connected(command: str) -> AsyncIterator[Client]:
     """A client of the selected daemon, named after the command; NoDaemon without one."""
-    try:
-        client = await Client.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
-    except NoDaemon as error:
-        raise NoDaemon(f"{error}; start one with `lies run`") from error
+    where = find_daemon()
+    with _saying_what_to_do(where):
+        client = await Client.connect(where, name=_name(command), timeout_s=_timeout_s(where))
     try:
         yield client
     finally:
@@ -52,12 +52,29 @@ async def connected(command: str) -> AsyncIterator[Client]:
 @contextmanager
 def connected_blocking(command: str) -> Iterator[BlockingClient]:
     """The same without an event loop."""
-    try:
-        client = BlockingClient.connect(client_runtime_dir(), name=f"lies-{command}-{os.getpid()}")
-    except NoDaemon as error:
-        raise NoDaemon(f"{error}; start one with `lies run`") from error
+    where = find_daemon()
+    with _saying_what_to_do(where):
+        client = BlockingClient.connect(where, name=_name(command), timeout_s=_timeout_s(where))
     with client:
         yield client
+
+
+def _name(command: str) -> str:
+    return f"lies-{command}-{os.getpid()}"
+
+
+def _timeout_s(where: Where) -> float:
+    return TCP_TIMEOUT_S if isinstance(where, TcpDaemon) else 2.0
+
+
+@contextmanager
+def _saying_what_to_do(where: Where) -> Iterator[None]:
+    try:
+        yield
+    except NoDaemon as error:
+        if isinstance(where, TcpDaemon):
+            raise
+        raise NoDaemon(f"{error}; start one with `lies run`") from error
 
 
 def on_reader_gone(callback: Callable[[], None]) -> None:

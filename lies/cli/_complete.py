@@ -34,11 +34,11 @@ def complete_poas(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _asked(question: "Callable[[BlockingClient], list[str]]", incomplete: str) -> list[str]:
     from lies.bus import BlockingClient
-    from lies.paths import client_runtime_dir
+    from lies.remote import find_daemon
 
     try:
         with BlockingClient.connect(
-            client_runtime_dir(), name="lies-complete", timeout_s=TIMEOUT_S, request_timeout_s=TIMEOUT_S
+            find_daemon(), name="lies-complete", timeout_s=TIMEOUT_S, request_timeout_s=TIMEOUT_S
         ) as client:
             names = question(client)
     except (LiesError, OSError):

@@ -18,7 +18,7 @@ from lies.cli._output import clean
 from lies.errors import LiesError, TimedOut
 from lies.events import Indication, Raw, indication_name
 from lies.events.json import to_json_object
-from lies.paths import RUNTIME_DIR_VARIABLE
+from lies.paths import CLIENT_VARIABLES
 from lies.runtime import now_s
 
 GRACE_S = 2.0  # for a command that runs at Ctrl-C, before SIGTERM and again before SIGKILL
@@ -70,7 +70,7 @@ def environment(event: Indication | Raw, outer: Mapping[str, str] = os.environ) 
     inner = {
         name: value
         for name, value in outer.items()
-        if not (nested and name.startswith(_PREFIX) and name != RUNTIME_DIR_VARIABLE)
+        if not (nested and name.startswith(_PREFIX) and name not in CLIENT_VARIABLES)
     }
     for name, value in variables(event).items():
         octets = value.replace("\0", "\\x00").encode("utf-8", "replace")  # whatever the locale is

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lies.cli._complete import complete_links
-from lies.paths import RUNTIME_DIR_VARIABLE
+from lies.paths import CONNECT_VARIABLE, RUNTIME_DIR_VARIABLE
 
 
 def new_app() -> typer.Typer:
@@ -22,6 +22,12 @@ def new_app() -> typer.Typer:
 
 def _select(directory: Path | None) -> Path | None:
     if directory is not None:
+        if str(directory).startswith("tcp:"):
+            raise typer.BadParameter(
+                "a directory of this machine; a daemon on another host is reached with "
+                "--connect tcp://HOST:PORT --server-key KEY --key NAME"
+            )
+        os.environ.pop(CONNECT_VARIABLE, None)  # what is said on the command line wins
         os.environ[RUNTIME_DIR_VARIABLE] = str(directory)  # lies.paths reads it, and child processes do
     return directory
 

@@ -19,8 +19,8 @@ from lies.cli._trace import Printer
 from lies.config import Config, DriverConfig
 from lies.driver import Driver
 from lies.errors import LiesError
-from lies.paths import client_runtime_dir
 from lies.plugins import DriverPlan, resolve
+from lies.remote import find_daemon
 from lies.rooms import DriverRoom, OpenPublisher
 from lies.runtime import wall_ns
 
@@ -49,7 +49,7 @@ async def play(name: str, options: Mapping[str, Any]) -> None:
             )
 
     async def connect() -> OpenPublisher:
-        return await RemotePublisher.connect(client_runtime_dir(), name=name)
+        return await RemotePublisher.connect(find_daemon(), name=name)
 
     room = DriverRoom(plan, connect)
     stop = asyncio.Event()

@@ -23,6 +23,10 @@ def check(
     from lies.config import load
     from lies.supervisor import check as check_all
 
-    plugins = check_all(load(file))
+    settings = load(file)
+    plugins = check_all(settings)
+    tcp = settings.daemon.tcp
     counts = f"{len(plugins.drivers)} driver(s), {len(plugins.consumers)} consumer(s)"
+    if tcp is not None:
+        counts += f", {len(tcp.keys)} key(s) on tcp"
     print(f"{file}: good; {counts}")

@@ -35,10 +35,9 @@ async def _connect(link: str, poa: str) -> None:
     from lies.errors import NotPermitted
 
     async with connected("connect") as client:
+        heard = {poa}
         with contextlib.suppress(NotPermitted):  # who may act need not be allowed to listen
             heard = {p.poa for p in (await client.poa_list(link)).poas}
-            if poa not in heard:
-                typer.echo(
-                    f"lies: {link} does not hear {poa!r} now; it is told to go there all the same", err=True
-                )
-        await client.link_connect(link, poa)
+        await client.link_connect(link, poa)  # a refusal is the one sentence there is to say
+    if poa not in heard:
+        typer.echo(f"lies: {link} did not hear {poa!r}; it is told to go there all the same", err=True)

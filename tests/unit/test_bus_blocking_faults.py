@@ -142,7 +142,7 @@ def test_silent_daemon_is_left(directory: Path, monkeypatch: pytest.MonkeyPatch)
     with threaded_daemon(directory) as d, BlockingClient.connect(directory, name="mn") as client:
         heard = hear_all(client)
         client.register("link_up")
-        for endpoint in d.server._endpoints.values():
+        for endpoint in d.server._endpoints:
             monkeypatch.setattr(endpoint, "tick", lambda: None)
         take_until(client, lambda: heard.gaps)
         take_until(client, lambda: len(heard.snapshots) == 2)
@@ -155,7 +155,7 @@ def test_silence_counts_while_listening_only(directory: Path, monkeypatch: pytes
     with threaded_daemon(directory) as d, BlockingClient.connect(directory, name="mn") as client:
         heard = hear_all(client)
         client.register("link_up")
-        for endpoint in d.server._endpoints.values():
+        for endpoint in d.server._endpoints:
             monkeypatch.setattr(endpoint, "tick", lambda: None)
         client.next_event(0.0)
         pause_end_s = now_s() + 0.5
@@ -169,7 +169,7 @@ def test_unanswered_request(directory: Path) -> None:
     """A request to a daemon that does not answer in time is TimedOut and leaves nothing."""
     with threaded_daemon(directory) as d:
         client = BlockingClient.connect(directory, name="mn", request_timeout_s=0.05)
-        for endpoint in d.server._endpoints.values():
+        for endpoint in d.server._endpoints:
             endpoint.take = lambda *_: None  # type: ignore[method-assign]  # a daemon that hears and does nothing
         with pytest.raises(TimedOut):
             client.links()

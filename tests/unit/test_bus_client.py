@@ -208,7 +208,7 @@ async def test_request_that_nobody_answers(tmp_path: Path) -> None:
     """A request to a daemon that does not answer in time is TimedOut."""
     async with joined(tmp_path, over_socket) as (d, _):
         client = await Client.connect(d.directory, name="b", request_timeout_s=0.05)
-        for endpoint in d.server._endpoints.values():
+        for endpoint in d.server._endpoints:
             endpoint.take = lambda *_: None  # type: ignore[method-assign]  # a daemon that hears and does nothing
         with pytest.raises(TimedOut):
             await client.links()

@@ -2,29 +2,25 @@
 
 import asyncio
 import os
-import random
 import stat
 from functools import partial
 from pathlib import Path
 
 import pytest
 import zmq
-from bus_rig import LTE, WLAN, Dealer, Heard, daemon, hear, on_loop, until
+from bus_rig import WLAN, Dealer, Heard, daemon, hear, on_loop, until
+from garbage import garbage
 
 from lies.bus import ALL_RIGHTS, BusCore, BusServer, Client, RemotePublisher, Right, Rights
 from lies.bus.frames import Event, bus_frames, primitive_frames, publish_frames
 from lies.bus.messages import (
-    Goodbye,
-    Heartbeat,
     Hello,
-    LinkState,
     Publish,
-    PublishLink,
     Refusal,
     Refused,
-    Snapshot,
     Welcome,
 )
+from lies.bus.rights import Who
 from lies.errors import ConfigError, EndpointInUse, LinkError, LinkErrorReason, NoDaemon, NotPermitted
 from lies.events import (
     Condition,
@@ -33,11 +29,8 @@ from lies.events import (
     Header,
     LinkDown,
     LinkStatusRequest,
-    LinkUp,
-    LinkUpConfirm,
     LinkUpRequest,
     Quality,
-    Result,
 )
 from lies.events.wire import MAX_BODY, VERSION
 
@@ -47,9 +40,9 @@ class ChangingRights(Rights):
 
     granted = ALL_RIGHTS
 
-    def of(self, uid: int | None) -> frozenset[Right]:
+    def of(self, who: Who) -> frozenset[Right]:
         """What everyone has, if the socket told who it is."""
-        assert uid in {0, os.geteuid()}
+        assert who in {0, os.geteuid()}
         return self.granted
 
 
@@ -316,35 +309,6 @@ async def test_routing_ids_are_not_the_peers_choice(directory: Path) -> None:
             peer.say(Hello("mn", "ipv6"))
             await until(lambda: d.core.counters.malformed)
         assert d.server.consumers == 0
-
-
-def garbage(seed: int, number: int) -> list[list[bytes]]:
-    """Messages that a peer without manners may send, reproducible."""
-    rng = random.Random(seed)
-    link = LinkState(LTE, "sim")
-    header = Header("sim", 1, 1, 1, 1, LTE)
-    good = [
-        bus_frames(Hello("x", "ipv6", 1)),
-        bus_frames(Goodbye("x")),
-        bus_frames(Heartbeat(1, {1: 1})),
-        bus_frames(Snapshot(())),
-        bus_frames(PublishLink(header, link)),
-        primitive_frames(LinkUpRequest(1, "*"), layer="L2", protocol="*"),
-        primitive_frames(LinkUpConfirm(1, "*", Result.ACK), layer="L3", protocol="*"),
-        publish_frames(Publish(header), [Event(LinkUp(header, "a"))], protocol="*"),
-    ]
-    out = []
-    for _ in range(number):
-        frames = list(rng.choice(good))
-        for _ in range(rng.randrange(3)):
-            at = rng.randrange(len(frames))
-            octets = bytearray(frames[at])
-            if octets:
-                octets[rng.randrange(len(octets))] = rng.randrange(256)
-            frames[at] = bytes(octets[: rng.randrange(len(octets) + 1)] if rng.random() < 0.3 else octets)
-        frames += [rng.randbytes(rng.randrange(40)) for _ in range(rng.choice((0, 0, 1, 5)))]
-        out.append(frames if rng.random() < 0.9 else [rng.randbytes(rng.randrange(30)) for _ in range(3)])
-    return out
 
 
 @on_loop

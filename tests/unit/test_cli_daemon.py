@@ -274,6 +274,6 @@ def test_connect_to_what_is_not_heard_is_noted(idle: Daemon) -> None:
     """A PoA that the link does not hear is asked for all the same, with a sentence on stderr."""
     done = idle.lies("connect", "fake0", "ap77")
     assert done.exit_code == 0
-    assert "fake0 does not hear 'ap77'" in done.stderr
+    assert "fake0 did not hear 'ap77'" in done.stderr
     wait_until(lambda: idle.links()[0]["poa"] == "ap77", 10)
     assert idle.lies("connect", "fake0", "ap77").stderr == ""
