@@ -9,7 +9,7 @@ import zmq
 
 from lies.bus._route import Where, route
 from lies.bus._socket import BusSocket, Sent
-from lies.bus.frames import Received, bus_frames, decode
+from lies.bus.frames import Received, bus_frames, decode_all
 from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
 from lies.bus.rights import Who
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
@@ -192,11 +192,19 @@ class Connection:
         del routing_id, who
         self._heard_s = now_s()
         try:
-            received = decode(frames, max_body=MAX_FROM_DAEMON)
+            messages = decode_all(frames, max_body=MAX_FROM_DAEMON)
         except MalformedMessage as error:
             self._causes += 1
             if self._causes == 1:
                 _log.warning("a message of the daemon was dropped: %s (further ones are not logged)", error)
+            return
+        for received in messages:
+            self._take(received)
+
+    def _take(self, received: Received) -> None:
+        if received.place is not None:
+            if self.up:
+                self._handler.received(received)
             return
         match received.message:
             case Welcome():

@@ -2,17 +2,18 @@
 
 Every message is [VERSION, tag, body]. A delivery has a fourth frame, the registration's number and the
 sequence number of the indication in it (`!IQ`). A Publish has pairs (tag, body) behind it, one for each
-indication or raw message. A body is encoded once for all who get it.
+indication or raw message. A Batch holds the frames of several deliveries. A body is encoded once for all
+who get it.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import msgspec
 from attrs import frozen
 
-from lies.bus.messages import BUS_MESSAGES
+from lies.bus.messages import BUS_MESSAGES, Batch
 from lies.errors import MalformedMessage
 from lies.events import INDICATION_NAMES, PRIMITIVE_OF_INDICATION, PrimitiveClass
 from lies.events.wire import CLASSES, KEYS, MAX_BODY, VERSION, Tag, decode_tag, encode_body
@@ -85,6 +86,11 @@ def delivery_frames(tag: bytes, event: Event, registration: int, sequence: int) 
     return [VERSION, tag, event.body, DELIVERY.pack(registration, sequence)]
 
 
+def batch_frames(deliveries: Iterable[Sequence[bytes]]) -> list[bytes]:
+    """Frames of a Batch of these deliveries, each as `delivery_frames` gives them."""
+    return bus_frames(Batch(tuple([tuple(frames[1:]) for frames in deliveries])))
+
+
 def publish_frames(message: object, events: Sequence[Event], *, protocol: str) -> list[bytes]:
     """Frames of a Publish and its events."""
     frames = bus_frames(message)
@@ -111,8 +117,24 @@ def decode(frames: Sequence[bytes], *, max_body: int = MAX_BODY) -> Received:
         return Received(tag, message, events=_decode_events(frames))
     if len(frames) != 4 or tag.cls is not PrimitiveClass.INDICATION or len(frames[3]) != DELIVERY.size:
         raise MalformedMessage(f"{len(frames)} frames for {tag.cls.value} {tag.name}")
-    registration, sequence = DELIVERY.unpack(frames[3])
-    return Received(tag, message, (registration, sequence), body=frames[2])
+    return Received(tag, message, DELIVERY.unpack(frames[3]), body=frames[2])
+
+
+def decode_all(frames: Sequence[bytes], *, max_body: int = MAX_BODY) -> Sequence[Received]:
+    """The messages in `frames`: one, or the deliveries of a Batch; raises what `decode` does."""
+    received = decode(frames, max_body=max_body)
+    if type(received.message) is not Batch:
+        return (received,)
+    return [_decode_delivery(delivery, max_body) for delivery in received.message.deliveries]
+
+
+def _decode_delivery(frames: Sequence[bytes], max_body: int) -> Received:
+    if len(frames) != 3 or len(frames[2]) != DELIVERY.size:
+        raise MalformedMessage(f"{len(frames)} frames of a delivery in a batch")
+    tag, message = _decode_pair(frames[0], frames[1], max_body)
+    if tag.cls is not PrimitiveClass.INDICATION or tag.layer == BUS_LAYER:
+        raise MalformedMessage(f"{tag.cls.value} {tag.name} in a batch")
+    return Received(tag, message, DELIVERY.unpack(frames[2]), body=frames[1])
 
 
 def request_id_in(frames: Sequence[bytes]) -> int | None:

@@ -65,7 +65,7 @@ class LocalPublisher:
             self._core.remove_link(self._publisher, link)
 
     def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
-        """What one item caused, and the link's state after it (None: unchanged)."""
+        """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         if not self._publisher.closed:
             self._core.publish(self._publisher, header, events, state)
 
@@ -138,10 +138,13 @@ class RemotePublisher(Handler):
         self._send(bus_frames(RemoveLink(link)))
 
     def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
-        """What one item caused, and the link's state after it (None: unchanged)."""
+        """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         name = header.link.name
+        known = self._links[name][1]
+        if state is known:
+            state = None
         self._sequence = max(self._sequence, header.sequence)
-        self._links[name] = (header, state or self._links[name][1])
+        self._links[name] = (header, state or known)
         self._send(publish_frames(Publish(header, state), events, protocol="*"), count=len(events))
 
     def close(self, reason: str = "the driver ends") -> None:
