@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection
 
 import zmq
 
-from lies.bus._connection import (
+from lies.bus._handler import (
+    BATCH,
     FIRST_INTERVAL_S,
+    FLUSH_MS,
     MAX_FROM_DAEMON,
     QUEUE_LIMIT,
     SILENCE_S,
@@ -15,7 +17,6 @@ from lies.bus._connection import (
 )
 from lies.bus._monitor import Monitor
 from lies.bus._route import Where, route
-from lies.bus._socket import BATCH, FLUSH_MS
 from lies.bus.frames import Received, bus_frames, decode_all
 from lies.bus.messages import Goodbye, Heartbeat, Refusal, Refused, Welcome
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted

@@ -8,12 +8,12 @@ import zmq
 import zmq.backend
 
 from lies.bus import _monitor
+from lies.bus._handler import BATCH, FLUSH_MS
 from lies.bus._transport import Local, Transport
 from lies.bus.frames import MAX_FRAMES
 from lies.bus.rights import Who
 from lies.events.wire import MAX_BODY
 
-BATCH = 256  # messages taken in one go, so that a flood does not starve the loop
 # Plain ints: an operation on pyzmq's enums costs as much as a system call.
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _RCVMORE, _EVENTS = int(zmq.RCVMORE), int(zmq.EVENTS)
@@ -22,7 +22,6 @@ _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 # pyzmq's own methods without the wrappers around them, which cost more than the call.
 _send, _recv, _get = zmq.backend.Socket.send, zmq.backend.Socket.recv, zmq.backend.Socket.get
 
-FLUSH_MS = 200
 RETRY_S = 0.005  # half of a peer's queue of 1000 is read in that time at 100,000 messages/s
 Receive = Callable[[bytes, list[bytes], Who], None]
 

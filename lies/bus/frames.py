@@ -16,7 +16,7 @@ from attrs import frozen
 from lies.bus.messages import BUS_MESSAGES, Batch
 from lies.errors import MalformedMessage
 from lies.events import INDICATION_NAMES, PRIMITIVE_OF_INDICATION, PrimitiveClass
-from lies.events.wire import CLASSES, KEYS, MAX_BODY, VERSION, Tag, decode_tag, encode_body
+from lies.events.wire import CLASSES, KEYS, MAX_BODY, VERSION, Tag, decode_tag, decoder_of, encode_body
 
 BUS_LAYER = "BUS"
 BUS_PROTOCOL = "lies"
@@ -26,9 +26,6 @@ _TAGS_KEPT = 512
 
 _BUS_KEYS = {cls: key for key, cls in BUS_MESSAGES.items()}
 _BUS_TAGS = {cls: Tag(BUS_LAYER, BUS_PROTOCOL, *key).encode() for cls, key in _BUS_KEYS.items()}
-_decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {
-    cls: msgspec.msgpack.Decoder(cls) for cls in (*CLASSES.values(), *BUS_MESSAGES.values())
-}
 _known_tags: dict[bytes, tuple[Tag, msgspec.msgpack.Decoder[Any]]] = {}
 
 
@@ -173,9 +170,10 @@ def _learn(tag_bytes: bytes) -> tuple[Tag, msgspec.msgpack.Decoder[Any]]:
     cls = table.get((tag.cls, tag.name))
     if cls is None:
         raise MalformedMessage(f"unknown {tag.layer[:8]} {tag.cls.value} {tag.name[:40]!r}")
+    decoder = decoder_of(cls)
     if len(_known_tags) < _TAGS_KEPT:  # protocol names are the peer's choice: never keep all
-        _known_tags[tag_bytes] = (tag, _decoders[cls])
-    return tag, _decoders[cls]
+        _known_tags[tag_bytes] = (tag, decoder)
+    return tag, decoder
 
 
 def _decode_events(frames: Sequence[bytes]) -> tuple[Event, ...]:

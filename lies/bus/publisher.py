@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from lies.bus._connection import Connection, Handler
+from lies.bus._connection import Connection
 from lies.bus._directory import PUBLISH
+from lies.bus._handler import Handler
 from lies.bus._route import Where
 from lies.bus.core import BusCore, Event
 from lies.bus.frames import Received, bus_frames, publish_frames
