@@ -32,11 +32,12 @@ class Delivery:
 
     def do(self, work: Callable[[], None]) -> None:
         """Run `work` now, or, when called from within a delivery, after what is being delivered."""
-        self._work.append(work)
         if self._busy:
+            self._work.append(work)
             return
         self._busy = True
         try:
+            work()
             while self._work:
                 self._work.popleft()()
         finally:
