@@ -8,7 +8,7 @@ is also made to check a configuration, and then not started.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from lies.events import (
     Crossing,
@@ -18,6 +18,9 @@ from lies.events import (
     Quality,
     Raw,
 )
+
+if TYPE_CHECKING:
+    from lies.sim import Part
 
 
 class BusClient(Protocol):
@@ -80,6 +83,11 @@ class Consumer(ABC):
         self.name = name
         self.config = config
         self.bus = bus
+
+    @classmethod
+    def simulation(cls) -> "Part | None":
+        """What the consumer does on the virtual network of `lies sim`; None: it has no part in it."""
+        return None
 
     @abstractmethod
     async def start(self) -> None:

@@ -1,11 +1,14 @@
 """The consumer: one role of FMIPv6 on this host."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lies.consumer import BusClient, Consumer
 from lies_fmipv6.config import Config, Role
 from lies_fmipv6.mobile_shell import MobileShell
 from lies_fmipv6.router_shell import RouterShell
+
+if TYPE_CHECKING:
+    from lies.sim import Part
 
 
 class Fmipv6(Consumer):
@@ -16,6 +19,13 @@ class Fmipv6(Consumer):
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)
         self._shell: MobileShell | RouterShell | None = None
+
+    @classmethod
+    def simulation(cls) -> "Part":
+        """The engines on the virtual network."""
+        from lies_fmipv6.simulation import FmipPart  # noqa: PLC0415 - the daemon needs no simulation
+
+        return FmipPart()
 
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""
