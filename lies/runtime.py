@@ -30,6 +30,11 @@ def now_s() -> float:
     return time.monotonic()  # noqa: TID251 - the one place
 
 
+def cpu_s() -> float:
+    """CPU time of this process in s."""
+    return time.process_time()
+
+
 class Engine(Protocol[ItemT_contra, ActionT_co]):
     """A protocol engine: no I/O, no clock. `now` and timeouts are in s on one monotonic clock."""
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from ipaddress import IPv6Address, IPv6Network
 
+from lies.timers import earliest
 from lies_fmipv6.actions import AccessRouterAction as Action
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.items import AccessRouterItem as Item
@@ -85,8 +86,7 @@ class AccessRouter:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = (self._previous.timers.next(), self._new.timers.next(), self._advertise_at)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(self._previous.timers.next(), self._new.timers.next(), self._advertise_at)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

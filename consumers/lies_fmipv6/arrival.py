@@ -1,6 +1,6 @@
 """Coming to a link: UNA, FBU from the new link, router discovery where nothing is known (RFC 5568, 4)."""
 
-from lies.timers import Backoff
+from lies.timers import Backoff, earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import SendMessage, UseRouter
 from lies_fmipv6.discovery import Outcome
@@ -76,8 +76,7 @@ class Arrival:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = (self._rs.due if self._rs else None, self._una[1].due if self._una else None)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(self._rs.due if self._rs else None, self._una[1].due if self._una else None)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat RS and UNA."""

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address
 from attrs import frozen
 
 from lies.errors import ProtocolViolation
-from lies.packet import ICMPV6, parse_ipv6
+from lies.packet import ICMPV6, address_of, parse_ipv6
 from lies_fmipv6.messages import (
     FastBindingAck,
     FastBindingUpdate,
@@ -80,8 +80,8 @@ def decode(packet: bytes, *, key_for: Callable[[IPv6Address], bytes | None] | No
         message, badf_present, authenticated = decode_mobility(parsed, key_for)
     return Received(
         message,
-        IPv6Address(parsed.source),
-        IPv6Address(parsed.destination),
+        address_of(parsed.source),
+        address_of(parsed.destination),
         parsed.hop_limit,
         authenticated,
         badf_present,

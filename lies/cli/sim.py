@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+_CROWDS = (10, 100, 1000)
+_ROUNDS = 5
+_HANDOVERS = 2000
+
 
 class ModeChoice(StrEnum):
     """What the mobile nodes do of FMIPv6."""
@@ -165,3 +169,78 @@ class _Progress:
         if self._seen:
             sys.stderr.write(f"\r\x1b[K{self._what}: {share:.0%}")
             sys.stderr.flush()
+
+
+def _capacity(seed: int, *, json_lines: bool) -> None:
+    """Print both figures; each rate is the best of some rounds, because a core is rarely ours alone."""
+    from lies.cli._output import print_json, print_table
+    from lies.runtime import cpu_s
+    from lies.sim import SimOptions
+    from lies.sim.capacity import Capacity, measure, memory
+
+    parts = _parts(SimOptions().consumers)
+    best: list[Capacity] = []
+    with _Progress("capacity") as progress:
+        for number, nodes in enumerate(_CROWDS):
+            rounds = []
+            for again in range(_ROUNDS):
+                progress.tell((number + again / _ROUNDS) / (len(_CROWDS) + 1))
+                rounds.append(measure(parts, nodes, _HANDOVERS, cpu_s, seed))
+            best.append(max(rounds, key=lambda c: c.handovers_per_s))
+        octets = memory(parts, seed=seed)
+    if json_lines:
+        print_json(
+            {
+                "type": "capacity",
+                "handovers_per_s": {str(c.nodes): round(c.handovers_per_s, 1) for c in best},
+                "handovers_per_s_worst": round(min(c.handovers_per_s for c in best), 1),
+                "octets_at_routers": round(octets.routers),
+                "octets_at_home_agent": round(octets.home_agent),
+                "octets_at_mobile_node": round(octets.mobile),
+            }
+        )
+        return
+    rows = [
+        [str(c.nodes), str(c.handovers), f"{c.handovers_per_s:.0f}", f"{1e6 / c.handovers_per_s:.0f}"]
+        for c in best
+    ]
+    print_table(["nodes", "handovers", "per s and core", "us each"], rows)
+    print(
+        f"memory of a node between two routers: {octets.routers:.0f} octets at PAR and NAR, "
+        f"{octets.home_agent:.0f} at the home agent, {octets.mobile:.0f} at itself"
+    )
+
+
+def _print(summaries: "list[dict[str, Any]]") -> None:
+    from lies.cli._output import print_table
+
+    heads = ["mode", "handovers", "predictive", "reactive", "none", "sent", "lost", "reordered"]
+    rows = [
+        [str(s[k]) for k in ("mode", "handovers", "predictive", "reactive", "none")]
+        + [_cell(s[k]) for k in ("packets_sent", "packets_lost", "reordered")]
+        for s in summaries
+    ]
+    print_table(heads, rows)
+    keys = {
+        "L2 gap ms": "l2_gap_median_ms",
+        "total gap ms": "total_gap_median_ms",
+        "p99": "total_gap_p99_ms",
+        "L3 ms": "l3_gap_median_ms",
+        "L3 p99": "l3_gap_p99_ms",
+        "FBU-FBack ms": "fbu_fback_median_ms",
+        "messages": "messages_per_handover",
+        "octets": "octets_per_handover",
+    }
+    print_table(["mode", *keys], [[s["mode"], *(_cell(s[k]) for k in keys.values())] for s in summaries])
+    for s in summaries:
+        for cause, count in (s["lost_by_cause"] or {}).items():
+            print(f"{s['mode']}: {count} packets lost: {cause}")
+        print(
+            f"{s['mode']}: {s['misdelivered']} packets delivered wrongly, {s['leftovers']} leftovers, "
+            f"{s['unconnected']} of {s['nodes']} nodes not connected at the end, "
+            f"{s['broken_rules']} broken rules"
+        )
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}" if isinstance(value, int) else f"{value:.2f}"

@@ -32,3 +32,7 @@ class VirtualClock:
             self.now, _, act, args = heappop(due)
             act(*args)
         self.now = max(self.now, until)
+
+    def forget(self) -> None:
+        """Nothing is due any more."""
+        self._due.clear()

@@ -2,14 +2,14 @@
 
 from random import Random
 
-from attrs import define
+from attrs import frozen
 
 
-@define
+@frozen
 class Faults:
-    """Probabilities a link; jitter_s: evenly spread on top of each delay; reordered ones get delay_s more.
+    """Probabilities, on each link; jitter_s: evenly spread on top of each delay.
 
-    Mutable: a network's faults are changed while it runs.
+    delay_s: what a reordered message, and a second copy, have on top of that at most.
     """
 
     loss: float = 0.0

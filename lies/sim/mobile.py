@@ -112,10 +112,11 @@ class MobileHost:
 
     def add_address(self, address: IPv6Address) -> bool:
         """Whether it is new."""
-        if address.packed in self.addresses:
+        octets = address.packed
+        if octets in self.addresses:
             return False
         self.touch()
-        self.addresses[address.packed] = None
+        self.addresses[octets] = None
         return True
 
     def remove_address(self, address: IPv6Address) -> None:

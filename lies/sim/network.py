@@ -25,7 +25,6 @@ from lies.sim.packets import (
     Here,
     Hop,
     Host,
-    Kept,
     Lost,
     Packet,
     Step,
@@ -94,7 +93,7 @@ class Network:
     ) -> None:
         self.clock = VirtualClock()
         self.tally = Tally()
-        self.faults = Faults()
+        self.faults = Faults()  # sets _quiet, too
         self.parts = tuple(parts)
         self.access_s = access_s
         self.buffer_packets = buffer_packets
@@ -131,6 +130,16 @@ class Network:
             if program is not None:
                 host.crew.hire(program)
         return host
+
+    @property
+    def faults(self) -> Faults:
+        """What links do to signalling from now on."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._faults = faults
+        self._quiet = faults.none
 
     # who is where
 
@@ -220,33 +229,31 @@ class Network:
 
     def follow(self, step: Step) -> None:
         """Do with a packet as a host says."""
-        match step:
-            case Hop():
-                self._fly(step)
-            case Here(host, packet, sender):
-                payload = packet.payload
-                if isinstance(payload, Data):
-                    payload.flow.landed(payload.number, step)
-                elif isinstance(payload, bytes):
-                    host.crew.give(payload, sender)
-            case Kept(buffer, packet):
-                if len(buffer.packets) < buffer.room:
-                    buffer.packets.append(packet)
-                else:
-                    self._drop(packet, "no room in the buffer")
-            case Lost(packet, cause):
-                self._drop(packet, cause)
+        if isinstance(step, Hop):
+            self._fly(step)
+        elif isinstance(step, Here):
+            payload = step.packet.payload
+            if isinstance(payload, bytes):
+                step.host.crew.give(payload, step.sender)
+            elif isinstance(payload, Data) and payload.flow is not None:
+                payload.flow.landed(payload.number, step)
+        elif isinstance(step, Lost):
+            self._drop(step.packet, step.cause)
+        elif len(step.buffer.packets) < step.buffer.room:
+            step.buffer.packets.append(step.packet)
+        else:
+            self._drop(step.packet, "no room in the buffer")
 
     def land(self, hop: Hop) -> None:
         """A packet is at the end of a link."""
-        packet, host = hop.packet, hop.host
-        if hop.air is not None and hop.air.radio.generation != hop.generation:
-            self._drop(packet, "in the air when the link broke")
+        air = hop.air
+        if air is not None and air.radio.generation != hop.generation:
+            self._drop(hop.packet, "in the air when the link broke")
             return
-        step = host.arrive(packet, hop.sender)
-        if isinstance(host, MobileHost) and not isinstance(step, Here):
-            data = packet.inmost
-            if isinstance(data, Data) and data.flow not in host.flows:
+        step = hop.host.arrive(hop.packet, hop.sender)
+        if not isinstance(step, Here) and air is hop.host:
+            data = hop.packet.inmost
+            if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()
         self.follow(step)
 
@@ -265,10 +272,10 @@ class Network:
         self.tally.octets[kind] += len(packet)
 
     def _fly(self, hop: Hop) -> None:
-        if isinstance(hop.packet.inmost, Data) or self.faults.none:
+        if self._quiet or isinstance(hop.packet.inmost, Data):
             self.clock.after(hop.delay_s, self.land, hop)
             return
-        delays = self.faults.fate(self._rng)
+        delays = self._faults.fate(self._rng)
         if not delays:
             self.tally.signalling_lost += 1
         for extra_s in delays:
@@ -278,11 +285,11 @@ class Network:
         if cause == CIRCLE:
             self.broken(f"{CIRCLE} about {IPv6Address(packet.destination)}")
         data = packet.inmost
-        if isinstance(data, Data):
+        if not isinstance(data, Data):
+            self.tally.signalling_lost += 1
+        elif data.flow is not None:
             data.flow.gone(data.number)
             self.tally.lost[cause] += 1
-        else:
-            self.tally.signalling_lost += 1
 
 
 def _around(facts: list[RouterFacts], at: int, beside: int) -> tuple[RouterFacts, ...]:

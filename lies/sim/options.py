@@ -40,7 +40,7 @@ class SimOptions:
     down_s: float = 2.0
     settle_s: float = 180.0
     seed: int = 1
-    consumers: tuple[str, ...] = ("mipv6", "fmipv6")
+    consumers: tuple[str, ...] = ("fmipv6", "mipv6")
 
     def __attrs_post_init__(self) -> None:
         if self.mode not in MODES:

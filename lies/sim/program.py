@@ -5,7 +5,7 @@ makes a Program for each host that it has something to do on. A program is what 
 around its engine, it turns packets and events into items, and actions into calls of the host.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from lies.errors import MalformedMessage
@@ -80,9 +80,11 @@ class Seat(Generic[ItemT, ActionT]):
 
     def feed(self, item: ItemT) -> None:
         """Give the engine an item and perform what it answers; the engine is never re-entered."""
-        self._pending.append(item)
-        if not self._busy:
-            self._run(timeout=False)
+        if self._busy:
+            self._pending.append(item)
+        elif not self._closed:
+            self._busy = True
+            self._perform_all(self.engine.receive(item, self._clock.now))
 
     def start(self) -> None:
         """Arm the timer before the first item."""
@@ -92,16 +94,12 @@ class Seat(Generic[ItemT, ActionT]):
         """Nothing is done any more."""
         self._closed = True
 
-    def _run(self, *, timeout: bool) -> None:
-        if self._closed:
-            return
-        now, perform, pending = self._clock.now, self._perform, self._pending
-        self._busy = True
-        if timeout:
-            for action in self.engine.handle_timeout(now):
-                perform(action)
+    def _perform_all(self, actions: Sequence[ActionT]) -> None:
+        perform, pending = self._perform, self._pending
+        for action in actions:
+            perform(action)
         while pending:
-            for action in self.engine.receive(pending.pop(0), now):
+            for action in self.engine.receive(pending.pop(0), self._clock.now):
                 perform(action)
         self._busy = False
         self._arm()
@@ -119,7 +117,8 @@ class Seat(Generic[ItemT, ActionT]):
         self._armed = None
         wanted = self.engine.next_timeout()
         if wanted is not None and wanted <= self._clock.now:
-            self._run(timeout=True)
+            self._busy = True
+            self._perform_all(self.engine.handle_timeout(self._clock.now))
         else:
             self._arm()
 

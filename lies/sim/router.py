@@ -91,29 +91,33 @@ class RouterHost:
 
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Packets to pcoa are tunnelled to endpoint, and what comes from there with that source is accepted."""
-        self.net.touch(pcoa.packed)
-        self.net.touch(endpoint.packed)
-        self.tunnels[pcoa.packed] = endpoint.packed
+        inner, outer = pcoa.packed, endpoint.packed
+        self.net.touch(inner)
+        self.net.touch(outer)
+        self.tunnels[inner] = outer
 
     def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """End a tunnel."""
-        self.net.touch(pcoa.packed)
-        if self.tunnels.pop(pcoa.packed, None) != endpoint.packed:
+        inner = pcoa.packed
+        self.net.touch(inner)
+        if self.tunnels.pop(inner, None) != endpoint.packed:
             self.net.broken(f"router {self.facts.number} ends a tunnel of {pcoa} that is none")
 
     def expect(self, ncoa: IPv6Address) -> None:
         """Packets to ncoa wait."""
-        if ncoa.packed in self.waiting:
+        address = ncoa.packed
+        if address in self.waiting:
             self.net.broken(f"router {self.facts.number} expects {ncoa} twice")
             return
-        self.net.touch(ncoa.packed)
-        self.waiting[ncoa.packed] = Buffer(self.net.buffer_packets)
+        self.net.touch(address)
+        self.waiting[address] = Buffer(self.net.buffer_packets)
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """The node is there: packets to ncoa go to lla, first those that wait."""
-        self.net.touch(ncoa.packed)
-        self._neighbour_entries[ncoa.packed] = lla
-        buffer = self.waiting.pop(ncoa.packed, None)
+        address = ncoa.packed
+        self.net.touch(address)
+        self._neighbour_entries[address] = lla
+        buffer = self.waiting.pop(address, None)
         for packet in buffer.packets if buffer is not None else ():
             self.net.follow(self.route(packet))
 
