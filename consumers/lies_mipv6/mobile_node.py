@@ -1,6 +1,5 @@
 """The mobile node's engine of Mobile IPv6: one home registration (RFC 6275 sections 11.7 and 11.8)."""
 
-from collections import deque
 from ipaddress import IPv6Address
 from typing import assert_never
 
@@ -38,7 +37,7 @@ class MobileNode:
         self._tunnel_coa: IPv6Address | None = None
         self._accepted: dict[IPv6Address, float | None] = {}  # coa -> when it is dropped
         self._outstanding: dict[int, float] = {}  # sequence -> when it was sent
-        self._sent: deque[float] = deque(maxlen=self._p.max_update_rate)
+        self._sent: list[float] = []  # the latest max_update_rate
         self._backoff: Backoff | None = None
         self._send_at: float | None = None  # a BU that the rate limit holds back
         self._refresh: float | None = None
@@ -118,7 +117,7 @@ class MobileNode:
             self._send_at = self._sent[0] + 1.0
             return []
         assert self.coa is not None
-        self._sent.append(now)
+        self._sent = [*self._sent, now][-self._p.max_update_rate :]
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._outstanding[self._sequence] = now
         update = BindingUpdate(

@@ -88,24 +88,32 @@ class _Shuttle:
 
 
 def measure(
-    parts: Sequence[Part], nodes: int, handovers: int, cpu_s: Callable[[], float], seed: int = 1
-) -> Capacity:
-    """Make about that many handovers with so many nodes; cpu_s: the process's CPU time.
+    parts: Sequence[Part],
+    nodes: int,
+    handovers: int,
+    cpu_s: Callable[[], float],
+    *,
+    rounds: int = 1,
+    seed: int = 1,
+) -> list[Capacity]:
+    """Make about that many handovers in each round, with so many nodes; cpu_s: the process's CPU time.
 
-    What the first attachments cost is not counted.
+    What the first attachments and the first handovers cost is not counted.
     """
     net, rng = Network(parts, _ROUTERS, rng=Random(seed)), Random(seed)  # noqa: S311 - no secret
     for n in range(nodes):
         _Shuttle(net, net.add_mobile(), n % _ROUTERS, rng.random() * _EVERY_S)
     net.clock.run(2 * _EVERY_S)
-    done = sum(net.tally.modes.values())
-    begun = cpu_s()
-    net.clock.run(net.clock.now + _EVERY_S * handovers / nodes)
-    used = cpu_s() - begun
-    return Capacity(nodes, sum(net.tally.modes.values()) - done, used)
+    results = []
+    for _ in range(rounds):
+        done, begun = sum(net.tally.modes.values()), cpu_s()
+        net.clock.run(net.clock.now + _EVERY_S * handovers / nodes)
+        used = cpu_s() - begun
+        results.append(Capacity(nodes, sum(net.tally.modes.values()) - done, used))
+    return results
 
 
-def memory(parts: Sequence[Part], nodes: int = 800, seed: int = 1) -> Memory:
+def memory(parts: Sequence[Part], nodes: int = 240, seed: int = 1) -> Memory:
     """What a mobile node takes, by giving up the programs of each kind of host in turn."""
     caches = (address_of, text_of, read_address)
     _between_routers(parts, _ROUTERS, seed)  # what is made once for all is made now

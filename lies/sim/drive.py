@@ -103,8 +103,9 @@ class Drive:
     def _plan(self) -> None:
         """Wake up at the next change."""
         road = self._road
-        at_m = (max(self._visits, default=0) + 1) * road.spacing_m - road.reach_m  # the next one in reach
-        at_m = max(at_m, self._y_m())
+        y_m = self._y_m()
+        beyond = (y_m + _STEP_M + road.reach_m) // road.spacing_m + 1  # the next one that comes into reach
+        at_m = max(beyond * road.spacing_m - road.reach_m, y_m)
         for visit in self._visits.values():
             if visit.next < len(visit.marks):
                 at_m = min(at_m, visit.y_m + visit.marks[visit.next].at_m)

@@ -171,7 +171,7 @@ class Flow:
                 self._count(first, through, way.takes_s, way.end)
             case Lost(_, cause):
                 self.lost += through - first
-                self._net.tally.lost[cause] += through - first
+                self._net.note_lost(cause, through - first)
                 self._strays(way, through - first)
             case Kept(buffer, packet):
                 for number in range(first, through):

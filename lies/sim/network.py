@@ -262,6 +262,12 @@ class Network:
         for packet in buffer.packets:
             self._drop(packet, cause)
 
+    def note_lost(self, cause: str, packets: int) -> None:
+        """Packets of data are lost."""
+        self.tally.lost[cause] += packets
+        if cause == CIRCLE:
+            self.broken(f"{packets} packets of data in {CIRCLE}")
+
     def broken(self, what: str) -> None:
         """A program did what no sequence of actions may do."""
         self.tally.broken(self.clock.now, what)
@@ -282,14 +288,14 @@ class Network:
             self.clock.after(hop.delay_s + extra_s, self.land, hop)
 
     def _drop(self, packet: Packet, cause: str) -> None:
-        if cause == CIRCLE:
-            self.broken(f"{CIRCLE} about {IPv6Address(packet.destination)}")
         data = packet.inmost
         if not isinstance(data, Data):
             self.tally.signalling_lost += 1
+            if cause == CIRCLE:
+                self.broken(f"signalling in {CIRCLE}")
         elif data.flow is not None:
             data.flow.gone(data.number)
-            self.tally.lost[cause] += 1
+            self.note_lost(cause, 1)
 
 
 def _around(facts: list[RouterFacts], at: int, beside: int) -> tuple[RouterFacts, ...]:

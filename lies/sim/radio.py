@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _WALL_NS = 1_600_000_000_000_000_000  # Unix time of the virtual second 0
 _LIST_S = 0.0005  # from L2-PoAList.request to its confirm
-_CONNECT_S = 0.0005  # from L2-LinkConnect to the link's end
+_CONNECT_S = 0.002  # from L2-LinkConnect to the end of the link: what was sent before gets through
 _DOWN = Condition(Quality.NONE, 0.0)
 
 
