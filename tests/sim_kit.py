@@ -3,7 +3,7 @@
 from collections import deque
 from random import Random
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from lies.events import Condition, Quality
 from lies.registry import Registry
@@ -17,12 +17,11 @@ def parts() -> list[Part]:
     return [part for part in found if part is not None]
 
 
+@frozen
 class Script(Faults):
     """Fates of the next messages, link by link: delays of each one's copies; what is not in it arrives."""
 
-    def __init__(self, fates: list[tuple[float, ...]]) -> None:
-        super().__init__()
-        object.__setattr__(self, "_fates", deque(fates))
+    fates: deque[tuple[float, ...]] = field(factory=deque)
 
     @property
     def none(self) -> bool:
@@ -32,7 +31,7 @@ class Script(Faults):
     def fate(self, rng: Random) -> tuple[float, ...]:
         """The next one's."""
         del rng
-        return self._fates.popleft() if self._fates else (0.0,)
+        return self.fates.popleft() if self.fates else (0.0,)
 
 
 @define(eq=False)

@@ -3,12 +3,7 @@
 from ipaddress import IPv6Address
 from typing import assert_never
 
-from lies.events import (
-    BindingUpdated,
-    CareOfAddressChanged,
-    HandoverDone,
-    Indication,
-)
+from lies.events import CareOfAddressChanged, HandoverDone, Indication
 from lies.sim import HomeHost, MobileHost, Program, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
@@ -33,9 +28,8 @@ class FmipPart:
         """The engine of an access router."""
         return RouterProgram(host)
 
-    def on_home(self, host: HomeHost) -> Program | None:
+    def on_home(self, host: HomeHost) -> None:
         """FMIPv6 has nothing to do there."""
-        del host
 
 
 class MobileProgram:
@@ -87,33 +81,48 @@ class MobileProgram:
             case a.UseRouter(coa, _, _, _):
                 host.add_address(coa)
             case a.PrepareHandover(_, ncoa, _, _, _):
-                if ncoa in self._new:
-                    host.net.broken(f"node {host.facts.number} prepares {ncoa} twice")
-                self._new[ncoa] = host.add_address(ncoa)
+                self._prepare(ncoa)
             case a.AbandonHandover(ncoa):
-                if self._new.pop(ncoa, False):
-                    host.remove_address(ncoa)
+                self._abandon(ncoa)
             case a.HoldUplink(pcoa):
                 host.hold(pcoa)
             case a.ReleaseUplink(pcoa):
                 host.release(pcoa)
-            case a.CompleteHandover(pcoa, ncoa, par, _, _, tunnel):
-                self._new.pop(ncoa, None)
-                host.add_address(ncoa)
-                host.accept_tunnel(ncoa, par)
-                if tunnel:
-                    host.send_back(pcoa, ncoa, par)
-                    host.release(pcoa)
-            case a.EndTunnel(pcoa, ncoa, par, keep_address):
-                host.send_straight(pcoa)
-                host.refuse_tunnel(ncoa, par)
-                host.drop_held(pcoa)
-                if not keep_address:
-                    host.remove_address(pcoa)
+            case a.CompleteHandover():
+                self._complete(action)
+            case a.EndTunnel():
+                self._end(action)
             case a.Publish(report):
                 host.publish(report)
             case _:
                 assert_never(action)
+
+    def _prepare(self, ncoa: IPv6Address) -> None:
+        host = self._host
+        if ncoa in self._new:
+            host.net.broken(f"node {host.facts.number} prepares {ncoa} twice")
+        self._new[ncoa] = host.add_address(ncoa)
+
+    def _abandon(self, ncoa: IPv6Address) -> None:
+        if self._new.pop(ncoa, False):
+            self._host.remove_address(ncoa)
+
+    def _complete(self, action: a.CompleteHandover) -> None:
+        host = self._host
+        self._new.pop(action.ncoa, None)
+        host.add_address(action.ncoa)
+        host.accept_tunnel(action.ncoa, action.par)
+        if action.tunnel:
+            host.send_back(action.pcoa, action.ncoa, action.par)
+            host.release(action.pcoa)
+
+    def _end(self, action: a.EndTunnel) -> None:
+        host = self._host
+        host.send_straight(action.pcoa)
+        host.refuse_tunnel(action.ncoa, action.par)
+        host.drop_held(action.pcoa)
+        if not action.keep_address:
+            host.remove_address(action.pcoa)
 
 
 class RouterProgram:

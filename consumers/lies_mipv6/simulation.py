@@ -22,9 +22,8 @@ class MipPart:
         """The engine of a mobile node."""
         return MobileProgram(host)
 
-    def on_router(self, host: RouterHost) -> Program | None:
+    def on_router(self, host: RouterHost) -> None:
         """Mobile IPv6 has nothing to do there."""
-        del host
 
     def on_home(self, host: HomeHost) -> Program | None:
         """The engine of the home agent."""

@@ -3,7 +3,7 @@
 import gc
 import sys
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lies.sim import Part, SimOptions, Verdict
-    from lies.sim.capacity import Capacity
 
 app = new_app()
 
@@ -38,7 +37,9 @@ def sim(
     routers: Annotated[
         int, typer.Option("--routers", "-n", min=2, max=65_000, help="Access routers, on a ring.")
     ] = 8,
-    hours: Annotated[float, typer.Option("--hours", "-t", min=0.001, help="Virtual hours on the road.")] = 0.1,
+    hours: Annotated[
+        float, typer.Option("--hours", "-t", min=0.001, help="Virtual hours on the road.")
+    ] = 0.1,
     spacing_m: Annotated[float, typer.Option(min=20, max=10_000, help="Between access points.")] = 90.0,
     speed_kmh: Annotated[float, typer.Option(min=1, max=500, help="Mean speed.")] = 35.0,
     packets_per_s: Annotated[
@@ -66,14 +67,15 @@ def sim(
         float, typer.Option(min=0, max=1, help="Share of access points at which a node turns back.")
     ] = 0.05,
     restart_every: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Mean virtual time between failures of a router; 0: none.")
+        float,
+        typer.Option(min=0, metavar="S", help="Mean virtual time between failures of a router; 0: none."),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of all chance: same seed, same result.")] = 1,
     capacity: Annotated[
         bool,
         typer.Option(
             "--capacity",
-            help="Measure handovers per second and core and octets per node instead, with 10, 100, 1000 nodes.",
+            help="Measure handovers a second with 10, 100, 1000 nodes, and octets a node, instead.",
         ),
     ] = False,
     count: Annotated[
@@ -86,7 +88,7 @@ def sim(
     Ends with 1 if a packet was delivered to a wrong node, if a tunnel, route or awaited node is left when
     everything has come to its end, or if a mobile node is not connected then.
     """
-    from lies.sim import MODES, SimOptions
+    from lies.sim import MODES
 
     if capacity:
         _capacity(count, seed, json_lines=json_lines)
@@ -94,7 +96,7 @@ def sim(
     modes = MODES if mode is ModeChoice.ALL else (mode.value,)
     summaries, verdicts = [], []
     for each in modes:
-        options = SimOptions(
+        options = _options(
             mode=each,
             nodes=nodes,
             routers=routers,
@@ -130,6 +132,15 @@ def sim(
         raise typer.Exit(1)
 
 
+def _options(**chosen: Any) -> "SimOptions":  # noqa: ANN401 - those of SimOptions
+    from lies.sim import SimOptions
+
+    try:
+        return SimOptions(**chosen)
+    except ValueError as error:  # what no bound of an option says, such as NaN
+        raise typer.BadParameter(str(error)) from error
+
+
 def _parts(names: "Sequence[str]") -> "list[Part]":
     from lies.errors import PluginUnavailable
     from lies.registry import Registry
@@ -163,7 +174,7 @@ class _Progress:
         self._what = what
         self._seen = sys.stderr.isatty()
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,6 +8,7 @@ carried over the virtual network and decoded. The radio is told what to do, and 
 import gc
 import tracemalloc
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 
 from attrs import frozen
@@ -131,9 +132,7 @@ def memory(parts: Sequence[Part], nodes: int = 240, seed: int = 1) -> Memory:
             held.append(_held())
     finally:
         tracemalloc.stop()
-    routers, home_agent, mobile = (
-        (before - after) / nodes for before, after in zip(held, held[1:], strict=False)
-    )
+    routers, home_agent, mobile = ((before - after) / nodes for before, after in pairwise(held))
     return Memory(routers, home_agent, mobile)
 
 

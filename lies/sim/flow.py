@@ -189,7 +189,7 @@ class Flow:
         self._last_s = self._time_of(through - 1) + takes_s
 
     def _strays(self, way: _Way, count: int) -> None:
-        """Packets that a mobile node drops which they are not for have been delivered wrongly all the same."""
+        """Packets that reach a mobile node which drops them have been delivered wrongly all the same."""
         if way.hops:
             last = way.hops[-1][1]
             if self._net.is_stray(last.host, self):

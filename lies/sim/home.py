@@ -19,7 +19,9 @@ class HomeHost:
         self.prefix = prefix
         self.crew = Crew(net)
         self.bindings: dict[bytes, bytes] = {}  # home address -> care-of address
-        self.sources: dict[bytes, dict[bytes, None]] = {}  # home address -> care-of addresses it may send from
+        self.sources: dict[
+            bytes, dict[bytes, None]
+        ] = {}  # home address -> care-of addresses it may send from
         self._address = address.packed
 
     def arrive(self, packet: Packet, sender: bytes | None) -> Step:

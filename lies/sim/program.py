@@ -13,7 +13,7 @@ from lies.events import Indication
 from lies.packet import OtherProtocol
 
 if TYPE_CHECKING:
-    from lies.runtime import Engine
+    from lies.engine import Engine
     from lies.sim.clock import VirtualClock
     from lies.sim.home import HomeHost
     from lies.sim.mobile import MobileHost

@@ -80,7 +80,9 @@ class Visit:
         """The signal at a place; nothing behind an abrupt end."""
         if self.gone:
             return 0.0
-        return _AT_1M_DB + self.shadow_db - _PER_DECADE_DB * math.log10(math.hypot(y_m - self.y_m, road.road_m))
+        return (
+            _AT_1M_DB + self.shadow_db - _PER_DECADE_DB * math.log10(math.hypot(y_m - self.y_m, road.road_m))
+        )
 
     def condition(self, road: Road, y_m: float) -> Condition:
         """Of the access point at a place."""
@@ -137,7 +139,7 @@ def set_marks(road: Road, visit: Visit, y_m: float, lead_m: float) -> None:
 
 
 def _distance_m(snr_db: float) -> float:
-    return 10.0 ** ((_AT_1M_DB - snr_db) / _PER_DECADE_DB)
+    return math.pow(10.0, (_AT_1M_DB - snr_db) / _PER_DECADE_DB)
 
 
 def _half_m(road: Road, snr_db: float) -> float | None:

@@ -79,10 +79,8 @@ class RouterHost:
 
     # what programs ask for
 
-    def send(
-        self, packet: bytes, kind: str, *, link_layer: bytes | None = None
-    ) -> None:
-        """Send a packet of signalling; link_layer: on the access link to this address, whatever routes say."""
+    def send(self, packet: bytes, kind: str, *, link_layer: bytes | None = None) -> None:
+        """Send signalling; link_layer: on the access link to this address, whatever routes say."""
         if self.down:
             return
         self.net.count(kind, packet)
@@ -90,7 +88,7 @@ class RouterHost:
         self.net.follow(self._on_link(made, link_layer) if link_layer is not None else self.route(made))
 
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
-        """Packets to pcoa are tunnelled to endpoint, and what comes from there with that source is accepted."""
+        """Packets to pcoa are tunnelled to endpoint; what comes from there with that source is accepted."""
         inner, outer = pcoa.packed, endpoint.packed
         self.net.touch(inner)
         self.net.touch(outer)

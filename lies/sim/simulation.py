@@ -129,7 +129,8 @@ class Simulation:
 def judge(net: Network) -> Verdict:
     """What is wrong with a network on which everything has come to its end."""
     told: list[str] = []
-    left = [text for host in (*net.mobiles, *net.routers) for text in host.leftovers()]
+    left = [text for host in net.mobiles for text in host.leftovers()]
+    left += [text for router in net.routers for text in router.leftovers()]
     for host in net.mobiles:
         here = net.home.sources.get(host.facts.home_address.packed, {})
         left += [f"node {host.facts.number}: {len(here)} addresses may send for it"] * (len(here) != 1)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 from polling import wait_until
 
@@ -70,8 +71,8 @@ def test_interrupted() -> None:
 
 def _busy(pid: int) -> bool:
     """Whether a process has worked for longer than it takes to load."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-        return int(file.read().rpartition(")")[2].split()[11]) / os.sysconf("SC_CLK_TCK") > 1.5
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(fields[11]) / os.sysconf("SC_CLK_TCK") > 1.5
 
 
 def test_capacity() -> None:

@@ -43,7 +43,7 @@ def test_same_seed_same_result() -> None:
 
 
 def test_a_smooth_drive_is_predictive_and_loses_nothing() -> None:
-    """With every break announced and nothing lost on the way, no packet is lost, and L3 adds next to nothing."""
+    """With every break announced and no message lost, no packet is lost, and L3 adds next to nothing."""
     line = run(abrupt=0.0, turn=0.0)
     assert line["handovers"] == line["predictive"] > 20
     assert line["packets_lost"] == line["duplicated"] == 0
@@ -105,7 +105,7 @@ def test_options_that_make_no_sense(wrong: dict[str, Any], what: str) -> None:
         SimOptions(**wrong)
 
 
-def crossed(program: type, change: Callable[[Any], Any | None]) -> Callable[[Any, Any], None]:
+def crossed(program: Any, change: Callable[[Any], Any | None]) -> Callable[[Any, Any], None]:
     """A program's _perform that carries out other actions than it was told, or none."""
     honest = program._perform
 
@@ -158,7 +158,7 @@ def test_leftovers_are_seen(monkeypatch: pytest.MonkeyPatch, program: type, skip
     assert any(told in text for text in come_to_rest(net, hands))
 
 
-def test_a_node_that_is_cut_off_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_node_that_is_cut_off_is_seen() -> None:
     """If a node's new address never comes into use, it is not connected."""
     net, hands = two_nodes()
     hands[0].host.uplink = hands[1].host.uplink
@@ -189,7 +189,7 @@ def test_circles_of_tunnels_are_seen() -> None:
     first.add_tunnel(here, there)
     hands[0].wait(0.5)
     net.touch_all()
-    assert net.tally.lost["a circle of tunnels"] == pytest.approx(50, abs=2)
+    assert net.tally.lost["a circle of tunnels"] == pytest.approx(50, abs=6)
     assert net.tally.what[0].endswith("packets of data in a circle of tunnels")
 
 
