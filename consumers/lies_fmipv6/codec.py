@@ -8,8 +8,7 @@ forbids or the wire cannot carry.
 import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address
-
-from attrs import frozen
+from typing import NamedTuple
 
 from lies.errors import ProtocolViolation
 from lies.packet import ICMPV6, address_of, parse_ipv6
@@ -29,8 +28,7 @@ __all__ = ["DEFAULT_SPI", "Received", "decode", "encode"]
 DEFAULT_SPI = 1  # 0 is reserved for keys derived from SEND (RFC 5568 section 6.4.5)
 
 
-@frozen
-class Received:
+class Received(NamedTuple):
     """A message and what its packet said about it."""
 
     message: Message

@@ -7,8 +7,7 @@ forbids or the wire cannot carry.
 
 import struct
 from ipaddress import IPv6Address
-
-from attrs import frozen
+from typing import NamedTuple
 
 from lies.errors import MalformedMessage, ProtocolViolation
 from lies.packet import (
@@ -67,8 +66,7 @@ _ROUTER, _SOLICITED, _OVERRIDE = 0x80, 0x40, 0x20
 MobilityMessage = BindingUpdate | BindingAcknowledgement | BindingError
 
 
-@frozen
-class Received:
+class Received(NamedTuple):
     """A message and what its packet said about it."""
 
     message: Message

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, IPv6Network
 from random import Random
 
+from lies.packet import address_of, read_address
 from lies.sim.clock import VirtualClock
 from lies.sim.faults import Faults
 from lies.sim.flow import Flow
@@ -48,11 +49,16 @@ def poa_of(number: int) -> str:
     return f"02:00:00:01:{number >> 8:02x}:{number & 0xFF:02x}"
 
 
+def _nth(prefix: IPv6Network, number: int) -> IPv6Address:
+    return address_of(prefix[number].packed)
+
+
 def router_facts(number: int) -> RouterFacts:
     """The addresses of router `number`."""
     prefix = IPv6Network((_ACCESS + (number << 64), 64))
     lla = bytes((2, 0, 0, 2, number >> 8, number & 0xFF))
-    return RouterFacts(number, prefix[1], IPv6Address(f"fe80::2:{number:x}"), lla, prefix, poa_of(number))
+    link_local = read_address(f"fe80::2:{number:x}")
+    return RouterFacts(number, _nth(prefix, 1), link_local, lla, prefix, poa_of(number))
 
 
 def mobile_facts(number: int, mode: str) -> MobileFacts:
@@ -64,9 +70,9 @@ def mobile_facts(number: int, mode: str) -> MobileFacts:
         "wlan0",
         lla,
         eui64,
-        IPv6Address((0xFE80 << 112) | eui64),
-        _HOME[_FIRST_HOME_ADDRESS + number],
-        _HOME[1],
+        address_of(((0xFE80 << 112) | eui64).to_bytes(16, "big")),
+        _nth(_HOME, _FIRST_HOME_ADDRESS + number),
+        _nth(_HOME, 1),
         mode,
     )
 
@@ -103,7 +109,7 @@ class Network:
         self._interval_s = interval_s
         facts = [router_facts(n) for n in range(1, routers + 1)]
         self.routers = [RouterHost(self, f, _around(facts, n, beside)) for n, f in enumerate(facts)]
-        self.home = HomeHost(self, _HOME[1], _HOME)
+        self.home = HomeHost(self, _nth(_HOME, 1), _HOME)
         self.mobiles: list[MobileHost] = []
         self._by_poa: dict[str | None, RouterHost] = {r.facts.poa: r for r in self.routers}
         self._by_prefix = {r.facts.prefix.network_address.packed[:8]: r for r in self.routers}

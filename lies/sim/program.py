@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from lies.sim.network import Network
     from lies.sim.router import RouterHost
 
+_NEXT_HEADER = 6  # offset in the IPv6 header
+
 ItemT = TypeVar("ItemT")
 ActionT = TypeVar("ActionT")
 
@@ -129,6 +131,7 @@ class Crew:
     def __init__(self, net: "Network") -> None:
         self._net = net
         self._programs: list[Program] = []
+        self._took: dict[int, Program] = {}  # by next header: whose the last such packet was
 
     def hire(self, program: Program) -> None:
         """One more."""
@@ -139,6 +142,7 @@ class Crew:
         for program in self._programs:
             program.close()
         self._programs.clear()
+        self._took.clear()
 
     def tell(self, event: Indication) -> None:
         """An event for all."""
@@ -147,14 +151,22 @@ class Crew:
 
     def give(self, packet: bytes, link_layer: bytes | None) -> None:
         """A packet for the one whose it is."""
-        for program in self._programs:
-            try:
-                program.packet(packet, link_layer)
-            except OtherProtocol:
-                continue
-            except MalformedMessage as error:
-                self._net.tally.malformed[str(error)] += 1
+        likely = self._took.get(packet[_NEXT_HEADER])
+        if likely is not None and self._takes(likely, packet, link_layer):
             return
+        for program in self._programs:
+            if program is not likely and self._takes(program, packet, link_layer):
+                self._took[packet[_NEXT_HEADER]] = program
+                return
+
+    def _takes(self, program: Program, packet: bytes, link_layer: bytes | None) -> bool:
+        try:
+            program.packet(packet, link_layer)
+        except OtherProtocol:
+            return False
+        except MalformedMessage as error:
+            self._net.tally.malformed[str(error)] += 1
+        return True
 
     def leftovers(self) -> list[str]:
         """What all of them have left."""
