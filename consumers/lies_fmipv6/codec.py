@@ -25,6 +25,7 @@ from lies_fmipv6.nd_writer import encode_nd
 
 __all__ = ["DEFAULT_SPI", "Received", "decode", "encode"]
 
+_MOBILITY = (FastBindingUpdate, FastBindingAck, HandoverInitiate, HandoverAcknowledge)
 DEFAULT_SPI = 1  # 0 is reserved for keys derived from SEND (RFC 5568 section 6.4.5)
 
 
@@ -56,7 +57,7 @@ def encode(
     key: the handover key that MN and PAR share; with it FBU and FBack end in a BADF option (6.4.5).
     """
     try:
-        if isinstance(message, FastBindingUpdate | FastBindingAck | HandoverInitiate | HandoverAcknowledge):
+        if isinstance(message, _MOBILITY):
             return encode_mobility(message, source.packed, destination.packed, key, spi)
         return encode_nd(message, source.packed, destination.packed)
     except (struct.error, ValueError, OverflowError) as error:

@@ -14,6 +14,7 @@ from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour
 from lies_fmipv6.states import MobileNodeState
 
+_OWN = (CareOfAddressChanged, HandoverDone)
 _MAX_NODES = 1 << 20  # a simulation is as large as its user says
 
 
@@ -47,7 +48,7 @@ class MobileProgram:
 
     def event(self, event: Indication) -> None:
         """Link events and binding updates are for the engine; the other reports are its own."""
-        if not isinstance(event, CareOfAddressChanged | HandoverDone):
+        if not isinstance(event, _OWN):
             self._seat.feed(event)
 
     def packet(self, packet: bytes, link_layer: bytes | None) -> None:

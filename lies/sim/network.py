@@ -280,8 +280,11 @@ class Network:
 
     def count(self, kind: str, packet: bytes) -> None:
         """A message was sent."""
-        self.tally.messages[kind] += 1
-        self.tally.octets[kind] += len(packet)
+        counted = self.tally.signalling.get(kind)
+        if counted is None:
+            counted = self.tally.signalling[kind] = [0, 0]
+        counted[0] += 1
+        counted[1] += len(packet)
 
     def _fly(self, hop: Hop) -> None:
         if self._quiet or isinstance(hop.packet.inmost, Data):

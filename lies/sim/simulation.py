@@ -156,6 +156,8 @@ def summary(simulation: Simulation, verdict: Verdict) -> dict[str, Any]:
     o, net, tally = simulation.options, simulation.net, simulation.net.tally
     flows = [flow for host in net.mobiles for flow in host.flows]
     handovers = sum(tally.modes.values())
+    messages = sum(count for count, _ in tally.signalling.values())
+    octets = sum(octets for _, octets in tally.signalling.values())
     l3 = [total - l2 for total, l2 in zip(tally.total_gaps_ms, tally.l2_gaps_ms, strict=True)]
     with_data = bool(o.packets_per_s)
 
@@ -182,10 +184,10 @@ def summary(simulation: Simulation, verdict: Verdict) -> dict[str, Any]:
         "l3_gap_median_ms": _quantile(l3, 0.5),
         "l3_gap_p99_ms": _quantile(l3, 0.99),
         "fbu_fback_median_ms": _quantile(tally.fbu_fback_ms, 0.5),
-        "messages": sum(tally.messages.values()),
-        "messages_per_handover": _share(sum(tally.messages.values()), handovers),
-        "octets_per_handover": _share(sum(tally.octets.values()), handovers),
-        "messages_by_kind": dict(sorted(tally.messages.items())),
+        "messages": messages,
+        "messages_per_handover": _share(messages, handovers),
+        "octets_per_handover": _share(octets, handovers),
+        "messages_by_kind": {kind: count for kind, (count, _) in sorted(tally.signalling.items())},
         "signalling_lost": tally.signalling_lost,
         "malformed": sum(tally.malformed.values()),
         "router_restarts": tally.restarts,

@@ -18,13 +18,12 @@ _MAX_TOLD = 20
 class Tally:
     """Counters of one run.
 
-    messages, octets: signalling by kind; signalling_lost: copies that a link or host lost; lost: data by
+    signalling: [messages, octets] by kind; signalling_lost: copies that a link or host lost; lost: data by
     cause; malformed: packets of signalling that did not decode; modes: handovers by mode; gaps in ms, one a
     change of access point; what: the first things that no program may do; broken_rules: how many.
     """
 
-    messages: Counter[str] = field(factory=Counter)
-    octets: Counter[str] = field(factory=Counter)
+    signalling: dict[str, list[int]] = field(factory=dict)
     signalling_lost: int = 0
     lost: Counter[str] = field(factory=Counter)
     malformed: Counter[str] = field(factory=Counter)
