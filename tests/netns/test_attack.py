@@ -265,7 +265,12 @@ def test_killed_consumers_of_the_mobile_node_come_back(logs: dict[str, str]) -> 
 
     with _logging_as_in_a_demo():
         result = drive(
-            routers=2, speed_kmh=60.0, on_built=drives.append, on_settled=settled, onlooker=Killer()
+            routers=2,
+            speed_kmh=60.0,
+            isolate_fmipv6=True,
+            on_built=drives.append,
+            on_settled=settled,
+            onlooker=Killer(),
         )
     assert len(killed) == 2
     assert len(running) == 2
