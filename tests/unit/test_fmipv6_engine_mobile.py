@@ -132,7 +132,9 @@ def test_supplied_ncoa_is_used() -> None:
     mn.receive(LinkDown(HEADER, poa_of(1), DownReason.REQUESTED), 5.2)
     first = mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)
     una = first[0]
-    assert actions[-1] == fa.ExpectLinkUp(poa_of(2), first[0], first[1]), "what was announced is what is done"
+    expected = actions[-1]
+    assert isinstance(expected, fa.ExpectLinkUp)
+    assert [expected.poa, expected.announce, expected.complete] == [poa_of(2), *first[:2]]
     assert una == fa.SendMessage(UnsolicitedNeighbourAdvertisement(other, MN_LLA), other, ALL_NODES)
     assert mn.coa == other
 
