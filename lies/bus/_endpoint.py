@@ -21,7 +21,8 @@ from lies.errors import LiesError, MalformedMessage, NotPermitted, ProtocolViola
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
-_CAUSES_KEPT = 1000
+_CAUSES_KEPT = 100
+_PARTICULARS = re.compile(r"""[0-9]+|b?'[^']*'|b?"[^"]*"|: .*""")
 _FAILED_HANDSHAKES = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 _CAUSES = {
     int(zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC): "it was made for another server's key",
@@ -273,7 +274,7 @@ class Endpoint(ABC, Generic[PeerT]):
         elif isinstance(error, MalformedMessage):
             self.core.counters.malformed += 1
         text = "".join(c if c.isprintable() else "?" for c in str(error))[:200]
-        cause = re.sub(r"[0-9]+|'[^']*'", "#", text)
+        cause = _PARTICULARS.sub("#", text)
         if cause not in self._causes and len(self._causes) < _CAUSES_KEPT:
             self._causes.add(cause)
             _log.warning("a message was dropped: %s (further ones of this cause are only counted)", text)

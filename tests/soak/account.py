@@ -7,6 +7,8 @@ from attrs import asdict, define
 from lies.bus import Gap, LinkState, Snapshot
 from lies.events import DownReason, LinkDown, LinkUp
 
+LINKS = "tick"  # what the names of metronomes' links begin with; nothing is accounted for others
+
 
 def number_of(poa: str | None) -> int | None:
     """The number in a PoA's name as the metronome gives it (`n17`), None for no PoA."""
@@ -86,6 +88,7 @@ class Book:
         self.gaps = 0
         self.sessions_lost = 0
         self.others = 0  # LinkDowns for another reason than a lost driver or the next number
+        self.publishers: set[str] = set()  # of the links that are accounted for
         self.number: int | None = None  # of the registration for LinkUp; None until it is made
         self._begun: dict[str, LinkState] | None = None  # the last snapshot of that registration
 
@@ -99,8 +102,11 @@ class Book:
 
     def event(self, event: Any) -> None:
         """lies.bus.Client.on_event."""
+        if not event.header.link.name.startswith(LINKS):
+            return
         match event:
             case LinkUp():
+                self.publishers.add(event.header.publisher)
                 self.of(event.header.link.name).up(event)
             case LinkDown(reason=DownReason.DRIVER_LOST):
                 self.of(event.header.link.name).reset()
@@ -116,6 +122,8 @@ class Book:
             self._begun = None
         else:
             self.gaps += 1
+        if gap.publisher not in {None, *self.publishers}:
+            return
         for account in self.accounts.values():
             if gap.last is None:
                 account.reset()
@@ -130,7 +138,8 @@ class Book:
             self.snapshots_after_gaps += snapshot.request_id is None
         elif self.number in {None, snapshot.registration}:
             self.number = snapshot.registration
-            self._begun = {state.link.name: state for state in snapshot.links}
+            found = {state.link.name: state for state in snapshot.links}
+            self._begun = {name: state for name, state in found.items() if name.startswith(LINKS)}
             for link, account in self.accounts.items():
                 account.begin(self._begun.get(link))
             for link in self._begun:

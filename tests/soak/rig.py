@@ -167,8 +167,8 @@ class Bed:
             check(not account[fault], f"{link}: {account[fault]} {fault}")
         check(report["gaps"] == report["snapshots_after_gaps"], f"a gap without its snapshot in {report}")
         if not told:
-            lost = account["told"], account["resets"], report["gaps"], report["sessions_lost"]
-            check(lost == (0, 0, 0, 0), f"{link}: (told, resets, gaps, sessions lost) is {lost}")
+            lost = account["told"], account["resets"], report["sessions_lost"], report["others"]
+            check(lost == (0, 0, 0, 0), f"{link}: (told, resets, sessions lost, other downs) is {lost}")
         return account
 
     def end(self, daemon: Daemon, *consumers: Consumer) -> None:
