@@ -9,6 +9,7 @@ from lies.keys import KeyPair
 
 HANDSHAKE_MS = 5000  # a connection that has said no more than "connected" by then is closed
 KEEPALIVE_IDLE_S = 30  # TCP asks a silent peer; the bus's own heartbeats are quicker unless a host dies
+BACKLOG = 4096  # not yet accepted; beyond, TCP makes whoever comes try again after 1 s, and libzmq's 100 are few
 CURVE_OVERHEAD = 33  # octets that CurveZMQ adds to a frame (ZeroMQ RFC 26): the limit is on what arrives
 ZAP_DOMAIN = b"lies"
 
@@ -61,6 +62,7 @@ class CurveServer:
     def prepare(self, socket: "zmq.Socket[bytes]") -> None:
         """Demand CURVE and an answer of the ZAP handler."""
         _prepare_tcp(socket)
+        socket.setsockopt(zmq.BACKLOG, BACKLOG)
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self._key.secret.encode("ascii"))
         socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)

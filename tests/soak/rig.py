@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,7 @@ class Bed:
         one = Daemon(self.directory, config, env=self._env)
         self._stack.callback(_kill, one.process)
         wait_until(lambda: (one.run_dir / "publish").exists() or one.process.poll() is not None, PATIENCE_S)
+        assert one.process.poll() is None, one.log.read_text()
         return one
 
     def consumer(self, name: str, **env: str) -> Consumer:
@@ -147,9 +148,9 @@ class Bed:
         self._stack.callback(_kill, one.process)
         return one
 
-    def after(self, do: Callable[[], object]) -> None:
-        """Do it when the run ends, also when it fails."""
-        self._stack.callback(do)
+    def end_with(self, process: "subprocess.Popen[Any]") -> None:
+        """Kill it when the run ends, also when it fails."""
+        self._stack.callback(_kill, process)
 
     def witness(self, **env: str) -> Consumer:
         """A consumer that has begun to hear numbers."""

@@ -8,56 +8,18 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from attrs import define, field
 from daemon_kit import LIES, Daemon
 from polling import wait_until
-from soak.account import number_of
 from soak.metronome_config import metronome, quick_restarts
+from soak.recorded import Recorded
 from soak.rig import PATIENCE_S, Bed, Consumer
 from tools import die_with_parent
 
-from lies.events import DownReason, LinkDown, LinkUp
 from lies.runtime import monotonic_ns
-from lies.trace import read_recording
 
 RATE_HZ = 100.0
 VICTIMS = ("daemon", "driver", "consumer", "recorder")
 LINKS = ("tick0", "tick1")
-
-
-@define
-class Recorded:
-    """What a recording holds of numbered events."""
-
-    sessions: int = 0
-    events: int = 0
-    holes: int = 0
-    damaged: int = 0
-    last_ns: int = 0
-    _last: dict[str, tuple[int, int]] = field(factory=dict)
-
-    def read(self, path: Path) -> "Recorded":
-        """Read all of it; what was told to be missing is no hole."""
-        for record in read_recording(path):
-            match record.event:
-                case LinkUp():
-                    self._up(record.event)
-                case LinkDown(header=header, reason=DownReason.DRIVER_LOST):
-                    self._last.pop(header.link.name, None)
-            if record.type in {"header", "snapshot"}:
-                self._last.clear()
-                self.sessions += record.type == "header"
-            self.damaged += record.type == "damaged"
-        return self
-
-    def _up(self, event: LinkUp) -> None:
-        number, epoch, link = number_of(event.poa), event.header.epoch, event.header.link.name
-        assert number is not None
-        last = self._last.get(link)
-        self.holes += last is not None and last != (epoch, number - 1)
-        self._last[link] = epoch, number
-        self.events += 1
-        self.last_ns = max(self.last_ns, event.header.mono_ns)
 
 
 class Town:
@@ -85,7 +47,7 @@ class Town:
             recorder = subprocess.Popen(
                 command, env=self.daemon.env, stderr=log, preexec_fn=die_with_parent
             )
-        self.bed.after(lambda: _end(recorder))
+        self.bed.end_with(recorder)
         return recorder
 
     def driver_pid(self) -> int:
