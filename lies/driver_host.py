@@ -191,9 +191,7 @@ class DriverHostBase:
 
     def header(self, link: Link, t_ns: int) -> Header:
         """A header with the sequence number last used."""
-        return Header(
-            self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset(), link
-        )
+        return Header(self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset(), link)
 
     def forget(self, link: str) -> None:
         """A port was removed."""

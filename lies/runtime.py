@@ -38,9 +38,7 @@ class WallOffset:
     LOOK_NS = 100_000_000
     SLACK_NS = 1_000_000  # what a clock that is only slewed may be away
 
-    def __init__(
-        self, mono: Callable[[], int] = monotonic_ns, wall: Callable[[], int] = wall_ns
-    ) -> None:
+    def __init__(self, mono: Callable[[], int] = monotonic_ns, wall: Callable[[], int] = wall_ns) -> None:
         self._mono = mono
         self._wall = wall
         self._looked_ns = mono()
@@ -50,11 +48,10 @@ class WallOffset:
         """The offset now."""
         before_ns = self._mono()
         if before_ns - self._looked_ns >= self.LOOK_NS:
-            wall_ns_now = self._wall()
+            offset_ns = self._wall() - before_ns
             after_ns = self._mono()
             if after_ns - before_ns < self.SLACK_NS:  # else this process was not running between the two
                 self._looked_ns = before_ns
-                offset_ns = wall_ns_now - before_ns
                 if abs(offset_ns - self._offset_ns) > self.SLACK_NS:
                     self._offset_ns = offset_ns
         return self._offset_ns

@@ -48,7 +48,7 @@ class Daemon:
                 [*LIES, "run", "-c", str(self.file)],
                 stderr=log,
                 env=self.env,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
             )
 
     def lies(self, *words: str) -> Result:
@@ -63,7 +63,7 @@ class Daemon:
             stderr=subprocess.PIPE,
             text=True,
             env=self.env,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
         )
 
     def links(self) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ class PublishDesk:
             sequence = of.sequence
 
     def _make_room(self, name: str) -> None:
-        """See that a link can be known: if there are many, the one whose driver was lost first is forgotten."""
+        """See that one more link can be known: if there are many, one whose driver was lost is forgotten."""
         delivery = self._delivery
         if name in delivery.states or len(delivery.states) < MAX_LINKS:
             return
@@ -168,6 +168,7 @@ class PublishDesk:
         publisher.closed = True
         if self._publishers.get(publisher.name) is publisher:
             del self._publishers[publisher.name]
+        mono_ns, wall_ns = publisher.at(mono_ns, wall_ns)
         for name in sorted(publisher.links):
             del self._delivery.owners[name]
             before = self._delivery.states.get(name)
@@ -182,7 +183,7 @@ class PublishDesk:
 
 
 def _check_sequence(before: int | None, sequence: int) -> None:
-    """MalformedMessage if more is missing than can be: consumers' numbers must not run out of their 64 bits."""
+    """MalformedMessage if more is missing than can be: the numbers of consumers have 64 bits."""
     if before is not None and sequence - before > MOST_MISSING:
         raise MalformedMessage(f"sequence {sequence} after {before}")
 

@@ -9,7 +9,7 @@ from lies.keys import KeyPair
 
 HANDSHAKE_MS = 5000  # a connection that has said no more than "connected" by then is closed
 KEEPALIVE_IDLE_S = 30  # TCP asks a silent peer; the bus's own heartbeats are quicker unless a host dies
-BACKLOG = 4096  # not yet accepted; beyond, TCP makes whoever comes try again after 1 s, and libzmq's 100 are few
+BACKLOG = 4096  # connections not yet accepted: where there is no room for more, TCP tries again after 1 s
 CURVE_OVERHEAD = 33  # octets that CurveZMQ adds to a frame (ZeroMQ RFC 26): the limit is on what arrives
 ZAP_DOMAIN = b"lies"
 

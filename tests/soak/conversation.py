@@ -80,7 +80,7 @@ async def converse(directory: Path, real: Path) -> dict[str, list[Message]]:
             await client.links()
     port.remove()
     publisher.close()
-    while not all(b"goodbye" in tap.heard[-1][1] for tap in taps.values()):
+    while not all(b"goodbye" in tap.heard[-1][1] for tap in taps.values()):  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.01)
     for tap in taps.values():
         await tap.close()

@@ -60,7 +60,7 @@ class Forger:
         socket.connect(f"ipc://{self.directory / endpoint}")
         for frames in messages:
             await socket.send_multipart(frames)
-        answers = []
+        answers: list[Welcome | Refused] = []
         async with asyncio.timeout(PATIENCE_S):
             while len(answers) < len(messages):
                 message = decode(await socket.recv_multipart()).message
@@ -75,7 +75,9 @@ class Forger:
     async def once(self, client: Client) -> None:
         """Every way there is, once."""
         assert self.header is not None
-        forged = LinkDown(evolve(self.header, sequence=self.header.sequence + 1000), "n1", DownReason.REQUESTED)
+        forged = LinkDown(
+            evolve(self.header, sequence=self.header.sequence + 1000), "n1", DownReason.REQUESTED
+        )
         hello = bus_frames(Hello("a", "ipv6", self.header.epoch))
         await self.attempt(client.link_connect(LINK, "elsewhere"))
         await self.attempt(client.link_disconnect(LINK))
@@ -99,7 +101,7 @@ async def main(directory: Path, tries: int) -> None:
     ) as client:
         client.on_event(forger.heard)
         await client.register("link_up")
-        while forger.header is None:
+        while forger.header is None:  # noqa: ASYNC110 - a callback of ours sets it
             await asyncio.sleep(0.01)
         for _ in range(tries):
             await forger.once(client)

@@ -25,7 +25,7 @@ def install(directory: Path) -> dict[str, str]:
 
 @frozen
 class MetronomeConfig:
-    """rate_hz: numbers a second; pid_file: gets the process's number; late_file: gets how late each came, in us.
+    """rate_hz: numbers a second; pid_file: gets the process's number; late_file: how late each was, in us.
 
     order_file: where requests to move the link are written; clock_file: a number of ns in it is added to the
     wall clock of this process from then on, as if an administrator had set the clock.
@@ -93,5 +93,5 @@ _real_ns, _real_s = time.time_ns, time.time  # noqa: TID251 - the clock that is 
 
 def set_wall_clock(by_ns: int) -> None:
     """Set this process's wall clock so many ns from the host's: for it the same as clock_settime(2)."""
-    time.time_ns = lambda: _real_ns() + by_ns
-    time.time = lambda: _real_s() + by_ns / 1e9
+    time.time_ns = lambda: _real_ns() + by_ns  # noqa: TID251 - set, not read
+    time.time = lambda: _real_s() + by_ns / 1e9  # noqa: TID251 - likewise

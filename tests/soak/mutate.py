@@ -109,7 +109,9 @@ def _bodies() -> st.SearchStrategy[bytes]:
     names = st.sampled_from(["request_id", "link", "name", "enable", "header", "state", "sequence", "last"])
     values = st.recursive(
         leaves,
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names | st.text(max_size=4), inner, max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=4) | st.dictionaries(names | st.text(max_size=4), inner, max_size=4)
+        ),
         max_leaves=8,
     )
     return values.map(msgspec.msgpack.encode)

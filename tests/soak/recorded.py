@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from attrs import define, field
-from soak.account import number_of
 
 from lies.events import DownReason, LinkDown, LinkUp
 from lies.trace import read_recording
+from soak.account import number_of
 
 
 @define

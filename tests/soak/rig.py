@@ -12,8 +12,9 @@ from typing import Any
 from attrs import define, field
 from daemon_kit import Daemon
 from polling import wait_until
-from soak import metronome
 from tools import die_with_parent
+
+from soak import metronome
 
 PATIENCE_S = 60.0
 Value = float | int | str | None
@@ -84,7 +85,7 @@ class Consumer:
             stdout=subprocess.PIPE,
             text=True,
             env=env,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
         )
 
     def report(self) -> dict[str, Any]:

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 
 import zmq
 from polling import wait_until
-from soak.forger import WAYS
-from soak.metronome_config import metronome
-from soak.rig import PATIENCE_S, Bed, Watched
-from soak.tcp import Doors, Keys
 from tools import die_with_parent
 
 from lies.bus import Client, RemotePublisher, TcpDaemon, _monitor
 from lies.bus.frames import bus_frames
 from lies.bus.messages import Hello
 from lies.errors import NotPermitted
+from soak.forger import WAYS
+from soak.metronome_config import metronome
+from soak.rig import PATIENCE_S, Bed, Watched
+from soak.tcp import Doors, Keys
 
 NOBODY = 65534
 
@@ -75,7 +75,7 @@ def connections(bed: Bed) -> None:
 
 
 def wrong_keys(bed: Bed) -> None:
-    """Wrong, unlisted and absent CURVE keys, and listed ones without the right: none of them gets anywhere."""
+    """Wrong, unlisted and absent CURVE keys, and listed ones without the right: none gets anywhere."""
     keys, config = _bed(bed)
     one = bed.daemon(config)
     doors = Doors(one, keys)
@@ -151,7 +151,7 @@ def _without_curve(address: str) -> None:
 
 
 def rights(bed: Bed) -> None:
-    """A user who may only listen sends LinkConnect and forges LinkDown: nothing happens, and he is told so."""
+    """A user who may only listen sends LinkConnect and forges LinkDown: nothing happens, he is told so."""
     if os.geteuid() != 0:
         bed.figures.values["skipped"] = "only root can make a process of another user"
         return

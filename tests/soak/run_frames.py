@@ -4,15 +4,15 @@ import asyncio
 
 import zmq
 from polling import wait_until
+
+from lies.bus import _monitor
+from lies.bus.frames import bus_frames, decode
+from lies.bus.messages import Hello, Refused, Welcome
 from soak.conversation import Message, converse
 from soak.metronome_config import metronome
 from soak.mutate import Mutator, with_hypothesis
 from soak.rig import PATIENCE_S, Bed, Watched
 from soak.tcp import Dealer, Door, Doors, Keys
-
-from lies.bus import _monitor
-from lies.bus.frames import bus_frames, decode
-from lies.bus.messages import Hello, Refused, Welcome
 
 HELLO_EVERY = 50
 ROUND = 2000  # messages after which the witness is asked
@@ -38,7 +38,7 @@ class Flood:
                 self._socket.recv_multipart()
 
     def wait_taken(self) -> None:
-        """Wait until all of it was looked at: an unknown version is answered by its number, and that comes last."""
+        """Wait until all was looked at: an unknown version is answered by its number, and that comes last."""
         token = f"LIES{self.sent}".encode()
         self._socket.send_multipart([token])
 
@@ -157,4 +157,3 @@ def _send_big(door: Door, body: bytes, *, first: bool) -> None:
     wait_until(lambda: monitor.next() is not None, PATIENCE_S)
     monitor.close()
     socket.close()
-

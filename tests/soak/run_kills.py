@@ -10,12 +10,12 @@ from pathlib import Path
 
 from daemon_kit import LIES, Daemon
 from polling import wait_until
-from soak.metronome_config import metronome, quick_restarts
-from soak.recorded import Recorded
-from soak.rig import PATIENCE_S, Bed, Consumer
 from tools import die_with_parent
 
 from lies.runtime import monotonic_ns
+from soak.metronome_config import metronome, quick_restarts
+from soak.recorded import Recorded
+from soak.rig import PATIENCE_S, Bed, Consumer
 
 RATE_HZ = 100.0
 VICTIMS = ("daemon", "driver", "consumer", "recorder")
@@ -45,7 +45,10 @@ class Town:
         log = (self.bed.directory / "recorder.log").open("ab")
         with log:
             recorder = subprocess.Popen(
-                command, env=self.daemon.env, stderr=log, preexec_fn=die_with_parent
+                command,
+                env=self.daemon.env,
+                stderr=log,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
             )
         self.bed.end_with(recorder)
         return recorder
@@ -88,7 +91,9 @@ class Town:
             wait_until(lambda before=size: self._recorded() > before, PATIENCE_S)  # type: ignore[misc]  # mypy knows no default of a lambda
 
     def _recorded(self) -> int:
-        if self.recorder.poll() is not None:  # started while there was no daemon, which ends it with exit code 4
+        if (
+            self.recorder.poll() is not None
+        ):  # started while there was no daemon, which ends it with exit code 4
             self.recorder = self._record()
         return self.recording.stat().st_size if self.recording.exists() else 0
 

@@ -8,11 +8,11 @@ from statistics import median, quantiles
 from typing import Any
 
 from polling import wait_until
+
+from lies.bus import Client
 from soak.account import Book
 from soak.metronome_config import metronome
 from soak.rig import PATIENCE_S, Bed, Watched
-
-from lies.bus import Client
 
 RATE_HZ = 1000.0
 

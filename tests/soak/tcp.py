@@ -7,10 +7,10 @@ import zmq
 from attrs import frozen
 from daemon_kit import Daemon
 from polling import wait_until
-from soak.rig import PATIENCE_S
 
 from lies.bus import TcpDaemon
 from lies.keys import KeyPair, new_key
+from soak.rig import PATIENCE_S
 
 Dealer = zmq.Socket[bytes]
 
