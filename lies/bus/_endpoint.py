@@ -74,6 +74,8 @@ class Endpoint(ABC, Generic[PeerT]):
         self.peers: dict[bytes, PeerT] = {}
         self._heartbeat_ms = round(limits.heartbeat_s * 1000)
         self._timeout_s = timeout_s
+        self._heartbeat_s = limits.heartbeat_s
+        self._ticked_s = now_s()
         self._queue_limit = limits.queue_limit
         self._causes: set[str] = set()
         self._leaving: list[tuple[PeerT, str]] = []
@@ -129,7 +131,10 @@ class Endpoint(ABC, Generic[PeerT]):
         """Heartbeats, and farewell to who was silent for too long."""
         self._sweep()
         now = now_s()
+        asleep_s = max(0.0, now - self._ticked_s - self._heartbeat_s)  # stopped or busy, it heard nobody
+        self._ticked_s = now
         for peer in tuple(self.peers.values()):
+            peer.heard_s += asleep_s
             if now - peer.heard_s > self._timeout_s:
                 self.say(peer.routing_id, Goodbye("nothing was heard from this peer"))
                 self.drop(peer, f"silent for {self._timeout_s:g} s")
