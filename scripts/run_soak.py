@@ -23,11 +23,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="*", metavar="RUN", help=f"of {', '.join(RUNS)}")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is in full; the tests take a tenth")
-    parser.add_argument("-o", "--output", type=Path, default=Path("soak.ndjson"), help="where the figures go")
+    where = Path("build/soak.ndjson")
+    parser.add_argument("-o", "--output", type=Path, default=where, help="where the figures go")
     options = parser.parse_args()
     if unknown := set(options.runs) - set(RUNS):
         parser.error(f"there is no run {', '.join(sorted(unknown))}")
     failed = False
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     with options.output.open("w", encoding="utf-8") as output:
         for name in options.runs or RUNS:
             began_s = now_s()

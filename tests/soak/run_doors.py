@@ -5,6 +5,7 @@ import grp
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from soak.rig import PATIENCE_S, Bed, Watched
 from soak.tcp import Doors, Keys
 
 NOBODY = 65534
+_PATIENCE = struct.pack("@ll", int(PATIENCE_S), 0)  # struct timeval
 
 
 def _bed(bed: Bed) -> tuple[Keys, str]:
@@ -37,7 +39,7 @@ def _knocks(where: tuple[str, int] | str, count: int) -> Iterator[None]:
     for _ in range(count):
         kind = socket.AF_UNIX if isinstance(where, str) else socket.AF_INET
         with socket.socket(kind) as connection:
-            connection.settimeout(PATIENCE_S)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _PATIENCE)  # of connect(2)
             connection.connect(where)
         yield
 

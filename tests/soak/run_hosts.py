@@ -19,16 +19,16 @@ from soak.metronome_config import metronome, quick_restarts
 from soak.recorded import Recorded
 from soak.rig import PATIENCE_S, Bed, Consumer, Watched
 
-DISK_OCTETS = 64 * 1024
+DISK_OCTETS = {".lies": 1 << 16, ".ndjson": 1 << 20, ".ndjson.gz": 1 << 17}  # what fills in some seconds
 DAY_NS = 86_400 * 10**9
 _CLONE_NEWNS = 0x20000  # linux/sched.h
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000  # linux/mount.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _own_disk(directory: Path) -> Callable[[], None]:
+def _own_disk(directory: Path, octets: int) -> Callable[[], None]:
     """As `preexec_fn`: a mount namespace of its own, in which a small tmpfs is mounted on the directory."""
-    target, options = bytes(directory), f"size={DISK_OCTETS}".encode()
+    target, options = bytes(directory), f"size={octets}".encode()
 
     def enter() -> None:
         die_with_parent()
@@ -42,10 +42,14 @@ def _own_disk(directory: Path) -> Callable[[], None]:
     return enter
 
 
-def _limited_files() -> None:
+def _limited_files(octets: int) -> Callable[[], None]:
     """As `preexec_fn`, where nothing may be mounted: the kernel refuses files to grow."""
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (DISK_OCTETS, DISK_OCTETS))
+
+    def enter() -> None:
+        die_with_parent()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (octets, octets))
+
+    return enter
 
 
 def _recorder(file: Path, env: dict[str, str], enter: Callable[[], None]) -> "subprocess.Popen[str]":
@@ -63,7 +67,7 @@ def full_disk(bed: Bed) -> None:
     """A disk that fills up while recording: the recorder says so, and all but the last second is read."""
     one = bed.daemon(metronome("a", rate_hz=500.0, link="tick0"))
     witness = bed.witness()
-    endings = (".lies", ".ndjson", ".ndjson.gz")[: bed.part(3)]
+    endings = list(DISK_OCTETS)[: bed.part(len(DISK_OCTETS))]
     check, values = bed.figures.check, bed.figures.values
     disk = bed.directory / "disk"
     disk.mkdir()
@@ -72,10 +76,10 @@ def full_disk(bed: Bed) -> None:
         file = disk / f"x{ending}"
         values["disk"] = "tmpfs in a mount namespace"
         try:
-            recorder = _recorder(file, one.env, _own_disk(disk))
+            recorder = _recorder(file, one.env, _own_disk(disk, DISK_OCTETS[ending]))
         except subprocess.SubprocessError:
             values["disk"] = "RLIMIT_FSIZE"
-            recorder = _recorder(file, one.env, _limited_files)
+            recorder = _recorder(file, one.env, _limited_files(DISK_OCTETS[ending]))
         bed.end_with(recorder)
         there = os.open(f"/proc/{recorder.pid}/root{disk}", os.O_PATH | os.O_DIRECTORY)  # holds that tmpfs
         try:

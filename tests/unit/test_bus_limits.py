@@ -83,6 +83,9 @@ async def test_a_cause_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureF
                 for quoted in (b"it's", b'"x"', b"plain"):
                     dealer.send(b"LIES1", quoted, b"")
                     assert "not a tag" in (await dealer.until_received(Refused)).reason
-            assert d.core.counters.malformed == len(bodies) + 3
+                for layer in (b"BUZ", b"SUB", b"it's"):
+                    dealer.send(b"LIES1", layer + b":x:request:hello", b"")
+                    assert "unknown" in (await dealer.until_received(Refused)).reason
+            assert d.core.counters.malformed == len(bodies) + 6
     lines = [r.getMessage() for r in caplog.records if "dropped" in r.getMessage()]
-    assert len(lines) == 2
+    assert len(lines) == 3

@@ -5,15 +5,20 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-from bus_rig import Dealer, daemon, hear, on_loop, until
+from bus_rig import Dealer, Heard, daemon, hear, on_loop, until
 from tools import die_with_parent
 
 from lies.bus import Client, RemotePublisher, _connection, _endpoint
 from lies.bus.messages import Heartbeat, Hello, Welcome
 from lies.runtime import now_s
+
+
+def _has(heard: Heard, count: int) -> bool:
+    return len(heard.events) == count
 
 
 class Sleeper:
@@ -41,7 +46,7 @@ async def test_a_consumer_that_slept_keeps_its_session(
         for n in range(1, 4):
             sleeper.slept_s += 3600.0
             d.driver.up(f"ap{n}")
-            await until(lambda n=n: len(heard.events) == n)
+            await until(partial(_has, heard, n))
         assert heard.gaps == []
         assert d.core.sessions == {session}
 
