@@ -52,6 +52,12 @@ def _limited_files(octets: int) -> Callable[[], None]:
     return enter
 
 
+def _mounted(pid: int, directory: Path) -> int:
+    """A descriptor of a directory as a process sees it; what is mounted there stays as long as it is open."""
+    its_root = Path("/proc", str(pid), "root")
+    return os.open(its_root / directory.relative_to("/"), os.O_PATH | os.O_DIRECTORY)
+
+
 def _recorder(file: Path, env: dict[str, str], enter: Callable[[], None]) -> "subprocess.Popen[str]":
     command = [*LIES, "record", "-o", str(file)]
     return subprocess.Popen(
@@ -81,7 +87,7 @@ def full_disk(bed: Bed) -> None:
             values["disk"] = "RLIMIT_FSIZE"
             recorder = _recorder(file, one.env, _limited_files(DISK_OCTETS[ending]))
         bed.end_with(recorder)
-        there = os.open(f"/proc/{recorder.pid}/root{disk}", os.O_PATH | os.O_DIRECTORY)  # holds that tmpfs
+        there = _mounted(recorder.pid, disk)
         try:
             code = recorder.wait(PATIENCE_S)
             ended_ns = monotonic_ns()
