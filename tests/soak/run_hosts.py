@@ -182,7 +182,8 @@ def suspended(bed: Bed) -> None:
     first = bed.nothing_missed(witness, told=True)
     second = bed.nothing_missed(witness, told=True, link="tick1")
     check, report = bed.figures.check, witness.report()
-    check(report["sessions_lost"], "four seconds of silence were no loss of the session")
+    if bed.scale >= 1:  # a witness with little time on a processor counts little of the silence
+        check(report["sessions_lost"], "ten seconds of silence were no loss of the session")
     bed.figures.values.update(
         slept_s=slept_s,
         sessions_lost=report["sessions_lost"],
