@@ -19,7 +19,7 @@ from soak.metronome_config import metronome, quick_restarts
 from soak.recorded import Recorded
 from soak.rig import PATIENCE_S, Bed, Consumer, Watched
 
-DISK_OCTETS = {".lies": 1 << 16, ".ndjson": 1 << 20, ".ndjson.gz": 1 << 17}  # what fills in some seconds
+DISK_OCTETS = {".lies": 1 << 15, ".ndjson": 1 << 20, ".ndjson.gz": 1 << 17}  # what fills in some seconds
 DAY_NS = 86_400 * 10**9
 _CLONE_NEWNS = 0x20000  # linux/sched.h
 _MS_REC, _MS_PRIVATE = 0x4000, 0x40000  # linux/mount.h

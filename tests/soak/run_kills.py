@@ -124,7 +124,7 @@ def kills(bed: Bed) -> None:
     pause = threading.Event()
     for victims in _rounds(wanted, rng):
         for n, victim in enumerate(victims):
-            pause.wait(rng.uniform(0.0, 0.4))
+            pause.wait(rng.uniform(0.0, 0.3))
             town.kill(victim, settled=n == 0)
             killed[victim] += 1
         town.wait_well()
