@@ -1,0 +1,143 @@
+"""What the bench tells its processes, and what they answer: one JSON line each."""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from lies.errors import MalformedMessage
+
+PATIENCE_S = 10.0  # without any progress for so long, a sender or receiver gives up
+
+
+class Style(StrEnum):
+    """How a process waits for its socket."""
+
+    BLOCKING = "blocking"
+    ASYNCIO = "asyncio"
+
+
+@frozen
+class Send:
+    """Send `count` indications, after one that opens the segment.
+
+    slots: of the receivers on the board; every_ns: between two of them, 0 for as fast as it goes with at
+    most `window` under way to the slowest receiver (0: no limit); endpoint: the floor's own.
+    """
+
+    count: int
+    slots: tuple[int, ...]
+    every_ns: int = 0
+    window: int = 0
+    style: Style = Style.BLOCKING
+    endpoint: str = ""
+    patience_s: float = PATIENCE_S
+
+
+@frozen
+class Sent:
+    """How many were sent, when the first of them was, and whether the receivers stood still."""
+
+    sent: int
+    first_ns: int
+    stalled: bool
+
+
+@frozen
+class Receive:
+    """Receive `count` indications at each slot; where: the floor's endpoint or a runtime directory.
+
+    keep: give back every latency.
+    """
+
+    count: int
+    slots: tuple[int, ...]
+    where: str = ""
+    link: str = ""
+    style: Style = Style.BLOCKING
+    keep: bool = False
+    patience_s: float = PATIENCE_S
+
+
+@frozen
+class Received:
+    """What came: sums over all slots; lost is counted from publishers' sequence numbers.
+
+    gaps: how many the bus told; last_ns: when the last one came at the last slot.
+    """
+
+    received: int
+    lost: int
+    doubled: int
+    gaps: int
+    last_ns: int
+    latencies_ns: tuple[int, ...] = ()
+
+
+@frozen
+class Ask:
+    """Make `count` requests one after the other; kind: link_status or link_connect."""
+
+    count: int
+    kind: str
+    where: str
+    link: str = ""
+    style: Style = Style.BLOCKING
+    patience_s: float = PATIENCE_S
+
+
+@frozen
+class Asked:
+    """How long each took from call to Confirm."""
+
+    round_trips_ns: tuple[int, ...]
+
+
+@frozen
+class Confirm:
+    """Answer `count` requests at the floor's endpoint."""
+
+    count: int
+    endpoint: str
+    style: Style = Style.BLOCKING
+    patience_s: float = PATIENCE_S
+
+
+@frozen
+class Ready:
+    """What the order needs is there: sockets bound, registrations confirmed."""
+
+
+@frozen
+class Done:
+    """Nothing to tell."""
+
+
+@frozen
+class Failed:
+    """The order could not be followed; reason: one sentence."""
+
+    reason: str
+
+
+Order = Send | Receive | Ask | Confirm
+Reply = Sent | Received | Asked | Ready | Done | Failed
+
+_CLASSES: dict[str, type[Any]] = {
+    cls.__name__: cls for cls in (Send, Receive, Ask, Confirm, Sent, Received, Asked, Ready, Done, Failed)
+}
+
+
+def encode(message: Order | Reply) -> bytes:
+    """An order or reply as one line."""
+    return msgspec.json.encode([type(message).__name__, message]) + b"\n"
+
+
+def decode(line: bytes) -> Any:  # noqa: ANN401 - an order or a reply, the reader knows which it expects
+    """The order or reply in a line; MalformedMessage if it is none."""
+    try:
+        name, body = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
+        return msgspec.json.decode(body, type=_CLASSES[name])
+    except (msgspec.DecodeError, KeyError) as error:
+        raise MalformedMessage(f"no order of the bench: {line[:80]!r}") from error

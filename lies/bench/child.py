@@ -1,0 +1,68 @@
+"""`python -m lies.bench.child ROLE ...`: one process of a bench.
+
+It ends when its stdin does, or with the process that started it.
+"""
+
+import ctypes
+import signal
+import sys
+from pathlib import Path
+
+from lies.bench._board import Board
+from lies.bench._orders import Ask, Confirm, Failed, Ready, Receive, Reply, Send, decode, encode
+from lies.errors import LiesError
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main() -> int:
+    """Run a role until it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    role, board, *rest = sys.argv[1:]
+    if role in {"floor", "client"}:
+        return _serve(role, Board(Path(board)))
+    from lies.bench import _hosts
+
+    directory, driver, *ear = rest
+    if role == "daemon":
+        return _hosts.run_bench_daemon(Path(board), Path(directory), driver, (int(ear[0]), int(ear[1])))
+    return _hosts.run_isolated_driver(Path(board), Path(directory), driver)
+
+
+def _serve(role: str, board: Board) -> int:
+    for line in sys.stdin.buffer:
+        try:
+            reply = _follow(role, decode(line), board)
+        except LiesError as error:
+            reply = Failed(str(error))
+        _say(reply)
+    return 0
+
+
+def _say(reply: Reply) -> None:
+    sys.stdout.buffer.write(encode(reply))
+    sys.stdout.buffer.flush()
+
+
+def _ready() -> None:
+    _say(Ready())
+
+
+def _follow(role: str, order: object, board: Board) -> Reply:
+    from lies.bench import _clients, _floor
+
+    here = _floor if role == "floor" else _clients
+    match order:
+        case Receive():
+            return here.receive(order, board, _ready)
+        case Ask():
+            return here.ask(order, _ready)
+        case Send() if role == "floor":
+            return _floor.send(order, board, _ready)
+        case Confirm() if role == "floor":
+            return _floor.confirm(order, _ready)
+    return Failed(f"a {role} cannot {type(order).__name__}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

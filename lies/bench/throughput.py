@@ -1,0 +1,53 @@
+"""How fast indications go to one consumer with nothing lost, beside the floor.
+
+A driver never waits for a consumer, and a consumer that falls behind is told a Gap. The rate measured is
+therefore that of a sender which is never more than a window ahead of its receiver, the same on the floor.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from lies.bench._figures import Row, compare
+from lies.bench._lanes import Lanes
+from lies.bench._pace import WINDOW
+from lies.bench._rooms import Losses, Room, Value
+
+GOAL = 0.5  # of the floor
+
+
+class Throughput(Room):
+    """events: in each segment of a round."""
+
+    name = "throughput"
+
+    def __init__(self, lanes: Lanes, losses: Losses, *, events: int) -> None:
+        self._lanes = lanes
+        self._losses = losses
+        self._events = events
+        self._per_s: dict[str, list[float]] = defaultdict(list)
+
+    def round(self) -> None:
+        """Floor and ours in both styles, then the other places where driver and consumer can be."""
+        for lane in self._lanes.all:
+            segment = lane.run(self._events, window=WINDOW)
+            self._losses.note(lane, segment)
+            self._per_s[lane.name].append(segment.per_s)
+
+    def rows(self) -> list[Row]:
+        """Events per second, each beside the floor of its style."""
+        return [
+            compare(
+                f"{lane.prefix}throughput",
+                f"throughput to one consumer: {lane.shown}",
+                "events/s",
+                self._per_s[lane.name],
+                self._per_s[lane.floor],
+                goal=GOAL if lane.judged else None,
+                at_least=True,
+            )
+            for lane in self._lanes.through_lies
+        ]
+
+    def figures(self) -> Mapping[str, Value]:
+        """Nothing beyond the rows."""
+        return {"throughput_window": WINDOW}
