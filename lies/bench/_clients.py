@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from lies.bench._board import Board
-from lies.bench._frames import POA
+from lies.bench._names import POA
 from lies.bench._orders import Ask, Asked, Receive, Received, Style
 from lies.bench._pace import Tally, total
 from lies.bench._patience import together
@@ -24,7 +24,7 @@ def receive(order: Receive, board: Board, ready: Ready) -> Received:
     tallies = [Tally(order, slot, board) for slot in order.slots]
     if order.style is Style.ASYNCIO:
         asyncio.run(_receive_on_loop(order, tallies, ready))
-        return total(tallies)
+        return total(t.received for t in tallies)
     (tally,) = tallies
     with BlockingClient.connect(Path(order.where), name="bench-blocking", timeout_s=_CONNECT_S) as client:
         client.on_gap(tally.gap)
@@ -36,7 +36,7 @@ def receive(order: Receive, board: Board, ready: Ready) -> Received:
             if event is None:
                 break
             tally.take(event.header.sequence, event.header.mono_ns)
-    return total(tallies)
+    return total(t.received for t in tallies)
 
 
 async def _receive_on_loop(order: Receive, tallies: list[Tally], ready: Ready) -> None:

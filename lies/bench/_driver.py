@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from attrs import frozen
 
 from lies.bench._board import Board
 from lies.bench._clients import PRIMITIVES
-from lies.bench._frames import POA
+from lies.bench._names import POA
 from lies.bench._orders import Failed, Ready, Receive, Reply, Send, decode, encode
 from lies.bench._pace import Pace, Tally
 from lies.bench._patience import together
@@ -58,8 +59,9 @@ class Post:
 
     def _read(self) -> None:
         octets = os.read(self._wires.orders, 65536)
-        if not octets:
+        if not octets:  # who gave the orders is gone: so goes the process, as `lies run` does when told to
             self.close()
+            os.kill(os.getpid(), signal.SIGTERM)
         *lines, self._line = (self._line + octets).split(b"\n")
         for line in lines:
             self._orders.put_nowait(line)

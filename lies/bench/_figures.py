@@ -32,6 +32,19 @@ class Row:
             return None
         return value >= self.goal if self.at_least else value <= self.goal
 
+    def figures(self) -> dict[str, float | str | int | None]:
+        """Its fields in the JSON object: the figure by its name, its floor and ratio where it has them."""
+        if self.floor is None:
+            return {self.name: rounded(self.ours)}
+        unit = "" if self.unit not in {"us", "ms"} or self.name.endswith(f"_{self.unit}") else f"_{self.unit}"
+        if self.unit.endswith("/s"):
+            unit = "_per_s"
+        return {
+            f"{self.name}_ratio": rounded(self.ratio),
+            f"{self.name}{unit}": rounded(self.ours),
+            f"{self.name}_floor{unit}": rounded(self.floor),
+        }
+
 
 def compare(
     name: str,
@@ -46,6 +59,11 @@ def compare(
     """A row from the values of each round."""
     ratios = [a / b for a, b in zip(ours, floor, strict=True) if b > 0]
     return Row(name, figure, unit, median(ours), median(floor), median(ratios), goal, at_least, len(ours))
+
+
+def rounded(value: float | None) -> float | None:
+    """To four significant digits."""
+    return None if value is None else float(f"{value:.4g}")
 
 
 def median(values: Sequence[float]) -> float | None:

@@ -70,7 +70,7 @@ def receive(order: Receive, board: Board, ready: Ready) -> Received:
     tallies = [Tally(order, slot, board) for slot in order.slots]
     if order.style is Style.ASYNCIO:
         asyncio.run(_receive_on_loop(order, tallies, ready))
-        return total(tallies)
+        return total(t.received for t in tallies)
     (tally,) = tallies
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         _connect(socket, order.where, order.patience_s)
@@ -79,7 +79,7 @@ def receive(order: Receive, board: Board, ready: Ready) -> Received:
             while not tally.complete:
                 header = take_delivery(socket.recv_multipart())
                 tally.take(header.sequence, header.mono_ns)
-    return total(tallies)
+    return total(t.received for t in tallies)
 
 
 async def _receive_on_loop(order: Receive, tallies: list[Tally], ready: Ready) -> None:

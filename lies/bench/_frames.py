@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from lies.bench._names import LINK_IN_DAEMON, POA
 from lies.bench._orders import Ask
 from lies.events import (
     Condition,
@@ -25,8 +26,7 @@ from lies.events import (
 from lies.events.wire import VERSION, Tag, encode_body
 from lies.runtime import monotonic_ns, wall_ns
 
-LINK = Link("bench0", Technology.WIFI)
-POA = "ap1"
+LINK = Link(LINK_IN_DAEMON, Technology.WIFI)
 _PLACE = struct.Struct("!IQ")
 _TAGS = {
     cls: Tag("L3", "ipv6", PrimitiveClass.INDICATION, name).encode()
@@ -52,11 +52,8 @@ class Deliveries:
         self._sequence = sequence = self._sequence + 1
         now_ns = monotonic_ns()
         header = Header(self._publisher, self._epoch, sequence, now_ns, now_ns + self._offset_ns, LINK)
-        message: LinkUp | LinkDown
-        if sequence % 2:
-            message = LinkUp(header, POA)
-        else:
-            message = LinkDown(header, POA, DownReason.SIGNAL_LOST)
+        up = sequence % 2 == 1
+        message = LinkUp(header, POA) if up else LinkDown(header, POA, DownReason.SIGNAL_LOST)
         place = _PLACE.pack(1 + sequence % 2, (sequence + 1) // 2)
         return [VERSION, _TAGS[type(message)], encode_body(message), place]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+from lies.bench._names import EAR, LINK_IN_DAEMON, LINK_ISOLATED
 from lies.bench._orders import Ready, encode
 from lies.bus import RemotePublisher
 from lies.config import Config, ConsumerConfig, DaemonConfig, DriverConfig, LogLevel
@@ -14,11 +15,6 @@ from lies.plugins import driver_plan
 from lies.registry import Registry
 from lies.rooms import DriverRoom, OpenPublisher
 from lies.supervisor import run_daemon
-
-DRIVER = "lies.bench._driver:BenchDriver"
-_EAR = "lies.bench._driver:BenchEar"
-LINK_IN_DAEMON = "bench0"
-LINK_ISOLATED = "bench1"
 
 
 def run_bench_daemon(board: Path, directory: Path, driver: str, ear: tuple[int, int]) -> int:
@@ -59,7 +55,7 @@ def _wires(orders: int, replies: int, board: Path, link: str) -> dict[str, objec
 
 
 def _registry(driver: str) -> Registry:
-    points = (EntryPoint("bench", driver, "lies.drivers"), EntryPoint("ear", _EAR, "lies.consumers"))
+    points = (EntryPoint("bench", driver, "lies.drivers"), EntryPoint("ear", EAR, "lies.consumers"))
     find: Callable[[str], list[EntryPoint]] = lambda group: [p for p in points if p.group == group]  # noqa: E731
     return Registry(find)
 

@@ -1,20 +1,27 @@
 """From one sender to its receivers: the floor's way, and those through LIES."""
 
-from collections.abc import Sequence
+from attrs import evolve, frozen
 
-from attrs import frozen
-
-from lies.bench._hosts import LINK_IN_DAEMON, LINK_ISOLATED
+from lies.bench._names import LINK_IN_DAEMON, LINK_ISOLATED
 from lies.bench._orders import Receive, Received, Send, Sent, Style
-from lies.bench._processes import Mailbox, Processes
+from lies.bench._pace import total
+from lies.bench._processes import REPLY_S, Mailbox, Processes
+
+_SLOWEST_S = 0.01  # for one delivery: who is slower still is given up
 
 
 @frozen
 class Segment:
     """What one stretch of indications gave, at all receivers together."""
 
+    clients: int
     sent: Sent
     received: Received
+
+    @property
+    def lost(self) -> int:
+        """Sequence numbers that were sent and did not come, over all receivers."""
+        return self.clients * self.sent.sent - self.received.received
 
     @property
     def per_s(self) -> float:
@@ -25,25 +32,18 @@ class Segment:
 
 @frozen
 class Lane:
-    """name: its own; shown: in words; prefix: of its figures' names in JSON; floor: name of the lane it is
-    compared with, its own for a floor; judged: the goals are for it; where: endpoint or runtime directory.
+    """One way from a sender to receivers.
+
+    is_floor: pyzmq alone; where: its endpoint, or the daemon's runtime directory.
     """
 
     name: str
-    shown: str
-    prefix: str
-    floor: str
-    judged: bool
     sender: Mailbox
     receivers: tuple[Mailbox, ...]
     style: Style
     where: str
     link: str = LINK_IN_DAEMON
-
-    @property
-    def is_floor(self) -> bool:
-        """It is pyzmq alone."""
-        return self.floor == self.name
+    is_floor: bool = False
 
     def run(
         self, count: int, *, every_ns: int = 0, window: int = 0, keep: bool = False, clients: int = 1
@@ -62,62 +62,94 @@ class Lane:
             mailbox.begin(order)
         if not self.is_floor:
             self.sender.begin(send)
-        sent = self.sender.reply(Sent)
-        return Segment(sent, _together([mailbox.reply(Received) for mailbox, _ in orders]))
+        limit_s = REPLY_S + count * (every_ns / 1e9 + clients * _SLOWEST_S)
+        sent = self.sender.reply(Sent, limit_s)
+        return Segment(clients, sent, total([mailbox.reply(Received, limit_s) for mailbox, _ in orders]))
 
 
-def _together(parts: Sequence[Received]) -> Received:
-    return Received(
-        sum(p.received for p in parts),
-        sum(p.lost for p in parts),
-        sum(p.doubled for p in parts),
-        sum(p.gaps for p in parts),
-        max(p.last_ns for p in parts),
-        tuple(ns for p in parts for ns in p.latencies_ns),
-    )
+@frozen
+class Contest:
+    """A lane through LIES and the floor's beside it.
+
+    shown: the lane in words; prefix: of its figures' names; judged: the goals are for it.
+    """
+
+    prefix: str
+    shown: str
+    judged: bool
+    ours: Lane
+    floor: Lane
 
 
 class Lanes:
-    """All lanes to one consumer."""
+    """The lanes of a bench; those to one consumer are `contests`."""
 
     def __init__(self, processes: Processes) -> None:
-        def floor(style: Style) -> Lane:
-            name = f"floor-{style}"
-            endpoint = f"ipc://{processes.directory / name}"
-            sender, receiver = processes.floor("sender"), processes.floor("receiver")
-            return Lane(name, name, "", name, False, sender, (receiver,), style, endpoint)
-
+        self._processes = processes
         run_dir = str(processes.runtime_dir)
-        floors = floor(Style.BLOCKING), floor(Style.ASYNCIO)
         driver, client = processes.daemon.post, (processes.client("client").post,)
-        shown = "driver in the daemon, blocking client"
-        blocking = Lane("blocking", shown, "", floors[0].name, True, driver, client, Style.BLOCKING, run_dir)
-        shown = "driver in the daemon, asyncio client"
-        on_loop = Lane(
-            "asyncio", shown, "async_", floors[1].name, True, driver, client, Style.ASYNCIO, run_dir
+        self.blocking = Contest(
+            "",
+            "driver in the daemon, blocking client",
+            True,
+            Lane("blocking", driver, client, Style.BLOCKING, run_dir),
+            self._floor(Style.BLOCKING),
         )
-        isolated = Lane(
-            "isolated",
-            "isolated driver, blocking client",
+        self.on_loop = Contest(
+            "async_",
+            "driver in the daemon, asyncio client",
+            True,
+            Lane("asyncio", driver, client, Style.ASYNCIO, run_dir),
+            self._floor(Style.ASYNCIO),
+        )
+        isolated = Contest(
             "isolated_",
-            floors[0].name,
+            "isolated driver, blocking client",
             False,
-            processes.isolated,
-            client,
-            Style.BLOCKING,
-            run_dir,
-            LINK_ISOLATED,
+            Lane("isolated", processes.isolated, client, Style.BLOCKING, run_dir, LINK_ISOLATED),
+            self.blocking.floor,
         )
-        inside = Lane(
-            "in_daemon",
-            "driver and consumer in the daemon, no socket",
+        inside = Contest(
             "in_daemon_",
-            floors[1].name,
+            "driver and consumer in the daemon",
             False,
-            driver,
-            (processes.ear,),
-            Style.ASYNCIO,
-            run_dir,
+            Lane("in_daemon", driver, (processes.ear,), Style.ASYNCIO, run_dir),
+            self.on_loop.floor,
         )
-        self.all = (floors[0], blocking, floors[1], on_loop, isolated, inside)
-        self.through_lies = (blocking, on_loop, isolated, inside)
+        self.contests = (self.blocking, self.on_loop, isolated, inside)
+
+    @property
+    def in_turn(self) -> tuple[Lane, ...]:
+        """Each floor, and right after it who is compared with it."""
+        lanes: dict[str, Lane] = {}
+        for contest in self.contests:
+            lanes.setdefault(contest.floor.name, contest.floor)
+            lanes[contest.ours.name] = contest.ours
+        return tuple(lanes.values())
+
+    def to_many(self) -> Contest:
+        """Lanes to many asyncio clients, in two processes."""
+        processes = self._processes
+        names = ("client", "client-2")
+        receivers = tuple(processes.floor(f"receiver{n}").post for n in ("", "-2"))
+        clients = tuple(processes.client(name).post for name in names)
+        run_dir = str(processes.runtime_dir)
+        return Contest(
+            "fanout_",
+            "asyncio clients in two processes",
+            False,
+            Lane("many", processes.daemon.post, clients, Style.ASYNCIO, run_dir),
+            evolve(self._floor(Style.ASYNCIO), receivers=receivers),
+        )
+
+    def _floor(self, style: Style) -> Lane:
+        processes, name = self._processes, f"floor-{style}"
+        endpoint = f"ipc://{processes.directory / name}"
+        return Lane(
+            name,
+            processes.floor("sender").post,
+            (processes.floor("receiver").post,),
+            style,
+            endpoint,
+            is_floor=True,
+        )

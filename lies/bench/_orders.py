@@ -1,6 +1,7 @@
 """What the bench tells its processes, and what they answer: one JSON line each."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -62,13 +63,13 @@ class Receive:
 
 @frozen
 class Received:
-    """What came: sums over all slots; lost is counted from publishers' sequence numbers.
+    """What came, summed over all slots.
 
-    gaps: how many the bus told; last_ns: when the last one came at the last slot.
+    received: how many of the segment's sequence numbers came, doubled: how many came again; gaps: how many
+    the bus told; last_ns: when the last one came at the last slot.
     """
 
     received: int
-    lost: int
     doubled: int
     gaps: int
     last_ns: int
@@ -121,23 +122,43 @@ class Failed:
     reason: str
 
 
-Order = Send | Receive | Ask | Confirm
-Reply = Sent | Received | Asked | Ready | Done | Failed
+@frozen
+class Feed:
+    """Feed `samples` items to an abstract entity: of the traces in a folder, else of a made one."""
+
+    samples: int
+    traces: Path | None = None
+    seed: int = 1
+
+
+@frozen
+class Fed:
+    """How many were fed in each part and what they took of a processor; resident memory after each, in kB."""
+
+    items: tuple[int, ...]
+    cpu_s: tuple[float, ...]
+    rss_kb: tuple[int, ...]
+    indications: int
+
+
+Order = Send | Receive | Ask | Confirm | Feed
+Reply = Sent | Received | Asked | Fed | Ready | Done | Failed
 
 _CLASSES: dict[str, type[Any]] = {
-    cls.__name__: cls for cls in (Send, Receive, Ask, Confirm, Sent, Received, Asked, Ready, Done, Failed)
+    cls.__name__: cls
+    for cls in (Send, Receive, Ask, Confirm, Feed, Sent, Received, Asked, Fed, Ready, Done, Failed)
 }
 
 
 def encode(message: Order | Reply) -> bytes:
     """An order or reply as one line."""
-    return msgspec.json.encode([type(message).__name__, message]) + b"\n"
+    return msgspec.json.encode([type(message).__name__, message], enc_hook=str) + b"\n"
 
 
 def decode(line: bytes) -> Any:  # noqa: ANN401 - an order or a reply, the reader knows which it expects
     """The order or reply in a line; MalformedMessage if it is none."""
     try:
         name, body = msgspec.json.decode(line, type=tuple[str, msgspec.Raw])
-        return msgspec.json.decode(body, type=_CLASSES[name])
+        return msgspec.json.decode(body, type=_CLASSES[name], dec_hook=lambda kind, text: kind(text))
     except (msgspec.DecodeError, KeyError) as error:
         raise MalformedMessage(f"no order of the bench: {line[:80]!r}") from error

@@ -1,6 +1,6 @@
 """When a sender sends, and what of it came: the same for the floor and for LIES."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from lies.bench._board import Board
 from lies.bench._orders import Receive, Received, Send, Sent
@@ -133,22 +133,14 @@ class Tally:
     @property
     def received(self) -> Received:
         """What came."""
-        return Received(
-            self.came,
-            self._count - self.came,
-            self._doubled,
-            self.gaps,
-            self.last_ns,
-            tuple(self.latencies_ns),
-        )
+        return Received(self.came, self._doubled, self.gaps, self.last_ns, tuple(self.latencies_ns))
 
 
-def total(tallies: list[Tally]) -> Received:
-    """What came at all slots together."""
-    parts = [tally.received for tally in tallies]
+def total(parts: Iterable[Received]) -> Received:
+    """What came at several receivers together."""
+    parts = tuple(parts)
     return Received(
         sum(p.received for p in parts),
-        sum(p.lost for p in parts),
         sum(p.doubled for p in parts),
         sum(p.gaps for p in parts),
         max(p.last_ns for p in parts),

@@ -16,14 +16,15 @@ from lies.runtime import now_s
 
 ReplyT = TypeVar("ReplyT")
 _STOP_S = 5.0
-_REPLY_S = 60.0
+REPLY_S = 60.0
 
 
 class Mailbox:
     """Where one process, or one plugin in it, gets orders and says what came of them."""
 
-    def __init__(self, name: str, orders: int, replies: int) -> None:
+    def __init__(self, name: str, orders: int, replies: int, log: Path) -> None:
         self.name = name
+        self._log = log
         self._orders = orders
         self._replies = replies
         self._lines: list[bytes] = []
@@ -35,7 +36,7 @@ class Mailbox:
             os.write(self._orders, encode(order))
         self.reply(Ready)
 
-    def reply(self, kind: type[ReplyT], limit_s: float = _REPLY_S) -> ReplyT:
+    def reply(self, kind: type[ReplyT], limit_s: float = REPLY_S) -> ReplyT:
         """The next reply; LiesError if it says why not or ends, TimedOut after limit_s."""
         reply: Any = decode(self._line(now_s() + limit_s))
         if isinstance(reply, Failed):
@@ -57,26 +58,33 @@ class Mailbox:
                     raise TimedOut(f"the bench's {self.name} does not answer")
                 octets = os.read(self._replies, 1 << 20)
                 if not octets:
-                    raise LiesError(f"the bench's {self.name} ended before it was done")
+                    raise LiesError(f"the bench's {self.name} ended before it was done: {self._said()}")
                 *lines, self._rest = (self._rest + octets).split(b"\n")
                 self._lines += lines
         return self._lines.pop(0)
+
+    def _said(self) -> str:
+        """The last line that it wrote to stderr."""
+        lines = self._log.read_text(encoding="utf-8", errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it did not say why")
 
 
 class Child:
     """One process of the bench; use as a context manager."""
 
-    def __init__(self, name: str, command: Sequence[str], *, pass_fds: Sequence[int] = ()) -> None:
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=pass_fds,
-            process_group=0,  # Ctrl-C is for who started us: it ends its processes in order
-        )
+    def __init__(self, name: str, command: Sequence[str], log: Path, *, pass_fds: Sequence[int] = ()) -> None:
+        with log.open("wb") as said:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                pass_fds=pass_fds,
+                process_group=0,  # Ctrl-C is for who started us: it ends its processes in order
+            )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.post = Mailbox(name, self.process.stdin.fileno(), self.process.stdout.fileno())
+        self.post = Mailbox(name, self.process.stdin.fileno(), self.process.stdout.fileno(), log)
 
     @property
     def pid(self) -> int:
@@ -123,13 +131,18 @@ class Processes:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def floor(self, name: str) -> Mailbox:
+    def floor(self, name: str) -> Child:
         """A process of the floor of this name."""
-        return self._plain("floor", name).post
+        return self._plain("floor", name)
 
     def client(self, name: str) -> Child:
         """A process of this name that consumes."""
         return self._plain("client", name)
+
+    @property
+    def abstract(self) -> Child:
+        """A process with an abstract entity."""
+        return self._plain("abstract", "abstract")
 
     @property
     def daemon(self) -> Child:
@@ -157,7 +170,7 @@ class Processes:
         if self._ear is None:
             orders_in, orders = os.pipe()
             replies, replies_out = os.pipe()
-            self._ear = Mailbox("ear", orders, replies)
+            self._ear = Mailbox("ear", orders, replies, self.directory / "daemon.log")
             self._stack.callback(self._ear.close)
             words = ("daemon", str(self.runtime_dir), self._driver, str(orders_in), str(replies_out))
             child = self._start("daemon", *words, pass_fds=(orders_in, replies_out))
@@ -168,6 +181,7 @@ class Processes:
 
     def _start(self, name: str, role: str, *words: str, pass_fds: Sequence[int] = ()) -> Child:
         command = [sys.executable, "-m", "lies.bench.child", role, str(self._board), *words]
-        child = self._stack.enter_context(Child(name, command, pass_fds=pass_fds))
+        log = self.directory / f"{name}.log"
+        child = self._stack.enter_context(Child(name, command, log, pass_fds=pass_fds))
         self._children[name] = child
         return child

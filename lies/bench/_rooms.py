@@ -23,10 +23,10 @@ class Losses:
         """Count a segment."""
         received = segment.received
         if lane.is_floor:
-            self.floor_lost += received.lost
+            self.floor_lost += segment.lost
             return segment
-        self.events += received.received + received.lost
-        self.lost += received.lost
+        self.events += received.received + segment.lost
+        self.lost += segment.lost
         self.doubled += received.doubled
         self.gaps += received.gaps
         return segment

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from lies.bench._board import Board
-from lies.bench._orders import Ask, Confirm, Failed, Ready, Receive, Reply, Send, decode, encode
+from lies.bench._orders import Ask, Confirm, Failed, Feed, Ready, Receive, Reply, Send, decode, encode
 from lies.errors import LiesError
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -19,9 +19,9 @@ def main() -> int:
     """Run a role until it ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     role, board, *rest = sys.argv[1:]
-    if role in {"floor", "client"}:
+    if role in {"floor", "client", "abstract"}:
         return _serve(role, Board(Path(board)))
-    from lies.bench import _hosts
+    from lies.bench import _hosts  # noqa: PLC0415 - large to load, and not for the floor's processes
 
     directory, driver, *ear = rest
     if role == "daemon":
@@ -49,7 +49,21 @@ def _ready() -> None:
 
 
 def _follow(role: str, order: object, board: Board) -> Reply:
-    from lies.bench import _clients, _floor
+    if role == "abstract":
+        from lies.bench import _feeding  # noqa: PLC0415 - as above
+
+        if isinstance(order, Feed):
+            _say(Ready())
+            return _feeding.feed(order)
+    else:
+        reply = _traffic(role, order, board)
+        if reply is not None:
+            return reply
+    return Failed(f"a process of the kind {role} cannot {type(order).__name__}")
+
+
+def _traffic(role: str, order: object, board: Board) -> Reply | None:
+    from lies.bench import _clients, _floor  # noqa: PLC0415 - as above
 
     here = _floor if role == "floor" else _clients
     match order:
@@ -61,7 +75,7 @@ def _follow(role: str, order: object, board: Board) -> Reply:
             return _floor.send(order, board, _ready)
         case Confirm() if role == "floor":
             return _floor.confirm(order, _ready)
-    return Failed(f"a {role} cannot {type(order).__name__}")
+    return None
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Latency(Room):
 
     def round(self) -> None:
         """Floor and ours in both styles, then the other places where driver and consumer can be."""
-        for lane in self._lanes.all:
+        for lane in self._lanes.in_turn:
             segment = lane.run(self._events, every_ns=self._interval_ns, keep=True)
             self._losses.note(lane, segment)
             times_us = [ns / 1e3 for ns in segment.received.latencies_ns]
@@ -34,23 +34,19 @@ class Latency(Room):
 
     def rows(self) -> list[Row]:
         """Median and 99th percentile, each beside the floor of its style."""
-        rows = []
-        for what, values, goal in (
-            ("median", self._median_us, GOAL_MEDIAN),
-            ("p99", self._p99_us, GOAL_P99),
-        ):
-            for lane in self._lanes.through_lies:
-                rows.append(
-                    compare(
-                        f"{lane.prefix}latency_{what}",
-                        f"one-way latency, {what}: {lane.shown}",
-                        "us",
-                        values[lane.name],
-                        values[lane.floor],
-                        goal=goal if lane.judged else None,
-                    )
-                )
-        return rows
+        parts = ("median", self._median_us, GOAL_MEDIAN), ("p99", self._p99_us, GOAL_P99)
+        return [
+            compare(
+                f"{contest.prefix}latency_{what}",
+                f"one-way latency, {what}: {contest.shown}",
+                "us",
+                values[contest.ours.name],
+                values[contest.floor.name],
+                goal=goal if contest.judged else None,
+            )
+            for what, values, goal in parts
+            for contest in self._lanes.contests
+        ]
 
     def figures(self) -> Mapping[str, Value]:
         """Nothing beyond the rows."""

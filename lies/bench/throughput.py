@@ -28,7 +28,7 @@ class Throughput(Room):
 
     def round(self) -> None:
         """Floor and ours in both styles, then the other places where driver and consumer can be."""
-        for lane in self._lanes.all:
+        for lane in self._lanes.in_turn:
             segment = lane.run(self._events, window=WINDOW)
             self._losses.note(lane, segment)
             self._per_s[lane.name].append(segment.per_s)
@@ -37,15 +37,15 @@ class Throughput(Room):
         """Events per second, each beside the floor of its style."""
         return [
             compare(
-                f"{lane.prefix}throughput",
-                f"throughput to one consumer: {lane.shown}",
+                f"{contest.prefix}throughput",
+                f"throughput: {contest.shown}",
                 "events/s",
-                self._per_s[lane.name],
-                self._per_s[lane.floor],
-                goal=GOAL if lane.judged else None,
+                self._per_s[contest.ours.name],
+                self._per_s[contest.floor.name],
+                goal=GOAL if contest.judged else None,
                 at_least=True,
             )
-            for lane in self._lanes.through_lies
+            for contest in self._lanes.contests
         ]
 
     def figures(self) -> Mapping[str, Value]:
