@@ -39,6 +39,10 @@ test: $(VENV)/.test-made ## run every test
 	@scripts/check-tools "$(PYTHON)"
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/.made ## measure the event path beside raw ZeroMQ
+	@$(BIN)/lies bench $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.lint-made ## ruff (rules and format) and the contracts between packages
 	$(BIN)/ruff check

@@ -1,5 +1,6 @@
 """Figures of a bench: a row of the table for each, with its floor and its goal."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -8,10 +9,11 @@ from attrs import frozen
 
 @frozen
 class Row:
-    """One figure: medians over `rounds`; ratio: median of each round's own, so that noise of the machine cancels.
+    """One figure: medians over all rounds; ratio: of each round's own, so that the machine's noise cancels.
 
-    name: of its fields in JSON; figure: what is measured; unit: of ours and floor; goal: of the ratio, or of ours where there is no
-    floor; at_least: the goal is a lower limit, else an upper one. None: not measured, or no goal.
+    name: of its fields in JSON; figure: what is measured; unit: of ours and floor; goal: of the ratio, or of
+    ours where there is no floor; at_least: the goal is a lower limit, else an upper one; ratios: of each
+    round. None: not measured, or no goal.
     """
 
     name: str
@@ -19,10 +21,14 @@ class Row:
     unit: str
     ours: float | None
     floor: float | None = None
-    ratio: float | None = None
+    ratios: tuple[float, ...] = ()
     goal: float | None = None
     at_least: bool = False
-    rounds: int = 1
+
+    @property
+    def ratio(self) -> float | None:
+        """Median of all rounds."""
+        return median(self.ratios)
 
     @property
     def met(self) -> bool | None:
@@ -36,9 +42,7 @@ class Row:
         """Its fields in the JSON object: the figure by its name, its floor and ratio where it has them."""
         if self.floor is None:
             return {self.name: rounded(self.ours)}
-        unit = "" if self.unit not in {"us", "ms"} or self.name.endswith(f"_{self.unit}") else f"_{self.unit}"
-        if self.unit.endswith("/s"):
-            unit = "_per_s"
+        unit = "_per_s" if self.unit.endswith("/s") else f"_{self.unit}"
         return {
             f"{self.name}_ratio": rounded(self.ratio),
             f"{self.name}{unit}": rounded(self.ours),
@@ -57,8 +61,8 @@ def compare(
     at_least: bool = False,
 ) -> Row:
     """A row from the values of each round."""
-    ratios = [a / b for a, b in zip(ours, floor, strict=True) if b > 0]
-    return Row(name, figure, unit, median(ours), median(floor), median(ratios), goal, at_least, len(ours))
+    ratios = [a / b for a, b in zip(ours, floor, strict=True) if 0 < b < math.inf]
+    return Row(name, figure, unit, median(ours), median(floor), tuple(ratios), goal, at_least)
 
 
 def rounded(value: float | None) -> float | None:
@@ -72,6 +76,6 @@ def median(values: Sequence[float]) -> float | None:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of all do not exceed; 0 of none."""
+    """The value that `share` of all do not exceed; infinite of none, so that what never came is not fast."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else math.inf

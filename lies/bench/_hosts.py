@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -56,7 +55,10 @@ def _wires(orders: int, replies: int, board: Path, link: str) -> dict[str, objec
 
 def _registry(driver: str) -> Registry:
     points = (EntryPoint("bench", driver, "lies.drivers"), EntryPoint("ear", EAR, "lies.consumers"))
-    find: Callable[[str], list[EntryPoint]] = lambda group: [p for p in points if p.group == group]  # noqa: E731
+
+    def find(group: str) -> list[EntryPoint]:
+        return [point for point in points if point.group == group]
+
     return Registry(find)
 
 

@@ -31,6 +31,11 @@ class Losses:
         self.gaps += received.gaps
         return segment
 
+    def row(self) -> Row:
+        """The table's last row."""
+        shown = f"events lost, of {self.events} through LIES"
+        return Row("events_lost", shown, "events", float(self.lost), goal=0.0)
+
 
 class Room(ABC):
     """One figure or several that are measured together, a round at a time."""
@@ -43,7 +48,7 @@ class Room(ABC):
 
     @abstractmethod
     def rows(self) -> list[Row]:
-        """The table's rows, of the rounds so far."""
+        """The table's rows, of the rounds so far: at least one."""
 
     @abstractmethod
     def figures(self) -> Mapping[str, Value]:

@@ -47,7 +47,7 @@ def run_bench(plan: Plan, *, say: Say = lambda _: None, driver: str = DRIVER) ->
         losses = Losses()
         lanes = Lanes(processes)
         once: Sequence[Room] = (
-            Memory(processes, lanes, losses, events=plan.memory_events),
+            Memory(processes, lanes, losses, events=plan.memory_events, limit_s=plan.limit_s / 4),
             StartMemory(Path(path) / "start"),
             Abstract(processes, samples=plan.samples, traces=plan.traces, seed=plan.seed),
         )
@@ -70,7 +70,7 @@ def run_bench(plan: Plan, *, say: Say = lambda _: None, driver: str = DRIVER) ->
             longest_s = max(longest_s, now_s() - round_s)
             done += 1
         order = (every[0], every[1], every[2], fan_out, once[0], once[1], every[3], once[2])
-        rows = tuple(row for room in order for row in room.rows())
+        rows = (*(row for room in order for row in room.rows()), losses.row())
         extra = {name: value for room in order for name, value in room.figures().items()}
     figures: dict[str, Value] = {"style": "blocking", "rounds": done}
     for row in rows:

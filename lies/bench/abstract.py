@@ -30,7 +30,7 @@ class Abstract(Room):
         self._fed = post.reply(Fed, REPLY_S + self._order.samples * _SLOWEST_S)
 
     def rows(self) -> list[Row]:
-        """Samples per second of processor time, median of the parts; growth from the first part to the last."""
+        """Samples per second of processor time, median of the parts; growth after the first part."""
         fed = self._fed
         rates = [n / s for n, s in zip(fed.items, fed.cpu_s, strict=True) if n and s > 0]
         growth_mb = (fed.rss_kb[-1] - fed.rss_kb[0]) / 1024 if fed.rss_kb else None
@@ -43,7 +43,6 @@ class Abstract(Room):
                 median(rates),
                 goal=GOAL_PER_S,
                 at_least=True,
-                rounds=len(rates),
             ),
             Row(
                 "ae_growth_mb",

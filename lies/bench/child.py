@@ -65,15 +65,15 @@ def _follow(role: str, order: object, board: Board) -> Reply:
 def _traffic(role: str, order: object, board: Board) -> Reply | None:
     from lies.bench import _clients, _floor  # noqa: PLC0415 - as above
 
-    here = _floor if role == "floor" else _clients
+    floor = role == "floor"
     match order:
         case Receive():
-            return here.receive(order, board, _ready)
+            return (_floor.receive if floor else _clients.receive)(order, board, _ready)
         case Ask():
-            return here.ask(order, _ready)
-        case Send() if role == "floor":
+            return (_floor.ask if floor else _clients.ask)(order, _ready)
+        case Send() if floor:
             return _floor.send(order, board, _ready)
-        case Confirm() if role == "floor":
+        case Confirm() if floor:
             return _floor.confirm(order, _ready)
     return None
 

@@ -1,4 +1,4 @@
-"""One indication to 1, 10 and 50 consumers with nothing lost, beside a ROUTER that sends to as many DEALERs."""
+"""Indications to 1, 10 and 50 consumers with nothing lost, beside a ROUTER that sends to as many DEALERs."""
 
 from collections import defaultdict
 from collections.abc import Mapping

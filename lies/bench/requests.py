@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from lies.bench._figures import Row, compare, median, rounded
+from lies.bench._figures import Row, compare, percentile, rounded
 from lies.bench._lanes import Contest, Lanes
 from lies.bench._orders import Ask, Asked, Confirm, Done
 from lies.bench._rooms import Room, Value
@@ -47,7 +47,7 @@ class Requests(Room):
         ]
 
     def figures(self) -> Mapping[str, Value]:
-        """request_ratio: the worse of the blocking client's two kinds; async_request_ratio: of the asyncio's."""
+        """request_ratio: the worse of the blocking client's two kinds; async_request_ratio: the same."""
         found: dict[str, Value] = {}
         for contest in self._contests:
             ratios = [r.ratio for r in self.rows() if r.name.startswith(f"{contest.prefix}request_")]
@@ -72,4 +72,4 @@ class Requests(Room):
 
 
 def _median_us(asked: Asked) -> float:
-    return (median(asked.round_trips_ns) or 0.0) / 1e3
+    return percentile(asked.round_trips_ns, 0.5) / 1e3

@@ -12,6 +12,8 @@ import typer
 from lies.cli._options import Json, new_app
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lies.bench import Result, Row
 
 app = new_app()
@@ -78,7 +80,7 @@ def _fields(row: "Row") -> dict[str, object]:
         "goal": row.goal,
         "at_least": row.at_least,
         "met": row.met,
-        "rounds": row.rounds,
+        "ratios": row.ratios,
     }
 
 
@@ -88,6 +90,10 @@ def _cell(value: float | None) -> str:
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
+def _spread(ratios: "Sequence[float]") -> str:
+    return f"{_cell(min(ratios))}..{_cell(max(ratios))}" if len(ratios) > 1 else "-"
+
+
 def _print(result: "Result") -> None:
     from lies.cli._output import print_table
 
@@ -95,10 +101,8 @@ def _print(result: "Result") -> None:
     for row in result.rows:
         goal = "-" if row.goal is None else f"{'>=' if row.at_least else '<='} {row.goal:g}"
         met = {None: "-", True: "yes", False: "no"}[row.met]
-        rows.append([row.figure, row.unit, _cell(row.ours), _cell(row.floor), _cell(row.ratio), goal, met])
-    print_table(["figure", "unit", "ours", "floor", "ratio", "goal", "met"], rows)
+        cells = [_cell(row.ours), _cell(row.floor), _cell(row.ratio), _spread(row.ratios)]
+        rows.append([row.figure, row.unit, *cells, goal, met])
+    print_table(["figure", "unit", "ours", "floor", "ratio", "of rounds", "goal", "met"], rows)
     figures = result.figures
-    print(
-        f"{figures['events']} events through LIES, {figures['events_lost']} lost, {figures['gaps']} gaps told; "
-        f"{figures['rounds']} rounds in {figures['duration_s']} s"
-    )
+    print(f"rounds: {figures['rounds']}, {figures['duration_s']} s; gaps told: {figures['gaps']}")
