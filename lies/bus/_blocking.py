@@ -6,8 +6,10 @@ from collections.abc import Callable, Collection
 
 import zmq
 
-from lies.bus._connection import (
+from lies.bus._handler import (
+    BATCH,
     FIRST_INTERVAL_S,
+    FLUSH_MS,
     MAX_FROM_DAEMON,
     QUEUE_LIMIT,
     SILENCE_S,
@@ -15,8 +17,7 @@ from lies.bus._connection import (
 )
 from lies.bus._monitor import Monitor
 from lies.bus._route import Where, route
-from lies.bus._socket import BATCH, FLUSH_MS
-from lies.bus.frames import bus_frames, decode
+from lies.bus.frames import Received, bus_frames, decode_all
 from lies.bus.messages import Goodbye, Heartbeat, Refusal, Refused, Welcome
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
 from lies.runtime import now_s
@@ -191,11 +192,19 @@ class BlockingConnection:
     def _receive(self, frames: list[bytes]) -> None:
         self._heard_s = now_s()
         try:
-            received = decode(frames, max_body=MAX_FROM_DAEMON)
+            messages = decode_all(frames, max_body=MAX_FROM_DAEMON)
         except MalformedMessage as error:
             self._causes += 1
             if self._causes == 1:
                 _log.warning("a message of the daemon was dropped: %s (further ones are not logged)", error)
+            return
+        for received in messages:
+            self._take(received)
+
+    def _take(self, received: Received) -> None:
+        if received.place is not None:
+            if self.up:
+                self._handler.received(received)
             return
         match received.message:
             case Welcome(epoch=epoch, heartbeat_ms=heartbeat_ms):

@@ -315,7 +315,7 @@ class ConsumerSession(ABC):
 
     def hello(self) -> Hello:
         """What to say first."""
-        return Hello(self.name, self._protocol)
+        return Hello(self.name, self._protocol, batches=True)
 
     def welcome(self, welcome: Welcome) -> None:
         """Register everything with what may be a new daemon."""
