@@ -6,8 +6,9 @@ registered, repaired, kept or checked.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import chain
 from typing import Any
 
 import zmq
@@ -22,7 +23,8 @@ from lies.errors import TimedOut
 from lies.runtime import monotonic_ns
 
 Ready = Callable[[], None]
-_HELLO = [b"hello"]
+_HELLO, _GOODBYE = [b"hello"], [b"goodbye"]
+_LINGER_MS = 2000
 
 
 def send(order: Send, board: Board, ready: Ready) -> Sent:
@@ -35,7 +37,9 @@ def send(order: Send, board: Board, ready: Ready) -> Sent:
         with _patient():
             peers = [socket.recv_multipart()[0] for _ in order.slots]
         deliveries, pace = Deliveries(), Pace(order, board)
-        for step in pace.steps():
+        for step in chain(
+            pace.steps(), pace.rest()
+        ):  # libzmq may lose the tail at a close, for all its LINGER
             if isinstance(step, float):
                 time.sleep(step)
                 continue
@@ -48,12 +52,12 @@ def send(order: Send, board: Board, ready: Ready) -> Sent:
 
 async def _send_on_loop(order: Send, board: Board, ready: Ready) -> Sent:
     with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket:
-        _bind(socket, order.endpoint, order.patience_s)
+        _bind(socket, order.endpoint)
         ready()
-        with _patient():
+        async with _patient_on_loop(order.patience_s):
             peers = [(await socket.recv_multipart())[0] for _ in order.slots]
         deliveries, pace = Deliveries(), Pace(order, board)
-        for step in pace.steps():
+        for step in chain(pace.steps(), pace.rest()):
             if isinstance(step, float):
                 await asyncio.sleep(step)
                 continue
@@ -74,12 +78,13 @@ def receive(order: Receive, board: Board, ready: Ready) -> Received:
     (tally,) = tallies
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         _connect(socket, order.where, order.patience_s)
+        socket.send_multipart(_HELLO)
         ready()
         with suppress(zmq.Again):
             while not tally.complete:
                 header = take_delivery(socket.recv_multipart())
                 tally.take(header.sequence, header.mono_ns)
-    return total(t.received for t in tallies)
+    return tally.received
 
 
 async def _receive_on_loop(order: Receive, tallies: list[Tally], ready: Ready) -> None:
@@ -87,37 +92,40 @@ async def _receive_on_loop(order: Receive, tallies: list[Tally], ready: Ready) -
 
         async def one(tally: Tally) -> None:
             with context.socket(zmq.DEALER) as socket:
-                _connect(socket, order.where, order.patience_s)
-                with suppress(zmq.Again):
-                    while not tally.complete:
-                        header = take_delivery(await socket.recv_multipart())
-                        tally.take(header.sequence, header.mono_ns)
+                _connect(socket, order.where)
+                await socket.send_multipart(_HELLO)
+                while not tally.complete:
+                    header = take_delivery(await socket.recv_multipart())
+                    tally.take(header.sequence, header.mono_ns)
 
         ready()
         await together([one(t) for t in tallies], lambda: sum(t.came for t in tallies), order.patience_s)
 
 
 def confirm(order: Confirm, ready: Ready) -> Done:
-    """Answer requests."""
+    """Answer requests until the asker has said goodbye."""
     if order.style is Style.ASYNCIO:
         return asyncio.run(_confirm_on_loop(order, ready))
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket, _patient():
         _bind(socket, order.endpoint, order.patience_s)
         ready()
-        for _ in range(order.count):
+        while True:
             peer, *frames = socket.recv_multipart()
+            if frames == _GOODBYE:
+                return Done()
             socket.send_multipart([peer, *confirm_frames(frames)])
-    return Done()
 
 
 async def _confirm_on_loop(order: Confirm, ready: Ready) -> Done:
-    with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket, _patient():
-        _bind(socket, order.endpoint, order.patience_s)
+    with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket:
+        _bind(socket, order.endpoint)
         ready()
-        for _ in range(order.count):
-            peer, *frames = await socket.recv_multipart()
-            await socket.send_multipart([peer, *confirm_frames(frames)])
-    return Done()
+        async with _patient_on_loop(order.patience_s):
+            while True:
+                peer, *frames = await socket.recv_multipart()
+                if frames == _GOODBYE:
+                    return Done()
+                await socket.send_multipart([peer, *confirm_frames(frames)])
 
 
 def ask(order: Ask, ready: Ready) -> Asked:
@@ -126,46 +134,49 @@ def ask(order: Ask, ready: Ready) -> Asked:
         return asyncio.run(_ask_on_loop(order, ready))
     times = []
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket, _patient():
-        _prepare(socket, order.patience_s)
-        socket.connect(order.where)
+        _connect(socket, order.where, order.patience_s)
         ready()
         for number in range(order.count):
             begun_ns = monotonic_ns()
             socket.send_multipart(request_frames(order, number))
             take_confirm(socket.recv_multipart())
             times.append(monotonic_ns() - begun_ns)
+        socket.send_multipart(_GOODBYE)
     return Asked(tuple(times))
 
 
 async def _ask_on_loop(order: Ask, ready: Ready) -> Asked:
     times = []
-    with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket, _patient():
-        _prepare(socket, order.patience_s)
-        socket.connect(order.where)
+    with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
+        _connect(socket, order.where)
         ready()
-        for number in range(order.count):
-            begun_ns = monotonic_ns()
-            await socket.send_multipart(request_frames(order, number))
-            take_confirm(await socket.recv_multipart())
-            times.append(monotonic_ns() - begun_ns)
+        async with _patient_on_loop(order.patience_s):
+            for number in range(order.count):
+                begun_ns = monotonic_ns()
+                await socket.send_multipart(request_frames(order, number))
+                take_confirm(await socket.recv_multipart())
+                times.append(monotonic_ns() - begun_ns)
+            await socket.send_multipart(_GOODBYE)
     return Asked(tuple(times))
 
 
-def _prepare(socket: "zmq.Socket[Any]", patience_s: float) -> None:
-    for option in (zmq.RCVTIMEO, zmq.SNDTIMEO, zmq.LINGER):  # what was sent last is still under way
-        socket.setsockopt(option, round(patience_s * 1000))
-
-
-def _bind(socket: "zmq.Socket[Any]", endpoint: str, patience_s: float) -> None:
+def _bind(socket: "zmq.Socket[Any]", endpoint: str, patience_s: float | None = None) -> None:
     _prepare(socket, patience_s)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.bind(endpoint)
 
 
-def _connect(socket: "zmq.Socket[Any]", endpoint: str, patience_s: float) -> None:
+def _connect(socket: "zmq.Socket[Any]", endpoint: str, patience_s: float | None = None) -> None:
     _prepare(socket, patience_s)
     socket.connect(endpoint)
-    socket.send_multipart(_HELLO)
+
+
+def _prepare(socket: "zmq.Socket[Any]", patience_s: float | None) -> None:
+    """Limits of a blocking socket; one on a loop has none, as zmq.asyncio takes a timer for each message."""
+    if patience_s is not None:
+        for option in (zmq.RCVTIMEO, zmq.SNDTIMEO):
+            socket.setsockopt(option, round(patience_s * 1000))
+    socket.setsockopt(zmq.LINGER, _LINGER_MS)
 
 
 @contextmanager
@@ -173,4 +184,13 @@ def _patient() -> Iterator[None]:
     try:
         yield
     except zmq.Again:
+        raise TimedOut("nobody came to the floor's other end") from None
+
+
+@asynccontextmanager
+async def _patient_on_loop(patience_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(patience_s):
+            yield
+    except TimeoutError:
         raise TimedOut("nobody came to the floor's other end") from None

@@ -1,9 +1,11 @@
 """From one sender to its receivers: the floor's way, and those through LIES."""
 
+from collections.abc import Iterable
+
 from attrs import evolve, frozen
 
 from lies.bench._names import LINK_IN_DAEMON, LINK_ISOLATED
-from lies.bench._orders import Receive, Received, Send, Sent, Style
+from lies.bench._orders import BURST, Receive, Received, Send, Sent, Style
 from lies.bench._pace import total
 from lies.bench._processes import REPLY_S, Mailbox, Processes
 
@@ -34,7 +36,8 @@ class Segment:
 class Lane:
     """One way from a sender to receivers.
 
-    is_floor: pyzmq alone; where: its endpoint, or the daemon's runtime directory.
+    is_floor: pyzmq alone; where: its endpoint, or the daemon's runtime directory; burst: items that
+    the sender has in one turn of its loop, at most.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Lane:
     where: str
     link: str = LINK_IN_DAEMON
     is_floor: bool = False
+    burst: int = BURST
 
     def run(
         self, count: int, *, every_ns: int = 0, window: int = 0, keep: bool = False, clients: int = 1
@@ -55,7 +59,7 @@ class Lane:
             for mailbox, share in zip(self.receivers, shares, strict=True)
             if share
         ]
-        send = Send(count, tuple(range(clients)), every_ns, window, self.style, self.where)
+        send = Send(count, tuple(range(clients)), every_ns, window, self.burst, self.style, self.where)
         if self.is_floor:
             self.sender.begin(send)
         for mailbox, order in orders:
@@ -79,6 +83,15 @@ class Contest:
     judged: bool
     ours: Lane
     floor: Lane
+
+
+def in_turn(contests: Iterable[Contest]) -> tuple[Lane, ...]:
+    """Each floor, and right after it who is compared with it."""
+    lanes: dict[str, Lane] = {}
+    for contest in contests:
+        lanes.setdefault(contest.floor.name, contest.floor)
+        lanes[contest.ours.name] = contest.ours
+    return tuple(lanes.values())
 
 
 class Lanes:
@@ -117,15 +130,13 @@ class Lanes:
             self.on_loop.floor,
         )
         self.contests = (self.blocking, self.on_loop, isolated, inside)
-
-    @property
-    def in_turn(self) -> tuple[Lane, ...]:
-        """Each floor, and right after it who is compared with it."""
-        lanes: dict[str, Lane] = {}
-        for contest in self.contests:
-            lanes.setdefault(contest.floor.name, contest.floor)
-            lanes[contest.ours.name] = contest.ours
-        return tuple(lanes.values())
+        self.single = Contest(
+            "single_",
+            "driver in the daemon one item a turn, blocking client",
+            False,
+            evolve(self.blocking.ours, name="single", burst=1),
+            self.blocking.floor,
+        )
 
     def to_many(self) -> Contest:
         """Lanes to many asyncio clients, in two processes."""

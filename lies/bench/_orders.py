@@ -9,6 +9,7 @@ from attrs import frozen
 
 from lies.errors import MalformedMessage
 
+BURST = 50
 PATIENCE_S = 10.0  # without any progress for so long, a sender or receiver gives up
 
 
@@ -24,13 +25,15 @@ class Send:
     """Send `count` indications, after one that opens the segment.
 
     slots: of the receivers on the board; every_ns: between two of them, 0 for as fast as it goes with at
-    most `window` under way to the slowest receiver (0: no limit); endpoint: the floor's own.
+    most `window` under way to the slowest receiver (0: no limit); burst: sent at most before the sender
+    lets others have their turn; endpoint: the floor's own.
     """
 
     count: int
     slots: tuple[int, ...]
     every_ns: int = 0
     window: int = 0
+    burst: int = BURST
     style: Style = Style.BLOCKING
     endpoint: str = ""
     patience_s: float = PATIENCE_S
@@ -97,9 +100,8 @@ class Asked:
 
 @frozen
 class Confirm:
-    """Answer `count` requests at the floor's endpoint."""
+    """Answer requests at the floor's endpoint."""
 
-    count: int
     endpoint: str
     style: Style = Style.BLOCKING
     patience_s: float = PATIENCE_S

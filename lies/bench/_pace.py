@@ -7,7 +7,7 @@ from lies.bench._orders import Receive, Received, Send, Sent
 from lies.runtime import monotonic_ns, now_s
 
 WINDOW = 1000  # under way to one receiver: what ZeroMQ's own queues hold, far below where the bus tells a Gap
-BATCH = 50  # sent, or received, between two looks at the board
+_LOOK_EVERY = 50  # events received between two notes on the board
 _LOOK_AGAIN_S = 0.0005
 
 
@@ -40,6 +40,11 @@ class Pace:
         self._first_ns = monotonic_ns()
         yield from self._regular() if self._order.every_ns else self._windowed()
 
+    def rest(self) -> Iterator[float]:
+        """After `steps`, for who closes its socket: sleep until every receiver has come to the end."""
+        if not self._stalled:
+            yield from self._until(lambda: self._progress() > self._order.count)
+
     def _progress(self) -> int:
         return self._board.slowest(self._order.slots)
 
@@ -60,7 +65,7 @@ class Pace:
             if free <= 0:
                 yield from self._until(lambda: self._progress() - 1 + window > self._sent)
                 continue
-            batch = min(BATCH, free, count - self._sent)
+            batch = min(self._order.burst, free, count - self._sent)
             self._sent += batch
             yield batch
 
@@ -120,7 +125,7 @@ class Tally:
         self.last_ns = now_ns
         if self._keep:
             self.latencies_ns.append(now_ns - mono_ns)
-        if place % BATCH == 0 or place >= self._count:
+        if place % _LOOK_EVERY == 0 or place >= self._count:
             self._board.set(self.slot, place + 1)
         if self._next > self._count and not self._missing:
             self.complete = True

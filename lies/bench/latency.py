@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from lies.bench._figures import Row, compare, percentile
-from lies.bench._lanes import Lanes
+from lies.bench._lanes import Lanes, in_turn
 from lies.bench._rooms import Losses, Room, Value
 
 GOAL_MEDIAN, GOAL_P99 = 1.5, 2.0  # times the floor
@@ -16,7 +16,7 @@ class Latency(Room):
     name = "latency"
 
     def __init__(self, lanes: Lanes, losses: Losses, *, events: int, interval_ns: int) -> None:
-        self._lanes = lanes
+        self._contests = lanes.contests
         self._losses = losses
         self._events = events
         self._interval_ns = interval_ns
@@ -25,7 +25,7 @@ class Latency(Room):
 
     def round(self) -> None:
         """Floor and ours in both styles, then the other places where driver and consumer can be."""
-        for lane in self._lanes.in_turn:
+        for lane in in_turn(self._contests):
             segment = lane.run(self._events, every_ns=self._interval_ns, keep=True)
             self._losses.note(lane, segment)
             times_us = [ns / 1e3 for ns in segment.received.latencies_ns]
@@ -45,7 +45,7 @@ class Latency(Room):
                 goal=goal if contest.judged else None,
             )
             for what, values, goal in parts
-            for contest in self._lanes.contests
+            for contest in self._contests
         ]
 
     def figures(self) -> Mapping[str, Value]:

@@ -57,7 +57,7 @@ class Requests(Room):
 
     def _floor(self, contest: Contest, kind: str) -> float:
         lane = contest.floor
-        lane.sender.begin(Confirm(self._count, lane.where, lane.style))
+        lane.sender.begin(Confirm(lane.where, lane.style))
         (asker,) = lane.receivers
         asker.begin(Ask(self._count, kind, lane.where, lane.link, lane.style))
         asked = asker.reply(Asked)

@@ -2,13 +2,15 @@
 
 A driver never waits for a consumer, and a consumer that falls behind is told a Gap. The rate measured is
 therefore that of a sender which is never more than a window ahead of its receiver, the same on the floor.
+The bus packs what a driver feeds it in one go into fewer messages, the floor sends each by itself: so there
+is also a driver that feeds one item at a time.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping
 
 from lies.bench._figures import Row, compare
-from lies.bench._lanes import Lanes
+from lies.bench._lanes import Lanes, in_turn
 from lies.bench._pace import WINDOW
 from lies.bench._rooms import Losses, Room, Value
 
@@ -21,14 +23,14 @@ class Throughput(Room):
     name = "throughput"
 
     def __init__(self, lanes: Lanes, losses: Losses, *, events: int) -> None:
-        self._lanes = lanes
+        self._contests = (*lanes.contests, lanes.single)
         self._losses = losses
         self._events = events
         self._per_s: dict[str, list[float]] = defaultdict(list)
 
     def round(self) -> None:
         """Floor and ours in both styles, then the other places where driver and consumer can be."""
-        for lane in self._lanes.in_turn:
+        for lane in in_turn(self._contests):
             segment = lane.run(self._events, window=WINDOW)
             self._losses.note(lane, segment)
             self._per_s[lane.name].append(segment.per_s)
@@ -45,7 +47,7 @@ class Throughput(Room):
                 goal=GOAL if contest.judged else None,
                 at_least=True,
             )
-            for contest in self._lanes.contests
+            for contest in self._contests
         ]
 
     def figures(self) -> Mapping[str, Value]:

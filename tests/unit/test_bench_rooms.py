@@ -91,9 +91,9 @@ def test_throughput(lanes: Lanes) -> None:
     losses = Losses()
     room = Throughput(lanes, losses, events=200)
     room.round()
-    assert [row.name for row in room.rows()] == [f"{c}throughput" for c in CONTESTS]
+    assert [row.name for row in room.rows()] == [f"{c}throughput" for c in (*CONTESTS, "single_")]
     assert all(row.ours is not None and row.ours > 0 for row in room.rows())
-    assert (losses.events, losses.lost) == (4 * 200, 0)
+    assert (losses.events, losses.lost) == (5 * 200, 0)
 
 
 def test_requests(lanes: Lanes) -> None:
@@ -200,7 +200,7 @@ def test_a_stopped_receiver_loses_and_it_is_counted(processes: Processes, lanes:
     board = Board(processes.directory / "board")
     os.kill(client.pid, signal.SIGSTOP)
     try:
-        lane.sender.begin(Send(count - 2, (1,)))  # and one that opens it, for a slot that nobody serves
+        lane.sender.begin(Send(count - 2, (1,), burst=1))  # and one that opens it, for a slot of nobody
         wait_until(lambda: has_sent(lane.sender, board), 60)
     finally:
         os.kill(client.pid, signal.SIGCONT)
