@@ -1,17 +1,18 @@
-"""How far each receiver has come: counters in a file that sender and receivers have mapped."""
+"""How far each receiver has come, in a file that all processes of a bench have mapped."""
 
 import mmap
 from collections.abc import Iterable
 from pathlib import Path
 
 SLOTS = 64  # receivers at one time
+_START = SLOTS
 _OCTETS = 8
 
 
 class Board:
-    """Counters by slot, shared between processes; each slot has one writer.
+    """Counters by slot, shared between processes; each slot has one writer. And the time when senders start.
 
-    A counter is written as one aligned word, so that a reader sees the old value or the new one.
+    Each is written as one aligned word, so that a reader sees the old value or the new one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,10 +21,19 @@ class Board:
         self._words = memoryview(self._map).cast("Q")
 
     @classmethod
-    def create(cls, path: Path, slots: int) -> "Board":
-        """A new file of so many counters, all 0."""
-        path.write_bytes(bytes(slots * _OCTETS))
+    def create(cls, path: Path) -> "Board":
+        """A new file, all 0."""
+        path.write_bytes(bytes((SLOTS + 1) * _OCTETS))
         return cls(path)
+
+    @property
+    def start_ns(self) -> int:
+        """When senders that take turns begin, CLOCK_MONOTONIC; 0 while that is not known."""
+        return self._words[_START]
+
+    @start_ns.setter
+    def start_ns(self, value: int) -> None:
+        self._words[_START] = value
 
     def set(self, slot: int, value: int) -> None:
         """The receiver of this slot has come so far."""

@@ -1,15 +1,19 @@
 """From one sender to its receivers: the floor's way, and those through LIES."""
 
-from collections.abc import Iterable
+import time
 
 from attrs import evolve, frozen
 
+from lies.bench._board import Board
 from lies.bench._names import LINK_IN_DAEMON, LINK_ISOLATED
-from lies.bench._orders import BURST, Receive, Received, Send, Sent, Style
+from lies.bench._orders import BURST, PATIENCE_S, Receive, Received, Send, Sent, Style, Turn
 from lies.bench._pace import total
 from lies.bench._processes import REPLY_S, Mailbox, Processes
+from lies.runtime import monotonic_ns, now_s
 
 _SLOWEST_S = 0.01  # for one delivery: who is slower still is given up
+_LOOK_S = 0.002
+_AHEAD_NS = 20_000_000  # senders have seen the time of their start by then
 
 
 @frozen
@@ -33,6 +37,28 @@ class Segment:
 
 
 @frozen
+class Load:
+    """What a lane is to carry: lies.bench._orders.Send says what is what.
+
+    clients: how many receive it, spread over the receiving processes; first_slot: theirs on the board begin
+    there.
+    """
+
+    count: int
+    every_ns: int = 0
+    window: int = 0
+    keep: bool = False
+    clients: int = 1
+    first_slot: int = 0
+    turn: Turn | None = None
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """Slots of all receivers."""
+        return tuple(range(self.first_slot, self.first_slot + self.clients))
+
+
+@frozen
 class Lane:
     """One way from a sender to receivers.
 
@@ -49,26 +75,46 @@ class Lane:
     is_floor: bool = False
     burst: int = BURST
 
-    def run(
-        self, count: int, *, every_ns: int = 0, window: int = 0, keep: bool = False, clients: int = 1
-    ) -> Segment:
-        """Send `count` indications to `clients` receivers, spread over the receiving processes."""
-        shares = [range(k, clients, len(self.receivers)) for k in range(len(self.receivers))]
-        orders = [
-            (mailbox, Receive(count, tuple(share), self.where, self.link, self.style, keep))
-            for mailbox, share in zip(self.receivers, shares, strict=True)
-            if share
-        ]
-        send = Send(count, tuple(range(clients)), every_ns, window, self.burst, self.style, self.where)
+    def run(self, load: Load) -> Segment:
+        """Send and receive all of it."""
+        self.begin(load)
+        return self.end(load)
+
+    def begin(self, load: Load) -> None:
+        """Have sender and receivers begin."""
         if self.is_floor:
-            self.sender.begin(send)
-        for mailbox, order in orders:
-            mailbox.begin(order)
+            self._send(load)
+        for mailbox, slots in self._shares(load):
+            mailbox.begin(Receive(load.count, slots, self.where, self.link, self.style, load.keep))
         if not self.is_floor:
-            self.sender.begin(send)
-        limit_s = REPLY_S + count * (every_ns / 1e9 + clients * _SLOWEST_S)
+            self._send(load)
+
+    def end(self, load: Load) -> Segment:
+        """Wait until they are done."""
+        limit_s = REPLY_S + load.count * (load.every_ns / 1e9 + load.clients * _SLOWEST_S)
         sent = self.sender.reply(Sent, limit_s)
-        return Segment(clients, sent, total([mailbox.reply(Received, limit_s) for mailbox, _ in orders]))
+        parts = [mailbox.reply(Received, limit_s) for mailbox, _ in self._shares(load)]
+        return Segment(load.clients, sent, total(parts))
+
+    def _send(self, load: Load) -> None:
+        self.sender.begin(
+            Send(
+                load.count,
+                load.slots,
+                load.every_ns,
+                load.window,
+                self.burst,
+                load.turn,
+                self.style,
+                self.where,
+            )
+        )
+
+    def _shares(self, load: Load) -> list[tuple[Mailbox, tuple[int, ...]]]:
+        """The receiving processes, each with its slots: they have as many, or one more than the next."""
+        step = len(self.receivers)
+        shares = [(mailbox, load.slots[k::step]) for k, mailbox in enumerate(self.receivers)]
+        return [share for share in shares if share[1]]
 
 
 @frozen
@@ -85,13 +131,23 @@ class Contest:
     floor: Lane
 
 
-def in_turn(contests: Iterable[Contest]) -> tuple[Lane, ...]:
-    """Each floor, and right after it who is compared with it."""
-    lanes: dict[str, Lane] = {}
-    for contest in contests:
-        lanes.setdefault(contest.floor.name, contest.floor)
-        lanes[contest.ours.name] = contest.ours
-    return tuple(lanes.values())
+def by_turns(contest: Contest, load: Load, board: Board, *, events: int) -> tuple[Segment, Segment]:
+    """The same load on the floor and on ours, `events` of the one and as many of the other by turns.
+
+    What else the machine does meanwhile then meets both. Returns floor and ours.
+    """
+    lanes = (contest.floor, contest.ours)
+    loads = [evolve(load, first_slot=k, turn=Turn(events, len(lanes), k)) for k in range(len(lanes))]
+    board.start_ns = 0
+    for lane, one in zip(lanes, loads, strict=True):
+        board.set(one.first_slot, 0)
+        lane.begin(one)
+    end_s = now_s() + PATIENCE_S
+    while board.slowest(range(len(lanes))) == 0 and now_s() < end_s:
+        time.sleep(_LOOK_S)
+    board.start_ns = monotonic_ns() + _AHEAD_NS
+    floor, ours = (lane.end(one) for lane, one in zip(lanes, loads, strict=True))
+    return floor, ours
 
 
 class Lanes:
@@ -99,6 +155,7 @@ class Lanes:
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
+        self.board = processes.board
         run_dir = str(processes.runtime_dir)
         driver, client = processes.daemon.post, (processes.client("client").post,)
         self.blocking = Contest(

@@ -21,12 +21,21 @@ class Style(StrEnum):
 
 
 @frozen
+class Turn:
+    """A sender's place among `senders` that take turns: `events` of the first, as many of the second, ..."""
+
+    events: int
+    senders: int
+    place: int
+
+
+@frozen
 class Send:
     """Send `count` indications, after one that opens the segment.
 
     slots: of the receivers on the board; every_ns: between two of them, 0 for as fast as it goes with at
     most `window` under way to the slowest receiver (0: no limit); burst: sent at most before the sender
-    lets others have their turn; endpoint: the floor's own.
+    lets others on its loop run; turn: with every_ns, when it may send; endpoint: the floor's own.
     """
 
     count: int
@@ -34,6 +43,7 @@ class Send:
     every_ns: int = 0
     window: int = 0
     burst: int = BURST
+    turn: Turn | None = None
     style: Style = Style.BLOCKING
     endpoint: str = ""
     patience_s: float = PATIENCE_S

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from lies.bench._board import Board
-from lies.bench._orders import Receive, Received, Send, Sent
+from lies.bench._orders import Receive, Received, Send, Sent, Turn
 from lies.runtime import monotonic_ns, now_s
 
 WINDOW = 1000  # under way to one receiver: what ZeroMQ's own queues hold, far below where the bus tells a Gap
@@ -37,7 +37,11 @@ class Pace:
         yield from self._until(lambda: self._progress() > 0)
         if self._stalled:
             return
-        self._first_ns = monotonic_ns()
+        if self._order.turn is not None:
+            yield from self._until(lambda: self._board.start_ns > 0)
+            if self._stalled:
+                return
+        self._first_ns = self._board.start_ns if self._order.turn is not None else monotonic_ns()
         yield from self._regular() if self._order.every_ns else self._windowed()
 
     def rest(self) -> Iterator[float]:
@@ -49,13 +53,14 @@ class Pace:
         return self._board.slowest(self._order.slots)
 
     def _regular(self) -> Iterator[int | float]:
-        due_ns = self._first_ns
+        turn = self._order.turn or Turn(self._order.count, 1, 0)
         while self._sent < self._order.count:
-            wait_ns = due_ns - monotonic_ns()
+            rounds, within = divmod(self._sent, turn.events)
+            before = (rounds * turn.senders + turn.place) * turn.events + within
+            wait_ns = self._first_ns + before * self._order.every_ns - monotonic_ns()
             if wait_ns > 0:
                 yield wait_ns / 1e9
             self._sent += 1
-            due_ns += self._order.every_ns
             yield 1
 
     def _windowed(self) -> Iterator[int | float]:

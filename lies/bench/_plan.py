@@ -15,14 +15,14 @@ class Plan:
     abstract entity, None for a made one with this seed; limit_s: no round is begun that would end later.
     """
 
-    rounds: int = 5
+    rounds: int = 8
     limit_s: float = 44.0
-    latency_events: int = 300
+    latency_events: int = 250
     interval_ns: int = 2_000_000  # 500 events/s
-    throughput_events: int = 8_000
+    throughput_events: int = 5_000
     requests: int = 150
     deliveries: int = 4_000
-    fan_out_every: int = 2
+    fan_out_every: int = 3
     memory_events: int = 100_000
     samples: int = 50_000
     traces: Path | None = None

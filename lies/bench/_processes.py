@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from lies.bench._board import SLOTS, Board
+from lies.bench._board import Board
 from lies.bench._orders import Failed, Order, Ready, decode, encode
 from lies.errors import LiesError, TimedOut
 from lies.runtime import now_s
@@ -119,17 +119,18 @@ class Processes:
         self.directory = directory
         self.runtime_dir = directory / "run"
         self._board = directory / "board"
+        self.board = Board.create(self._board)
         self._driver = driver
         self._stack = ExitStack()
         self._children: dict[str, Child] = {}
         self._ear: Mailbox | None = None
-        Board.create(self._board, SLOTS).close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
+        self.board.close()
 
     def floor(self, name: str) -> Child:
         """A process of the floor of this name."""

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from lies.bench._figures import Row, compare
-from lies.bench._lanes import Lanes
+from lies.bench._lanes import Lanes, Load
 from lies.bench._pace import WINDOW
 from lies.bench._rooms import Losses, Room, Value
 
@@ -27,7 +27,7 @@ class FanOut(Room):
         for clients in CLIENTS:
             for lane in (self._contest.floor, self._contest.ours):
                 count = max(50, self._deliveries // clients)
-                segment = self._losses.note(lane, lane.run(count, window=WINDOW, clients=clients))
+                segment = self._losses.note(lane, lane.run(Load(count, window=WINDOW, clients=clients)))
                 self._per_s[lane.name, clients].append(segment.per_s)
 
     def rows(self) -> list[Row]:

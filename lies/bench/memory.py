@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from lies.bench._figures import Row, compare
-from lies.bench._lanes import Lane, Lanes
+from lies.bench._lanes import Lane, Lanes, Load
 from lies.bench._pace import WINDOW
 from lies.bench._proc import cpu_s, rss_kb
 from lies.bench._processes import Processes
@@ -53,7 +53,7 @@ class Memory(Room):
         """CPU per event of both processes, in us; how many came."""
         before, end_s, sent, came = [cpu_s(pid) for pid in processes], now_s() + self._limit_s, 0, 0
         while sent < self._events and (sent == 0 or now_s() < end_s):
-            segment = self._losses.note(lane, lane.run(min(_CHUNK, self._events - sent), window=WINDOW))
+            segment = self._losses.note(lane, lane.run(Load(min(_CHUNK, self._events - sent), window=WINDOW)))
             sent += segment.sent.sent
             came += segment.received.received
             if segment.sent.stalled:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from lies.bench._figures import Row, compare
-from lies.bench._lanes import Lanes, in_turn
+from lies.bench._lanes import Lanes, Load
 from lies.bench._pace import WINDOW
 from lies.bench._rooms import Losses, Room, Value
 
@@ -26,14 +26,16 @@ class Throughput(Room):
         self._contests = (*lanes.contests, lanes.single)
         self._losses = losses
         self._events = events
-        self._per_s: dict[str, list[float]] = defaultdict(list)
+        self._ours: dict[str, list[float]] = defaultdict(list)
+        self._floor: dict[str, list[float]] = defaultdict(list)
 
     def round(self) -> None:
-        """Floor and ours in both styles, then the other places where driver and consumer can be."""
-        for lane in in_turn(self._contests):
-            segment = lane.run(self._events, window=WINDOW)
-            self._losses.note(lane, segment)
-            self._per_s[lane.name].append(segment.per_s)
+        """Every lane, each right after its floor."""
+        load = Load(self._events, window=WINDOW)
+        for contest in self._contests:
+            for lane, values in ((contest.floor, self._floor), (contest.ours, self._ours)):
+                segment = self._losses.note(lane, lane.run(load))
+                values[contest.prefix].append(segment.per_s)
 
     def rows(self) -> list[Row]:
         """Events per second, each beside the floor of its style."""
@@ -42,8 +44,8 @@ class Throughput(Room):
                 f"{contest.prefix}throughput",
                 f"throughput: {contest.shown}",
                 "events/s",
-                self._per_s[contest.ours.name],
-                self._per_s[contest.floor.name],
+                self._ours[contest.prefix],
+                self._floor[contest.prefix],
                 goal=GOAL if contest.judged else None,
                 at_least=True,
             )

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from lies.abstract import AbstractEntity, AeParameters
-from lies.bench._board import SLOTS, Board
+from lies.bench._board import Board
 from lies.bench._drive import drive
 from lies.bench._figures import compare, percentile
 from lies.bench._frames import (
@@ -19,12 +19,13 @@ from lies.bench._frames import (
     take_confirm,
     take_delivery,
 )
-from lies.bench._orders import Ask, Feed, Receive, Received, Send, Sent, decode, encode
+from lies.bench._orders import Ask, Feed, Receive, Received, Send, Sent, Turn, decode, encode
 from lies.bench._pace import Pace, Tally, total
 from lies.bus.frames import Event, delivery_frames, event_tag, primitive_frames
 from lies.bus.frames import decode as decode_frames
 from lies.errors import MalformedMessage
 from lies.events import Header, Link, LinkDown, LinkUp, Sample, Technology
+from lies.runtime import monotonic_ns
 
 LINK = Link("bench0", Technology.WIFI)
 
@@ -32,7 +33,7 @@ LINK = Link("bench0", Technology.WIFI)
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
     """A board of a bench."""
-    one = Board.create(tmp_path / "board", SLOTS)
+    one = Board.create(tmp_path / "board")
     yield one
     one.close()
 
@@ -80,6 +81,24 @@ def test_regular_sender_sends_each_when_it_is_due(board: Board) -> None:
             slept_s = max(slept_s, step)
     assert sends == 5  # with the one that opens
     assert 0.1 < slept_s <= 0.3  # nobody slept here: the last one is due 300 ms after the first
+
+
+def test_senders_take_turns(board: Board) -> None:
+    """Two senders at one steady rate send by turns, so many each, from the time that the board says."""
+    interval_ns = 100 * 10**9
+    board.start_ns = monotonic_ns() + interval_ns
+    due_ns: list[list[int]] = []
+    for place in range(2):
+        pace = Pace(Send(5, (0,), every_ns=interval_ns, turn=Turn(2, 2, place)), board)
+        due_ns.append([])
+        for step in pace.steps():
+            if isinstance(step, int):
+                board.set(0, 1)
+            else:
+                due_ns[-1].append(monotonic_ns() + round(step * 1e9) - board.start_ns)
+        assert pace.sent.sent == 5
+    places = [[round(ns / interval_ns) for ns in each] for each in due_ns]
+    assert places == [[0, 1, 4, 5, 8], [2, 3, 6, 7, 10]]
 
 
 def test_sender_gives_up_when_nothing_moves(board: Board) -> None:

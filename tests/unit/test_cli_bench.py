@@ -50,7 +50,7 @@ def test_one_object() -> None:
         assert found[f"{style}throughput_ratio"] > 0
     assert (found["events_lost"], found["floor_lost"], found["rounds"]) == (0, 0, 1)
     assert (found["rss_growth_events"], found["style"]) == (100, "blocking")
-    assert found["events"] == 100 + 4 * 5 + 5 * 50 + 50 * 61
+    assert found["events"] == 100 + 5 + 5 + 2 + 2 + 5 * 50 + 50 * 61
     assert "packets_sent" not in found
 
 
