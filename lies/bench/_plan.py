@@ -20,7 +20,7 @@ class Plan:
     latency_events: int = 250
     interval_ns: int = 2_000_000  # 500 events/s
     throughput_events: int = 5_000
-    requests: int = 150
+    requests: int = 60
     deliveries: int = 4_000
     fan_out_every: int = 3
     memory_events: int = 100_000
@@ -34,7 +34,7 @@ FULL = Plan(
     limit_s=900.0,
     latency_events=1000,
     throughput_events=20_000,
-    requests=500,
+    requests=200,
     deliveries=20_000,
     fan_out_every=3,
     memory_events=1_000_000,

@@ -13,7 +13,7 @@ _TURN = 25  # events of the floor, as many of ours, and so on
 
 
 class Latency(Room):
-    """events: of floor and of ours in a round, half as many where there is no goal; interval_ns: between two."""
+    """events: in a round on each side, half as many where there is no goal; interval_ns: between two."""
 
     name = "latency"
 
