@@ -15,7 +15,7 @@ from lies.events import Indication, Raw
 from lies.runtime import monotonic_ns
 
 PRIMITIVES = ("link_up", "link_down")  # all that the bench's driver indicates: its numbers leave no hole
-_CONNECT_S = 10.0
+_CONNECT_S = 30.0
 Ready = Callable[[], None]
 
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from lies.errors import MalformedMessage
 
 BURST = 50
-PATIENCE_S = 10.0  # without any progress for so long, a sender or receiver gives up
+PATIENCE_S = 30.0  # without any progress for so long, a sender or receiver gives up
 
 
 class Style(StrEnum):

@@ -119,21 +119,26 @@ class Tally:
         if place == self._next:
             self._next = place + 1
         elif place > self._next:
-            self._missing.update(range(self._next, place))
+            self._missing.update(range(self._next, min(place, self._count + 1)))
             self._next = place + 1
         elif place in self._missing:
             self._missing.discard(place)
         else:
             self._doubled += 1
             return
+        if place <= self._count:
+            self._count_in(now_ns, mono_ns)
+        if place % _LOOK_EVERY == 0 or place >= self._count:
+            self._board.set(self.slot, place + 1)
+        # Before it goes on after a Gap, the bus has told all that is lost: what is missing will not come.
+        if self._next > self._count and (self.gaps or not self._missing):
+            self.complete = True
+
+    def _count_in(self, now_ns: int, mono_ns: int) -> None:
         self.came += 1
         self.last_ns = now_ns
         if self._keep:
             self.latencies_ns.append(now_ns - mono_ns)
-        if place % _LOOK_EVERY == 0 or place >= self._count:
-            self._board.set(self.slot, place + 1)
-        if self._next > self._count and not self._missing:
-            self.complete = True
 
     def gap(self, gap: object) -> None:
         """The bus told that something is lost; what, the numbers say."""

@@ -16,7 +16,7 @@ from lies.runtime import now_s
 
 ReplyT = TypeVar("ReplyT")
 _STOP_S = 5.0
-REPLY_S = 60.0
+REPLY_S = 120.0
 
 
 class Mailbox:

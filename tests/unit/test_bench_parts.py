@@ -151,6 +151,17 @@ def test_a_repaired_hole_is_no_loss(board: Board) -> None:
     assert (one.received.received, one.received.doubled) == (5, 2)
 
 
+def test_what_comes_after_a_gap_ends_the_segment(board: Board) -> None:
+    """After a Gap was told, a number beyond the segment ends it; that one does not count."""
+    one = tally(board, [10, 11])
+    one.take(17, 0)
+    assert not one.complete
+    one.gap(None)
+    one.take(18, 0)
+    assert one.complete
+    assert (one.received.received, one.received.gaps) == (1, 1)
+
+
 def test_totals_over_receivers() -> None:
     """Sums over receivers; the last one to come ends the segment."""
     parts = [Received(3, 1, 0, 50, (1,)), Received(4, 0, 2, 40, (2, 3))]
