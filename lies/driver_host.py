@@ -242,7 +242,6 @@ class _Port:
         if self._removed:
             return
         host = self._host
-        before = host.header(self._link, item.t_ns)
         events = [Event(self._raw_message(item))] if self._raw else []
         events.extend(Event(indication) for indication in self._ae.feed(item))
         self._t_ns = item.t_ns
@@ -251,7 +250,7 @@ class _Port:
         if changed:
             self.state = state
         if events or changed:
-            header = events[-1].message.header if events else before
+            header = events[-1].message.header if events else host.header(self._link, item.t_ns)
             host.publisher.publish(header, events, self.state)
 
     def remove(self) -> None:

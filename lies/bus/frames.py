@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import msgspec
-from attrs import frozen
+from attrs import define
 
 from lies.bus.messages import BUS_MESSAGES, Batch
 from lies.errors import MalformedMessage
@@ -52,7 +52,7 @@ class Event:
         return self._body
 
 
-@frozen
+@define  # one for every message: setting the attributes of a frozen class takes three times as long
 class Received:
     """A decoded message; place: registration and sequence of a delivery; events: behind a Publish."""
 
