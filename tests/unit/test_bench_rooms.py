@@ -236,6 +236,7 @@ def answer(mailbox: Mailbox, kind: type[Sent | Received], board: Board) -> Sent 
 
 def test_orders_that_cannot_be_followed(processes: Processes) -> None:
     """A process says in one sentence why it cannot do what it is told, and goes on."""
+    assert processes.daemon
     post = processes.client("client").post
     with pytest.raises(LiesError, match=r"the bench's client: .*client cannot Feed"):
         post.begin(Feed(1))
