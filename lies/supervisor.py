@@ -88,10 +88,8 @@ class Supervisor:
         EndpointInUse, NotPermitted or ConfigError if the endpoints cannot be had.
         """
         await self.server.start()
-        _log.info(
-            "the bus is open",
-            extra={"directory": str(self.directory), "epoch": self.core.epoch, **self.server.addresses},
-        )
+        where = ", ".join((str(self.directory), *self.server.addresses.values()))
+        _log.info("the bus is at %s", where, extra={"epoch": self.core.epoch})
         await self.offer.start(self._listen)
         await self.roster.start()
         self.pulse.start()

@@ -88,7 +88,7 @@ def _line(name: str, definitions: Json) -> Json:
 # ---- asyncapi.yaml
 
 _ON_BUS_IN = ("hello", "snapshot", "plugins", "repair", "heartbeat", "goodbye")
-_ON_BUS_OUT = ("welcome", "refused", "heartbeat", "gap", "snapshot", "plugins", "goodbye")
+_ON_BUS_OUT = ("welcome", "refused", "heartbeat", "gap", "snapshot", "batch", "plugins", "goodbye")
 _ON_PUBLISH_IN = ("hello", "publish_link", "remove_link", "publish", "heartbeat", "goodbye")
 _ON_PUBLISH_OUT = ("welcome", "refused", "heartbeat", "action", "raw_wanted", "goodbye")
 _REQUESTS_OF_PUBLISH = {"hello", "publish_link", "remove_link", "publish"}
@@ -158,7 +158,7 @@ _CURVE = {
 
 
 def _bus_key(name: str, *, incoming: bool) -> Key:
-    """`snapshot` and `plugins` are requests inwards and something else outwards; other names are there once."""
+    """`snapshot` and `plugins` are requests inwards and something else outwards; no other name is."""
     keys = [key for key in BUS_MESSAGES if key[1] == name]
     if len(keys) == 1:
         return keys[0]
