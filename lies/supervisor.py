@@ -92,7 +92,6 @@ class Supervisor:
         _log.info("the bus is at %s", where, extra={"epoch": self.core.epoch})
         await self.offer.start(self._listen)
         await self.roster.start()
-        self.pulse.start()
 
     async def stop(self) -> None:
         """Stop consumers, then drivers, then the bus; also one that has not quite started."""
@@ -234,6 +233,7 @@ async def _run(
         if starting.done():
             starting.result()
             supervisor.pulse.say("READY=1")
+            supervisor.pulse.start()
             if ready is not None:
                 ready()
             if reread is not None and reload is not None:

@@ -37,18 +37,22 @@ def link_object(state: LinkState) -> dict[str, Any]:
 
 
 def plugin_object(plugin: PluginState) -> dict[str, Any]:
-    """The JSON object of one driver or consumer, of type plugin."""
-    return {"type": "plugin", **msgspec.to_builtins(plugin)}
+    """The JSON object of one driver or consumer, of type plugin; `link` and `up` are on every line."""
+    return {"type": "plugin", "link": None, "up": False, **msgspec.to_builtins(plugin)}
 
 
 def print_links(states: Sequence[LinkState], plugins: Sequence[PluginState], *, json: bool) -> None:
-    """All links, then the plugins given: an object a line, or a table and sentences."""
+    """All links, then the plugins given: an object a line, or a table and sentences.
+
+    As objects only plugins that failed, or run again: one that starts, or has finished, is nothing to act on.
+    """
     states = sorted(states, key=lambda s: s.link.name)
     if json:
         for state in states:
             print_json(link_object(state))
         for plugin in plugins:
-            print_json(plugin_object(plugin))
+            if plugin.reason or _runs(plugin):
+                print_json(plugin_object(plugin))
         return
     print_table(
         ("link", "technology", "state", "PoA", "quality", "Mbit/s", "PoAs", "driver"),
