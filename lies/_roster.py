@@ -115,7 +115,7 @@ class Roster:
 
     def _room(self, plan: Plan) -> Room:
         withheld = self.withheld.in_children if plan.config.isolate else self.withheld.here
-        if lacking := plan.cls.capabilities & withheld:
+        if lacking := plan.needs & withheld:
             return _LockedRoom(lacking)
         if plan.config.isolate:
             return self._child(plan)
@@ -137,7 +137,7 @@ class Roster:
 
     def _child(self, plan: Plan) -> ChildRoom:
         core, plugin = self._core, plan.config
-        order = order_for(plugin, self._config, self._directory, plan.cls.capabilities)
+        order = order_for(plugin, self._config, self._directory, plan.needs)
 
         def gone() -> None:
             publisher = core.publisher(plugin.name) if isinstance(plugin, DriverConfig) else None
@@ -183,9 +183,9 @@ def needs(plugins: Plugins) -> tuple[frozenset[Capability], frozenset[Capability
     plans: tuple[Plan, ...] = (*plugins.drivers, *plugins.consumers)
     for plan in plans:
         if plan.config.isolate:
-            in_children |= plan.cls.capabilities
+            in_children |= plan.needs
         else:
-            here |= plan.cls.capabilities
+            here |= plan.needs
     return here, in_children
 
 

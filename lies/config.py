@@ -212,7 +212,8 @@ def overridden(config: Config, environ: Mapping[str, str]) -> Config:
     ):
         if word := environ.get(variable):
             if word not in set(kind):
-                raise ConfigError(f"{word!r} is none of {', '.join(kind)}", key=variable)
+                option = f"--{key.replace('_', '-')}"
+                raise ConfigError(f"{word!r} is none of {', '.join(kind)}", key=f"{option} or {variable}")
             changes[key] = kind(word)
     return evolve(config, daemon=evolve(config.daemon, **changes))
 

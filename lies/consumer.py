@@ -84,6 +84,12 @@ class Consumer(ABC):
         self.config = config
         self.bus = bus
 
+    @classmethod
+    def needs(cls, config: Any) -> frozenset[Capability]:  # noqa: ANN401 - its own Config
+        """The capabilities that it needs with this configuration; all that it declares unless overridden."""
+        del config
+        return cls.capabilities
+
     @abstractmethod
     async def start(self) -> None:
         """Register and begin; return when running."""

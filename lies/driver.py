@@ -69,6 +69,12 @@ class Driver(ABC):
         self.host = host
 
     @classmethod
+    def needs(cls, config: Any) -> frozenset[Capability]:  # noqa: ANN401 - its own Config
+        """The capabilities that it needs with this configuration; all that it declares unless overridden."""
+        del config
+        return cls.capabilities
+
+    @classmethod
     def discover(cls) -> Mapping[str, Mapping[str, Any]]:
         """The links on this machine that the driver would serve without a configuration.
 

@@ -167,7 +167,9 @@ def _checked(config: Config, registry: Registry | None) -> tuple[Plugins, Admiss
     admitted, listen = admission(config), listen_of(config)
     if listen is not None:
         load_metrics()
-    return resolve(config, registry), admitted, listen
+    plugins = resolve(config, registry)
+    needs(plugins)  # asks every plugin
+    return plugins, admitted, listen
 
 
 def _waiting_for_restart(before: DaemonConfig, after: DaemonConfig) -> Iterator[str]:

@@ -13,7 +13,7 @@ class Fmipv6(Consumer):
     """FMIPv6 (RFC 5568) as a consumer of link events; fed by indications, PoA lists and packets."""
 
     Config = Config
-    capabilities = frozenset({Capability.NET_ADMIN, Capability.NET_RAW})
+    capabilities = frozenset({Capability.NET_ADMIN, Capability.NET_RAW})  # routes, tunnels; mobility headers
 
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)

@@ -164,7 +164,7 @@ class Mipv6(Consumer):
     """Mobile IPv6 (RFC 6275) as a consumer of care-of addresses; fed by reports and packets."""
 
     Config = Config
-    capabilities = frozenset({Capability.NET_ADMIN, Capability.NET_RAW})
+    capabilities = frozenset({Capability.NET_ADMIN, Capability.NET_RAW})  # routes, tunnels; mobility headers
 
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)
