@@ -169,6 +169,8 @@ class DriverHostBase:
         except LinkError:
             del self._ports[link.name]
             raise
+        about = {"link": link.name, "publisher": self.name, "epoch": self.publisher.epoch}
+        _log.debug("announced %s", link.name, extra=about)
         return port
 
     def now_ns(self) -> int:
