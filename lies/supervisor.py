@@ -95,8 +95,8 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop consumers, then drivers, then the bus; also one that has not quite started."""
-        await self.roster.stop()
         self.pulse.stop()
+        await self.roster.stop()
         await self.offer.stop()
         await self.server.stop()
 

@@ -152,6 +152,10 @@ def test_ready_comes_after_the_first_snapshot(tmp_path: Path, monkeypatch: pytes
             assert re.match(r"READY=1\nSTATUS=[12] of 2 links up; driver bad failed: did not start: ", ready)
             assert "driver worse failed: did not start: OSError: the radio is switched off" in ready
             wait_until(lambda: manager.pings() >= 2, 30)
+            pids = Path(f"/proc/{one.process.pid}/task/{one.process.pid}/children").read_text().split()
+            assert pids
+            for pid in pids:  # only the daemon speaks to systemd
+                assert b"NOTIFY_SOCKET" not in Path(f"/proc/{pid}/environ").read_bytes()
             broken.unlink()
             manager.said.clear()
             one.process.send_signal(signal.SIGHUP)
