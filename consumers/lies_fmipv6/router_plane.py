@@ -89,6 +89,10 @@ class RouterPlane:
             messages.append(self._accept(endpoint, add=False))
         self._netlink.execute(messages, ignore=GONE)
 
+    def tunnels_away(self, pcoa: IPv6Address) -> bool:
+        """Whether packets to pcoa go to a tunnel of this router."""
+        return pcoa in self._tunnels
+
     def expect(self, ncoa: IPv6Address) -> None:
         """Answer for ncoa on the access link, and let packets to it wait."""
         comes_back = ncoa in self._tunnels

@@ -180,7 +180,7 @@ class BlockingConnection:
         return any(descriptor in ready for descriptor in descriptors)
 
     def _read(self, enough: Callable[[], bool]) -> bool:
-        """Send what waits and take messages until it is enough, one batch at most; may there be more?"""
+        """Send what waits, take messages until it is enough or a batch; whether there may be more."""
         self._hear_transport()
         while self._queue and self._socket is not None and self._taken(self._socket, self._queue[0]):
             self._queue.popleft()
