@@ -17,6 +17,15 @@ from lies.runtime import now_s
 SAME_ORDER_S = 0.3  # who signals the process and its group (timeout(1) does) or taps twice asks once
 
 
+def has_terminal() -> bool:
+    """Whether this process has a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
 class StopSignals:
     """Sets `event` at the first SIGTERM or SIGINT; use as a context manager in the main thread.
 

@@ -18,7 +18,7 @@ from lies._listen import Listen, listen_of
 from lies._offer import Offer, load_metrics
 from lies._privileges import keep_only
 from lies._roster import Roster, Withheld, needs
-from lies._stopping import StopSignals
+from lies._stopping import StopSignals, has_terminal
 from lies._systemd import Pulse, notify, reloading
 from lies.admission import Admission, admission
 from lies.bus.core import BusCore
@@ -267,7 +267,8 @@ def run_daemon(
     """Run a daemon in this process until SIGTERM or SIGINT, in the main thread; returns the exit code.
 
     0 after SIGTERM, 130 after SIGINT, an error's own otherwise, with its sentence on stderr. SIGHUP makes it
-    follow the configuration that `reread` gives. Capabilities that no plugin needs are given up for good.
+    follow the configuration that `reread` gives, and ends it if it comes of a terminal that was closed.
+    Capabilities that no plugin needs are given up for good.
     """
     set_up_logs(config.daemon.log_level, config.daemon.log_format)
     try:
@@ -285,8 +286,16 @@ async def _until_signal(
     stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     limit_s = 2.0 * (config.daemon.stop_s + 1.0) + 2.0
-    if reread is not None:
-        loop.add_signal_handler(signal.SIGHUP, reload.set)
+    leaves_with_terminal = has_terminal() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL  # no nohup(1)
     with StopSignals(loop, stop, limit_s=limit_s, line=bare_line) as signals:
+
+        def hang_up() -> None:
+            if leaves_with_terminal and not has_terminal():
+                signals.ask()
+            else:
+                reload.set()
+
+        if reread is not None:
+            loop.add_signal_handler(signal.SIGHUP, hang_up)
         await _run(supervisor, ready, stop, reread, reload)
         return 130 if signals.received is signal.SIGINT else 0

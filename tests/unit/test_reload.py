@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +13,10 @@ import fake_plugins
 import pytest
 from attrs import evolve
 from bus_rig import on_loop, until
+from daemon_kit import LIES, text_of
 from daemon_kit import daemon as process
-from daemon_kit import text_of
 from polling import wait_until
+from tools import need
 
 from lies.bus import BlockingClient, Client, LinkState, Right
 from lies.config import Config, ConsumerConfig, DaemonConfig, DriverConfig, MetricsConfig, TcpConfig
@@ -300,6 +302,30 @@ def test_no_event_is_lost_across_reloads(tmp_path: Path) -> None:
         wait_until(lambda: "the new configuration is not used" in text_of(one.log), 20)
         assert one.links()[0]["up"]
         assert one.stop() == 0
+
+
+def test_a_closed_terminal_ends_the_daemon(tmp_path: Path) -> None:
+    """SIGHUP reloads a daemon that runs in a terminal; when the terminal is closed it ends in order."""
+    file, log, run_dir = tmp_path / "lies.toml", tmp_path / "log", tmp_path / "run"
+    file.write_text(f'[daemon]\nruntime_dir = "{run_dir}"\n[drivers.fake]\n')
+    far, near = os.openpty()
+    with log.open("wb") as stderr:
+        one = subprocess.Popen(
+            [need("setsid"), "--ctty", *LIES, "run", "-c", str(file)], stdin=near, stderr=stderr
+        )
+    try:
+        os.close(near)
+        wait_until(lambda: " running " in text_of(log), 30)
+        one.send_signal(signal.SIGHUP)
+        wait_until(lambda: "the new configuration is used" in text_of(log), 30)
+        assert one.poll() is None
+        os.close(far)
+        assert one.wait(30) == 0
+        assert not run_dir.exists()
+    finally:
+        if one.poll() is None:
+            one.kill()
+            one.wait()
 
 
 def test_children_log_as_the_daemon_does(tmp_path: Path) -> None:
