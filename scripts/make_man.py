@@ -35,6 +35,8 @@ _ENVIRONMENT = {
     "LIES_PUBLISH": "That daemon's endpoint for drivers; `--publish` outweighs it.",
     "LIES_KEYS_DIR": "Where key pairs lie; else in the folder `keys` beside the configuration.",
     "LIES_TRACES": "A folder of recorded traces, for `lies bench`.",
+    "LIES_LOG_LEVEL": "How much `lies run` logs; `--log-level` outweighs it, and it the configuration.",
+    "LIES_LOG_FORMAT": "How a line of that log looks, `console` or `json`; `--log-format` outweighs it.",
     "XDG_RUNTIME_DIR": "Its folder `lies` is the place for a user's own daemon.",
     "XDG_CONFIG_HOME": "Its file `lies/lies.toml` is what a user's own daemon reads.",
     "NO_COLOR": "If it is set and not empty, nothing is coloured.",

@@ -28,7 +28,7 @@ def run_bench_daemon(board: Path, directory: Path, driver: str, ear: tuple[int, 
 
 def run_isolated_driver(board: Path, directory: Path, driver: str) -> int:
     """A driver as `isolate = true` runs it: a process of its own, on the publish endpoint."""
-    set_up_logs("warning", name="isolated")
+    set_up_logs("warning", plugin="isolated")
     return asyncio.run(_isolated(board, directory, driver))
 
 
