@@ -51,7 +51,7 @@ class Departure:
         h = m.handover
         if h is None or h.exchange is None or m.state is not S.FBU_SENT:
             return None
-        ack = h.exchange.answered_by(item, insecure=m.c.insecure)
+        ack = h.exchange.answered_by(item, now, unproven=m.c.unproven)
         return self._fback(h, ack, now) if ack is not None else None
 
     def connect_refused(self, item: ConnectRefused, now: float) -> list[Action]:
@@ -85,7 +85,10 @@ class Departure:
             m.scout.penalise(h.to_poa, now)
             return self._give_up(h)
         actions: list[Action] = []
-        if supplied != h.ncoa:  # 4: the MN must use the address that the NAR assigned
+        if supplied == h.pcoa or h.dhcp:  # the NAR has a host route for PCoA (4, item 3; 6.1.2, code 5)
+            h.kept = True
+            actions.append(h.abandon())
+        elif supplied != h.ncoa:  # 4: the MN must use the address that the NAR assigned
             actions.append(h.abandon())
             h.ncoa = supplied
             actions.append(h.prepare())

@@ -36,7 +36,11 @@ class Router:
 
 @define
 class Handover:
-    """Mutable record of one handover; par is the previous router's address as far as it is known."""
+    """Mutable record of one handover.
+
+    par: the previous router's address as far as it is known; home: that router, whose link pcoa is of; kept:
+    pcoa stays in use at the new router; dhcp: there addresses come by DHCP, and ncoa is for the FBU only.
+    """
 
     from_poa: str | None
     to_poa: str
@@ -53,6 +57,9 @@ class Handover:
     link_down_ns: int | None = None
     link_up_ns: int | None = None
     una_ns: int | None = None
+    home: Router | None = None
+    kept: bool = False
+    dhcp: bool = False
 
     def prepare(self) -> PrepareHandover:
         """The action that builds it."""

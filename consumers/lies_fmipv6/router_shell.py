@@ -2,13 +2,13 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import assert_never
 
 from lies.errors import ConfigError, LiesError
-from lies.kernel.interfaces import index_of
+from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
@@ -18,32 +18,29 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
-from lies_fmipv6.items import AccessRouterItem, Received
+from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
-_SCOPE_LINK = "20"  # /proc/net/if_inet6
 
 
 def link_local_of(interface: str) -> IPv6Address:
     """The link-local address of an interface of this namespace; ConfigError if it has none."""
-    for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
-        fields = line.split()
-        if fields[5] == interface and fields[3] == _SCOPE_LINK:
-            return IPv6Address(bytes.fromhex(fields[0]))
+    for address in link_local_addresses(interface):
+        return address
     raise ConfigError(f"{interface} has no link-local address", key="access")
 
 
 class RouterShell:
     """Runs lies_fmipv6.access_router.AccessRouter on this host."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, secrets_: Mapping[str, bytes]) -> None:
         access, backbone = config.access or "", config.backbone or ""
         self._access = access
         index_of(access)
         engine_config = router(
-            config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16)
+            config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16), secrets_
         )
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
@@ -60,8 +57,8 @@ class RouterShell:
             )
             undo.enter_context(closing(self._signalling))
             self._undo = undo.pop_all()
-        engine = AccessRouter(engine_config, config.parameters)
-        self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(engine, self._perform)
+        self._engine = AccessRouter(engine_config, config.parameters)
+        self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(self._engine, self._perform)
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -73,9 +70,13 @@ class RouterShell:
         self._runtime.close()
         self._undo.close()  # in the reverse order; one that fails does not keep the others
 
+    def order_handover(self, node: IPv6Address, poa: str, ncoa: IPv6Address | None = None) -> None:
+        """Have a mobile node move (RFC 5568 section 3.3)."""
+        self._runtime.feed(OrderHandover(node, access_point_id(poa), ncoa))
+
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
-            got = decode(packet)
+            got = decode(packet, key_for=self._engine.key_for)
         except OtherProtocol:
             return
         message = check_addresses(got.message)
@@ -91,10 +92,11 @@ class RouterShell:
     def _carry_out(self, action: a.AccessRouterAction) -> None:
         plane = self._plane
         match action:
-            case a.SendMessage(message, source, destination, link_layer):
+            case a.SendMessage(message, source, destination, link_layer, pcoa):
+                key = self._engine.key_for(pcoa) if pcoa is not None else None
                 local = link_layer is not None or destination.is_link_local or destination.is_multicast
                 self._signalling.send(
-                    encode(message, source, destination),
+                    encode(message, source, destination, key=key),
                     destination,
                     interface=self._access if local else None,
                     link_layer=link_layer or group_address(destination),
@@ -109,5 +111,9 @@ class RouterShell:
                 plane.admit(ncoa, lla)
             case a.ForgetNode(ncoa):
                 plane.forget(ncoa)
+            case a.AddHostRoute(pcoa, par):
+                plane.add_host_route(pcoa, par)
+            case a.RemoveHostRoute(pcoa, par):
+                plane.remove_host_route(pcoa, par)
             case _:
                 assert_never(action)
