@@ -124,7 +124,7 @@ def _discovery(message: Any) -> Packet:
 def _neighbour(message: Any) -> Packet:
     if isinstance(message, fm.NeighbourSolicitation):
         return fl.NeighbourSolicitation(tgt=str(message.target), options=[])
-    flags = {}
+    flags: dict[str, Any] = {}
     if isinstance(message, fm.NeighbourAdvertisement):
         flags = {"R": int(message.router), "S": int(message.solicited), "O": int(message.override)}
     target = fl.TargetLinkLayerAddress(lla=message.lla)
@@ -316,9 +316,7 @@ def _read_prrtadv(_: Packet, message: Packet) -> fm.PrRtAdv:
     )
 
 
-def _read_fast_na(
-    _: Packet, na: Packet
-) -> fm.UnsolicitedNeighbourAdvertisement | fm.NeighbourAdvertisement:
+def _read_fast_na(_: Packet, na: Packet) -> fm.UnsolicitedNeighbourAdvertisement | fm.NeighbourAdvertisement:
     target, lla = IPv6Address(na.tgt), _option(na, fl.TargetLinkLayerAddress, "lla")
     if (na.R, na.S, na.O) == (0, 0, 0):
         return fm.UnsolicitedNeighbourAdvertisement(target, lla)

@@ -7,7 +7,10 @@ from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 from typing import assert_never
 
+from attrs import evolve
+
 from lies.errors import ConfigError, LiesError
+from lies.kernel.esp import EspUnavailable, MobilitySocket, Protection
 from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
@@ -20,6 +23,7 @@ from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
+from lies_fmipv6.messages import HandoverAcknowledge, HandoverInitiate
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
@@ -43,6 +47,13 @@ class RouterShell:
             config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16), secrets_
         )
         with ExitStack() as undo:
+            protected = self._protect(undo, config, secrets_)
+            engine_config = evolve(
+                engine_config,
+                neighbours=tuple(
+                    evolve(n, protected=n.address in protected) for n in engine_config.neighbours
+                ),
+            )
             netlink = undo.enter_context(closing(Netlink()))
             self._plane = RouterPlane(
                 netlink,
@@ -56,13 +67,23 @@ class RouterShell:
                 netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
             )
             undo.enter_context(closing(self._signalling))
+            self._mobility: MobilitySocket | None = None
+            if protected:
+                self._mobility = MobilitySocket(engine_config.address, protected, self._on_protected)
+                undo.enter_context(closing(self._mobility))
             self._undo = undo.pop_all()
+        self._protected = protected
+        for neighbour in engine_config.neighbours:
+            if neighbour.fast_handover and not engine_config.trusts(neighbour):
+                _log.warning("no fast handover with %s: neither esp_key nor ike", neighbour.address)
         self._engine = AccessRouter(engine_config, config.parameters)
         self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(self._engine, self._perform)
 
     async def start(self) -> None:
         """Begin to serve."""
         self._signalling.start()
+        if self._mobility is not None:
+            self._mobility.start()
         self._runtime.start()
 
     async def stop(self) -> None:
@@ -73,6 +94,36 @@ class RouterShell:
     def order_handover(self, node: IPv6Address, poa: str, ncoa: IPv6Address | None = None) -> None:
         """Have a mobile node move (RFC 5568 section 3.3)."""
         self._runtime.feed(OrderHandover(node, access_point_id(poa), ncoa))
+
+    def _protect(
+        self, undo: ExitStack, config: Config, secrets_: Mapping[str, bytes]
+    ) -> frozenset[IPv6Address]:
+        """Set ESP up with the neighbours that it is configured for; the addresses of those that have it."""
+        peers = {
+            n.address: secrets_[n.esp_key] if n.esp_key is not None else None
+            for n in config.neighbours
+            if n.protected
+        }
+        if not peers or config.address is None:
+            return frozenset()
+        try:
+            undo.enter_context(closing(Protection(config.address, peers)))
+        except EspUnavailable as error:
+            if not config.insecure:
+                raise ConfigError(f"{error}; HI and HAck without it need insecure = true") from error
+            _log.warning("%s; insecure = true, so HI and HAck go without", error)
+            return frozenset()
+        return frozenset(peers)
+
+    def _on_protected(self, packet: bytes) -> None:
+        """A packet from a neighbour that the kernel has taken out of ESP."""
+        try:
+            got = decode(packet)
+        except OtherProtocol:
+            return
+        if isinstance(got.message, HandoverInitiate | HandoverAcknowledge):
+            message = check_addresses(got.message)
+            self._runtime.feed(Received(message, got.source, got.destination, authenticated=True))
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
@@ -94,9 +145,13 @@ class RouterShell:
         match action:
             case a.SendMessage(message, source, destination, link_layer, pcoa):
                 key = self._engine.key_for(pcoa) if pcoa is not None else None
+                packet = encode(message, source, destination, key=key)
+                if self._mobility is not None and destination in self._protected:
+                    self._mobility.send(packet, destination)
+                    return
                 local = link_layer is not None or destination.is_link_local or destination.is_multicast
                 self._signalling.send(
-                    encode(message, source, destination, key=key),
+                    packet,
                     destination,
                     interface=self._access if local else None,
                     link_layer=link_layer or group_address(destination),
