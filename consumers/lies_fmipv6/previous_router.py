@@ -39,8 +39,9 @@ class _Pending:
 class Binding:
     """One PCoA.
 
-    proposed: NCoA as the FBU had it; endpoint: where the tunnel ends; supplied: what the NAR gave instead of
-    the proposed NCoA, which is PCoA itself where that stays in use (HAck code 3).
+    on_link: its last FBU came from PCoA on this router's link; proposed: NCoA as the FBU had it; endpoint:
+    where the tunnel ends; supplied: what the NAR gave instead of the proposed NCoA, which is PCoA itself
+    where that stays in use (HAck code 3).
     """
 
     pcoa: IPv6Address
@@ -48,6 +49,7 @@ class Binding:
     sequence: int = 0
     lla: bytes = b""
     reply_to: IPv6Address = field(default=IPv6Address("::"))
+    on_link: bool = False
     proposed: IPv6Address | None = None
     endpoint: IPv6Address | None = None
     supplied: IPv6Address | None = None
@@ -110,6 +112,7 @@ class PreviousRouter:
             self._drop(cause)
             return []
         binding = self._bindings.get(fbu.home_address) or Binding(fbu.home_address)
+        on_link = item.source == binding.pcoa and item.link_layer is not None
         owner = self._owner(fbu.home_address)
         last = self._last_number(binding, owner)
         if last is not None and not newer(fbu.sequence, last):
@@ -117,9 +120,11 @@ class PreviousRouter:
             if owner is None:
                 return []
             # RFC 6275 section 9.5.1; the BADF was right, so it is the node, or a copy that gets it nothing
-            return self._refusal(binding, last, item.source, FBackStatus.SEQUENCE_OUT_OF_WINDOW)
+            ack = FastBindingAck(FBackStatus.SEQUENCE_OUT_OF_WINDOW, last, 0)
+            return [self._fback(binding, ack, item.source, on_link=on_link)]
         if owner is not None:
             self._last[owner] = fbu.sequence
+        binding.on_link = on_link
         binding.lla = fbu.lla or lla or binding.lla
         known = binding.pcoa in self._bindings
         if fbu.lifetime_s > 0 and self._is_full(binding):
@@ -195,7 +200,10 @@ class PreviousRouter:
         binding.proposed, binding.supplied = pending.proposed, supplied
         binding.endpoint = endpoint = pending.neighbour.address if supplied == binding.pcoa else supplied
         tunnel = AddTunnel(binding.pcoa, endpoint, binding.lla)
-        return [*self._left(binding.pcoa), tunnel, *self._grant(binding, pending.lifetime_s, now)]
+        answers = self._grant(binding, pending.lifetime_s, now)
+        # a node that uses PCoA at another router hears us through the tunnel that is replaced
+        early = answers[:1] if binding.reply_to == binding.pcoa and not binding.on_link else []
+        return [*early, *self._left(binding.pcoa), tunnel, *answers[len(early) :]]
 
     def comes_back(self, pcoa: IPv6Address, now: float) -> None:
         """The node of a binding is to come to this link again: it is not going elsewhere any more.
@@ -287,7 +295,7 @@ class PreviousRouter:
         assert binding.supplied is not None
         answers: list[Action] = []
         if binding.reply_to == binding.pcoa:  # on the old link, past the tunnel that PCoA now has
-            answers.append(self._fback(binding, ack, binding.pcoa, on_link=True))
+            answers.append(self._fback(binding, ack, binding.pcoa, on_link=binding.on_link))
         answers.append(self._fback(binding, ack, binding.supplied))
         return answers
 
@@ -299,7 +307,7 @@ class PreviousRouter:
 
     def _refusal(self, binding: Binding, sequence: int, to: IPv6Address, status: int) -> list[Action]:
         ack = FastBindingAck(status, sequence, 0)
-        return [self._fback(binding, ack, to, on_link=to == binding.pcoa)]
+        return [self._fback(binding, ack, to, on_link=to == binding.pcoa and binding.on_link)]
 
     def _refused(self, binding: Binding, status: int, now: float) -> list[Action]:
         binding.go(BindingEvent.REFUSED)
@@ -316,7 +324,7 @@ class PreviousRouter:
             binding.go(BindingEvent.FBU_ZERO)
         else:
             actions += self._end(binding, BindingEvent.FBU_ZERO, now)
-        here = item.source == binding.pcoa and bool(binding.lla)
+        here = binding.on_link and bool(binding.lla)
         if here:
             actions += self._here(binding.pcoa, binding.lla, now)
         ack = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, 0)

@@ -14,7 +14,7 @@ from lies.kernel.esp import EspUnavailable, MobilitySocket, Protection
 from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
-from lies.kernel.tunnels import link_address
+from lies.kernel.tunnels import OPENED, link_address
 from lies.packet import OtherProtocol
 from lies.runtime import Runtime
 from lies_fmipv6 import actions as a
@@ -23,7 +23,7 @@ from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
-from lies_fmipv6.messages import HandoverAcknowledge, HandoverInitiate
+from lies_fmipv6.messages import FastBindingUpdate, HandoverAcknowledge, HandoverInitiate
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
@@ -64,7 +64,7 @@ class RouterShell:
             )
             undo.enter_context(closing(self._plane))
             self._signalling = Signalling(
-                netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
+                netlink, [access, backbone, OPENED], self._on_packet, addresses=[engine_config.address]
             )
             undo.enter_context(closing(self._signalling))
             self._mobility: MobilitySocket | None = None
@@ -131,6 +131,8 @@ class RouterShell:
         except OtherProtocol:
             return
         message = check_addresses(got.message)
+        if interface == OPENED and not isinstance(message, FastBindingUpdate):
+            return  # of a node that keeps PCoA at a neighbour; nobody else speaks to us through a tunnel
         on_access = lla if interface == self._access else None
         self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
 

@@ -26,6 +26,7 @@ PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
 PREFERENCE_INNER = 1  # an opened packet that may pass
 PREFERENCE_INNER_ELSE = 2  # any other, also one to this host itself
 _IN, _OUT = "lies-d0", "lies-d1"
+OPENED = _OUT  # the interface that opened packets come in by
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
