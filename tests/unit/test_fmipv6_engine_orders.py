@@ -129,9 +129,10 @@ def test_orders_are_bounded() -> None:
 
 @pytest.mark.parametrize("supplied", [False, True])
 def test_an_ordered_handover_from_end_to_end(supplied: bool) -> None:
-    """The order is followed though nothing fades: FBU from the old link, nothing lost, the NCoA as told (F13)."""
+    """The order is followed though nothing fades: FBU from the old link, nothing lost, NCoA as told (F13)."""
     net = Net(2)
     net.start()
+    net.radio.set_quality(poa_of(2), Quality.GOOD)
     par = net.routers[0]
     ncoa = prefix_of(2)[0x4321] if supplied else None
     sent = net.stream(0.5)
@@ -271,9 +272,8 @@ def test_a_predictive_handover_to_a_link_that_wants_dhcp() -> None:
     """From end to end: HAck 3, PCoA at the new link, then the leased address; nothing lost, nothing left."""
     net = Net(2, dhcp=True, home_s=0.01)
     for n, router in enumerate(net.routers):
-        flags = {"dhcp": True} if n == 1 else {}
         neighbours = tuple(evolve(o, dhcp=o.prefix == prefix_of(2)) for o in router.config.neighbours)
-        router.config = evolve(router.config, neighbours=neighbours, **flags)
+        router.config = evolve(router.config, neighbours=neighbours, dhcp=n == 1)
         router.runner.engine = AccessRouter(router.config, net.parameters)
     net.start()
     sent = net.stream(0.2)
