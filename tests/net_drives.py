@@ -2,10 +2,16 @@
 
 from typing import Any
 
+import pytest
+from hypothesis import strategies as st
 from net import Net
-from net_nodes import HOME_ADDRESS, Data
+from net_nodes import HOME_ADDRESS, Data, Faults, RouterNode, coa_of, poa_of
 
+from lies.events import Quality
 from lies_fmipv6 import actions as fa
+from lies_fmipv6.items import Received
+from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
 
 
 def leftovers(net: Net) -> list[str]:
@@ -41,3 +47,63 @@ def lost(net: Net, sent: list[Data]) -> list[Data]:
 def sent_by(log: list[tuple[float, Any]], kind: type) -> list[tuple[float, fa.SendMessage]]:
     """Messages of a kind that an engine sent, with their times."""
     return [(t, a) for t, a in log if isinstance(a, fa.SendMessage) and isinstance(a.message, kind)]
+
+
+STEP = st.tuples(
+    st.sampled_from(["fade", "fade", "break", "detach", "attach", "refuse", "cancel", "quality", "wait"]),
+    st.integers(1, 3),
+    st.sampled_from(list(Quality)),
+    st.sampled_from([0.002, 0.02, 0.1, 0.5, 1.5]),
+)
+FAULTS = st.builds(
+    Faults,
+    loss=st.sampled_from([0.0, 0.1, 0.3]),
+    duplicate=st.sampled_from([0.0, 0.2]),
+    reorder=st.sampled_from([0.0, 0.2]),
+    delay_s=st.sampled_from([0.01, 0.3]),
+)
+
+
+def act(net: Net, what: str, n: int, quality: Quality) -> None:
+    """One step of a random drive."""
+    radio = net.radio
+    here = net.router_at(radio.poa)
+    match what:
+        case "fade" if here is not None and here.number != n:
+            net.fade(here.number, n)
+        case "break":
+            radio.move(poa_of(n))
+        case "detach":
+            radio.detach()
+        case "attach" if here is None:
+            radio.attach(poa_of(n))
+        case "refuse":
+            radio.refuses = frozenset({poa_of(n)}) if quality > Quality.FAIR else frozenset()
+        case "cancel" if here is not None:
+            radio.cancel()
+        case "quality":
+            radio.set_quality(poa_of(n), quality)
+        case _:
+            pass
+
+
+IMPOSTOR = b"\2\0\0\0\x66\0"
+
+
+def impostor(net: Net, n: int) -> None:
+    """Somebody else has the address that the mobile node would form at router n."""
+    router = net.routers[n - 1].runner
+    una = UnsolicitedNeighbourAdvertisement(coa_of(n), IMPOSTOR)
+    router.feed(Received(una, coa_of(n), ALL_NODES, IMPOSTOR))
+    router.log.clear()
+
+
+def let_impostors_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model's routers know one mobile node; an impostor's admission changes nothing there."""
+    perform = RouterNode.perform
+
+    def lenient(self: RouterNode, action: fa.AccessRouterAction) -> None:
+        if not (isinstance(action, fa.AdmitNode) and action.mn_lla == IMPOSTOR):
+            perform(self, action)
+
+    monkeypatch.setattr(RouterNode, "perform", lenient)

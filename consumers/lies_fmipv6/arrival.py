@@ -58,7 +58,7 @@ class Arrival:
             return [*configure, *self._solicit(now)]
         actions: list[Action] = []
         if h is None or h.to_poa != poa:
-            actions += [h.abandon()] if h is not None else []
+            actions += h.abandon() if h is not None else []
             h = m.new_handover(poa, target)
             actions.append(h.prepare())
         m.go(E.LINK_UP_KNOWN)
@@ -204,7 +204,7 @@ class Arrival:
         target = m.target(h.to_poa)
         if target is not None and target.outcome is Outcome.NO_FAST_HANDOVER:
             fast = False  # 6.1.2, option-code 7
-        actions: list[Action] = [old.abandon()] if old is not None and old.ncoa != h.ncoa else []
+        actions: list[Action] = [*old.abandon()] if old is not None and old.ncoa != h.ncoa else []
         if fast:
             h.fbu_ns = old.fbu_ns if old is not None else None
             m.go(E.ADVERTISED_MOVED)

@@ -86,10 +86,10 @@ class Departure:
             return self._give_up(h)
         actions: list[Action] = []
         if supplied == h.pcoa or h.dhcp:  # the NAR has a host route for PCoA (4, item 3; 6.1.2, code 5)
+            actions += h.abandon()
             h.kept = True
-            actions.append(h.abandon())
         elif supplied != h.ncoa:  # 4: the MN must use the address that the NAR assigned
-            actions.append(h.abandon())
+            actions += h.abandon()
             h.ncoa = supplied
             actions.append(h.prepare())
         h.granted_s, h.fback_ns = ack.lifetime_s, to_ns(now)
@@ -112,7 +112,7 @@ class Departure:
     def _give_up(self, h: Handover) -> list[Action]:
         self._m.handover = None
         self._m.go(E.REFUSED)
-        return [h.abandon()]
+        return [*h.abandon()]
 
     def _connect(self, poa: str, now: float) -> list[Action]:
         m = self._m

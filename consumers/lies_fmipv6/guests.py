@@ -87,6 +87,11 @@ class Guests:
             self.expected -= 1
             guest.par = None
 
+    def forget(self, address: IPv6Address) -> None:
+        """A node is not here; whose an assigned address is stays known, for its next handover."""
+        if not self.by_address[address].assigned:
+            del self.by_address[address]
+
     def make_room(self) -> None:
         """Forget the node that has been known longest when there are too many; none that is awaited."""
         if len(self.by_address) < self._c.max_known_nodes:

@@ -69,9 +69,9 @@ class Handover:
         """The action that makes it real."""
         return CompleteHandover(self.pcoa, self.ncoa, self.par, self.nar.next_hop, self.nar.lla, tunnel)
 
-    def abandon(self) -> AbandonHandover:
-        """The action that unbuilds it."""
-        return AbandonHandover(self.ncoa)
+    def abandon(self) -> list[AbandonHandover]:
+        """The action that unbuilds it, unless that was done when PCoA was kept."""
+        return [] if self.kept else [AbandonHandover(self.ncoa)]
 
     def end(self, *, keep_address: bool = False) -> EndTunnel:
         """The action that ends its tunnel."""

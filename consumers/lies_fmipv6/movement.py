@@ -81,7 +81,7 @@ class Movement:
         actions = self.release()
         h, self.handover, self.connecting, self.connect_until = self.handover, None, None, None
         if h is not None:
-            actions.append(h.abandon())
+            actions += h.abandon()
             if h.fbu_ns is not None:
                 actions += self.tunnels.farewell(h, h.pcoa, 0, now)
         assert self.poa is not None

@@ -144,9 +144,10 @@ class NewRouter:
 
     def left(self, address: IPv6Address) -> list[Action]:
         """The node of an address went to another router."""
-        node = self._nodes.pop(address, None)
-        if node is None:
+        node = self._nodes.get(address)
+        if node is None or node.state is ExpectedState.FORGOTTEN:
             return []
+        self._guests.forget(address)
         awaited = node.state is ExpectedState.EXPECTED
         self._wait_no_more(address, node)
         node.go(ExpectedEvent.LEFT)
@@ -157,7 +158,7 @@ class NewRouter:
         node = self._nodes[address]
         if node.asked is not None:
             return self._not_contradicted(address, node, node.asked, now)
-        del self._nodes[address]
+        self._guests.forget(address)
         if node.state is ExpectedState.ADMITTED:
             node.go(ExpectedEvent.ROUTE_OVER)
             return self._remove_route(address, node)

@@ -31,8 +31,8 @@ class DriveOptions:
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
     instead; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
-    isolate_radio: the radio's driver as a process of its own; abstract, fmipv6: further options of the
-    abstract entity and of the mobile node's FMIPv6.
+    isolate_radio: the radio's driver as a process of its own; abstract, fmipv6, access: further options of
+    the abstract entity, of the mobile node's FMIPv6 and of the access routers'.
     """
 
     mode: str = "predictive"
@@ -51,6 +51,7 @@ class DriveOptions:
     isolate_radio: bool = False
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
+    access: Mapping[str, Any] = field(factory=dict)
 
     @property
     def packets_per_s(self) -> float:
@@ -144,6 +145,7 @@ class Configurations:
             "prefix": str(router.prefix),
             "access_points": [router.bssid],
             "neighbours": neighbours,
+            **self._plan.options.access,
         }
         return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
 

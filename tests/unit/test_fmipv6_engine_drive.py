@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from net import Net
-from net_drives import drive, leftovers, lost, sent_by
+from net_drives import FAULTS, STEP, act, drive, leftovers, lost, sent_by
 from net_nodes import HOME_ADDRESS, Data, Faults, coa_of, poa_of
 
 from lies.events import (
@@ -225,44 +225,6 @@ def test_lost_messages_are_made_good() -> None:
         net.faults = Faults()
         net.run(60.0)
         assert net.connected(), seed
-
-
-STEP = st.tuples(
-    st.sampled_from(["fade", "fade", "break", "detach", "attach", "refuse", "cancel", "quality", "wait"]),
-    st.integers(1, 3),
-    st.sampled_from(list(Quality)),
-    st.sampled_from([0.002, 0.02, 0.1, 0.5, 1.5]),
-)
-FAULTS = st.builds(
-    Faults,
-    loss=st.sampled_from([0.0, 0.1, 0.3]),
-    duplicate=st.sampled_from([0.0, 0.2]),
-    reorder=st.sampled_from([0.0, 0.2]),
-    delay_s=st.sampled_from([0.01, 0.3]),
-)
-
-
-def act(net: Net, what: str, n: int, quality: Quality) -> None:
-    """One step of a random drive."""
-    radio = net.radio
-    here = net.router_at(radio.poa)
-    match what:
-        case "fade" if here is not None and here.number != n:
-            net.fade(here.number, n)
-        case "break":
-            radio.move(poa_of(n))
-        case "detach":
-            radio.detach()
-        case "attach" if here is None:
-            radio.attach(poa_of(n))
-        case "refuse":
-            radio.refuses = frozenset({poa_of(n)}) if quality > Quality.FAIR else frozenset()
-        case "cancel" if here is not None:
-            radio.cancel()
-        case "quality":
-            radio.set_quality(poa_of(n), quality)
-        case _:
-            pass
 
 
 @settings(deadline=None, max_examples=60)

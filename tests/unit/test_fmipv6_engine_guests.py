@@ -7,8 +7,8 @@ import pytest
 from attrs import evolve
 from fmipv6_kit import kinds, messages
 from net import Net
-from net_drives import drive, leftovers, lost, sent_by
-from net_nodes import MN_LLA, Faults, RouterNode, coa_of, poa_of, prefix_of
+from net_drives import drive, impostor, leftovers, let_impostors_in, lost, sent_by
+from net_nodes import MN_LLA, Faults, coa_of, poa_of, prefix_of
 
 from lies.events import DownReason, Quality
 from lies_fmipv6 import actions as fa
@@ -276,30 +276,18 @@ def test_an_assigned_address_belongs_to_who_it_was_given() -> None:
 # over the network
 
 
-def impostor(net: Net, n: int) -> None:
-    """Somebody else has the address that the mobile node would form at router n."""
-    runner = net.routers[n - 1].runner
-    runner.feed(Received(UnsolicitedNeighbourAdvertisement(coa_of(n), OTHER), coa_of(n), ALL_NODES, OTHER))
-    net.routers[n - 1].runner.log.clear()
-
-
 @pytest.fixture
 def only_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
     """The model's routers may admit somebody else."""
-    perform = RouterNode.perform
-
-    def lenient(self: RouterNode, action: fa.AccessRouterAction) -> None:
-        if not (isinstance(action, fa.AdmitNode) and action.mn_lla == OTHER):
-            perform(self, action)
-
-    monkeypatch.setattr(RouterNode, "perform", lenient)
+    let_impostors_in(monkeypatch)
 
 
 @pytest.mark.usefixtures("only_the_node")
 @pytest.mark.parametrize("home_s", [0.0001, 0.02])
-def test_a_predictive_handover_with_an_assigned_address(home_s: float) -> None:
-    """HAck 2, FBack 1, and the node uses the address that it was given; nothing is lost (F30)."""
-    net = Net(3, home_s=home_s)
+@pytest.mark.parametrize("keys", [None, {MN_LLA: b"k" * 32}], ids=["open", "keyed"])
+def test_a_predictive_handover_with_an_assigned_address(home_s: float, keys: dict[bytes, bytes]) -> None:
+    """HAck 2, FBack 1, the node uses what it was given, and moves on with it; nothing is lost (F30)."""
+    net = Net(3, home_s=home_s, keys=keys)
     net.start()
     impostor(net, 2)
     sent = net.stream(0.2)
@@ -308,9 +296,11 @@ def test_a_predictive_handover_with_an_assigned_address(home_s: float) -> None:
     assert net.mobile.engine.coa == other_address(prefix_of(2), MN_LLA, 0)
     net.fade(2, 3)
     sent += net.stream(3.0)
+    assert net.routers[1].tunnels == {}, "the FBU with the grace was believed"
     net.run(5.0)
     assert [d.mode for d in net.done()] == ["predictive"] * 2
     assert net.mobile.engine.coa == coa_of(3)
+    assert not any(r.engine.dropped for r in net.routers)
     assert lost(net, sent) == []
     assert leftovers(net) == []
 
