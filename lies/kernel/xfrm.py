@@ -47,21 +47,21 @@ class xfrm_usersa_info(_XfrmMessage):  # noqa: N801 - the kernel's names
     fields = (("body", "224s"),)
 
 
-class xfrm_usersa_id(_XfrmMessage):  # noqa: N801
+class xfrm_usersa_id(_XfrmMessage):  # noqa: N801 - as above
     """struct xfrm_usersa_id."""
 
     __slots__ = ()
     fields = (("body", "24s"),)
 
 
-class xfrm_userpolicy_info(_XfrmMessage):  # noqa: N801
+class xfrm_userpolicy_info(_XfrmMessage):  # noqa: N801 - as above
     """struct xfrm_userpolicy_info."""
 
     __slots__ = ()
     fields = (("body", "168s"),)
 
 
-class xfrm_userpolicy_id(_XfrmMessage):  # noqa: N801
+class xfrm_userpolicy_id(_XfrmMessage):  # noqa: N801 - as above
     """struct xfrm_userpolicy_id."""
 
     __slots__ = ()

@@ -117,10 +117,10 @@ def test_a_replayed_fbu_is_refused_for_good() -> None:
     recorded = over_the_wire(router, fbu(5), PCOA, KEY)
     router.receive(ack_to(router.receive(recorded, 0.0)), 0.1)
     router.receive(over_the_wire(router, fbu(6, lifetime_s=0), NCOA, KEY), 1.0)
-    for now in (1.1, 60.0, 86400.0):
-        while (due := router.next_timeout()) is not None and due <= now:
+    for later in (1.1, 60.0, 86400.0):
+        while (due := router.next_timeout()) is not None and due <= later:
             router.handle_timeout(due)
-        (answer,) = router.receive(recorded, now)
+        (answer,) = router.receive(recorded, later)
         assert isinstance(answer, fa.SendMessage)
         assert answer.message == FastBindingAck(FBackStatus.SEQUENCE_OUT_OF_WINDOW, 6, 0)
         assert router.bindings == 0
