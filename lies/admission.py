@@ -8,7 +8,7 @@ from typing import NoReturn
 from attrs import frozen
 
 from lies.bus import ALL_RIGHTS, ListedKey, Right, Rights, TcpEndpoints
-from lies.bus._tcp import is_tcp_address
+from lies.bus._transport import is_tcp_address
 from lies.config import TCP_HOW, Config, TcpConfig
 from lies.errors import ConfigError, LiesError
 from lies.keys import is_public_key, load_key

@@ -112,7 +112,7 @@ class HostPublisher(Protocol):
         ...
 
     def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
-        """What one item caused, and the link's state after it (None: unchanged)."""
+        """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         ...
 
 
@@ -242,16 +242,16 @@ class _Port:
         if self._removed:
             return
         host = self._host
-        before = host.header(self._link, item.t_ns)
         events = [Event(self._raw_message(item))] if self._raw else []
         events.extend(Event(indication) for indication in self._ae.feed(item))
         self._t_ns = item.t_ns
         state = self._current()
         changed = state != self.state
-        self.state = state
+        if changed:
+            self.state = state
         if events or changed:
-            header = events[-1].message.header if events else before
-            host.publisher.publish(header, events, state if changed else None)
+            header = events[-1].message.header if events else host.header(self._link, item.t_ns)
+            host.publisher.publish(header, events, self.state)
 
     def remove(self) -> None:
         """The interface is gone: a LinkDown follows if the link was up."""

@@ -4,10 +4,12 @@ An engine gets items, time and nothing else; it returns actions, which are plain
 it, performs what it returns and keeps one timer armed. Engines thus run unchanged on a virtual clock.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
 ActionT_co = TypeVar("ActionT_co", covariant=True)
@@ -108,6 +110,8 @@ class Runtime(Generic[ItemT, ActionT]):
             self._timer = None
         due = self._engine.next_timeout()
         if due is not None and not self._closed:
+            import asyncio  # noqa: PLC0415 - who wants the clock alone, such as a command, starts faster
+
             delay = max(0.0, due - self._clock())
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 

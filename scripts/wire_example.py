@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 
 from lies.bus import BusServer, LinkState, Snapshot
-from lies.bus._connection import MAX_FROM_DAEMON, SILENCE_S
 from lies.bus._delivery import MAX_REGISTRATIONS
+from lies.bus._handler import MAX_FROM_DAEMON, SILENCE_S
 from lies.bus._parties import MAX_NAME
 from lies.bus._route import HELLO_AGAIN_S
 from lies.bus.core import HISTORY
@@ -184,6 +184,7 @@ _FROM = {  # who sends a message of the bus itself: consumer, daemon, driver
     "heartbeat": "all",
     "gap": "daemon",
     "repair": "consumer",
+    "batch": "daemon",
     "goodbye": "all",
     "publish_link": "driver",
     "remove_link": "driver",

@@ -309,6 +309,8 @@ class MobileHost:
                 self.addresses.discard(coa)
             case fa.ConfigureAddress():
                 self.wants_address = True
+            case fa.ExpectLinkUp():
+                pass  # a LinkUp is answered soon enough here
             case fa.RequestConnect(_, poa):
                 self.net.radio.connect(poa)
             case fa.Publish(report):

@@ -110,6 +110,19 @@ class CompleteHandover:
 
 
 @frozen
+class ExpectLinkUp:
+    """A LinkUp at poa will be answered with these, in this order and before all else: build them now.
+
+    A shell may do them as soon as that LinkUp comes, before it feeds it; when the engine then asks for them,
+    they are done already. Void after an AbandonHandover, a ReleaseUplink, or a LinkUp elsewhere.
+    """
+
+    poa: str
+    announce: SendMessage
+    complete: CompleteHandover
+
+
+@frozen
 class EndTunnel:
     """The grace is over: the tunnel of pcoa with par ends, and pcoa is no address any more.
 
@@ -227,7 +240,7 @@ class RemoveHostRoute:
     par: IPv6Address
 
 
-MobilePlaneAction = (
+KernelAction = (
     UseRouter
     | PrepareHandover
     | HoldUplink
@@ -240,7 +253,7 @@ MobilePlaneAction = (
 """Those of a mobile node that change its kernel's state."""
 
 MobileNodeAction = (
-    SendMessage | RequestPoAList | RequestConnect | ConfigureAddress | Publish | MobilePlaneAction
+    SendMessage | RequestPoAList | RequestConnect | ExpectLinkUp | ConfigureAddress | Publish | KernelAction
 )
 AccessRouterAction = (
     SendMessage

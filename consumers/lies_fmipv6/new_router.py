@@ -106,7 +106,7 @@ class NewRouter:
             self._drop("UNA for an address of another link, or not from its target")
             return []
         pcoa = self._routed.get(una.lla)
-        if pcoa is not None and pcoa != una.target:  # it does not know yet that its PCoA stays
+        if pcoa is not None and (node is None or node.lla != una.lla):  # it does not know that its PCoA stays
             naack = self._advertise(una.target, una.lla, Naack(NaackStatus.PCOA_SUPPLIED, pcoa))
             return [*self._admit(pcoa, self._nodes[pcoa], now), naack]
         if node is None:

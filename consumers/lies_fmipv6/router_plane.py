@@ -121,6 +121,10 @@ class RouterPlane:
         ]
         self._netlink.execute([*messages, *self._accept_no_more(par)], ignore=GONE)
 
+    def tunnels_away(self, pcoa: IPv6Address) -> bool:
+        """Whether packets to pcoa go to a tunnel of this router."""
+        return pcoa in self._tunnels
+
     def expect(self, ncoa: IPv6Address) -> None:
         """Answer for ncoa on the access link, and let packets to it wait."""
         comes_back = ncoa in self._tunnels

@@ -23,7 +23,13 @@ from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
-from lies_fmipv6.messages import FastBindingUpdate, HandoverAcknowledge, HandoverInitiate
+from lies_fmipv6.messages import (
+    FastBindingUpdate,
+    HandoverAcknowledge,
+    HandoverInitiate,
+    UnsolicitedNeighbourAdvertisement,
+)
+from lies_fmipv6.parameters import ALL_NODES
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
@@ -78,6 +84,9 @@ class RouterShell:
                 _log.warning("no fast handover with %s: neither esp_key nor ike", neighbour.address)
         self._engine = AccessRouter(engine_config, config.parameters)
         self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(self._engine, self._perform)
+        # the UNA of a node to come, as it will be -> what follows
+        self._awaited: dict[bytes, a.AdmitNode] = {}
+        self._done: a.AdmitNode | None = None  # before the engine asked for it
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -126,6 +135,16 @@ class RouterShell:
             self._runtime.feed(Received(message, got.source, got.destination, authenticated=True))
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
+        admit = self._awaited.get(packet)
+        if admit is not None and interface == self._access and lla == admit.mn_lla:
+            self._perform(admit)  # what waits need not wait for the engine, which will say the same
+            self._done = admit
+        try:
+            self._take(packet, lla, interface)
+        finally:
+            self._done = None
+
+    def _take(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
             got = decode(packet, key_for=self._engine.key_for)
         except OtherProtocol:
@@ -162,15 +181,24 @@ class RouterShell:
                 plane.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
                 plane.remove_tunnel(pcoa, endpoint)
-            case a.ExpectNode(ncoa, _, _):
+            case a.ExpectNode(ncoa, lla, _):
                 plane.expect(ncoa)
+                if not plane.tunnels_away(ncoa):  # else the tunnel ends first
+                    una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
+                    self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
             case a.AdmitNode(ncoa, lla):
-                plane.admit(ncoa, lla)
+                if action != self._done:
+                    plane.admit(ncoa, lla)
+                    self._forget(ncoa)
             case a.ForgetNode(ncoa):
                 plane.forget(ncoa)
+                self._forget(ncoa)
             case a.AddHostRoute(pcoa, par):
                 plane.add_host_route(pcoa, par)
             case a.RemoveHostRoute(pcoa, par):
                 plane.remove_host_route(pcoa, par)
             case _:
                 assert_never(action)
+
+    def _forget(self, ncoa: IPv6Address) -> None:
+        self._awaited = {una: admit for una, admit in self._awaited.items() if admit.ncoa != ncoa}

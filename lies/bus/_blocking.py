@@ -5,9 +5,12 @@ from collections import deque
 from collections.abc import Callable, Collection
 
 import zmq
+import zmq.backend
 
-from lies.bus._connection import (
+from lies.bus._handler import (
+    BATCH,
     FIRST_INTERVAL_S,
+    FLUSH_MS,
     MAX_FROM_DAEMON,
     QUEUE_LIMIT,
     SILENCE_S,
@@ -15,14 +18,14 @@ from lies.bus._connection import (
 )
 from lies.bus._monitor import Monitor
 from lies.bus._route import Where, route
-from lies.bus._socket import BATCH, FLUSH_MS
-from lies.bus.frames import bus_frames, decode
+from lies.bus.frames import Received, bus_frames, decode_all
 from lies.bus.messages import Goodbye, Heartbeat, Refusal, Refused, Welcome
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
-_NOBLOCK = int(zmq.NOBLOCK)
+_NOBLOCK, _RCVMORE = int(zmq.NOBLOCK), int(zmq.RCVMORE)
+_recv, _get = zmq.backend.Socket.recv, zmq.backend.Socket.get  # see lies.bus._socket
 _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 
 
@@ -50,6 +53,7 @@ class BlockingConnection:
         self._refused: LiesError | None = None
         self._opening = False  # what goes wrong is raised, else it is logged
         self._causes = 0
+        self._timeout_ms = -1  # RCVTIMEO of the socket
 
     def open(self, timeout_s: float) -> None:
         """Connect; NoDaemon if nothing answers in time, NotPermitted if we may not."""
@@ -85,7 +89,7 @@ class BlockingConnection:
         self._heard_s += max(0.0, begun_s - self._looked_s)  # nobody listened meanwhile
         end_s = None if timeout_s is None else begun_s + timeout_s
         while not self.closed:
-            more = self._read()
+            more = self._read(enough)
             now = now_s()
             if now >= self._tick_s:
                 self._tick(now)
@@ -95,14 +99,14 @@ class BlockingConnection:
             if end_s is not None and now >= end_s:
                 return bool(descriptors) and self._poll(0.0, descriptors)
             due_s = self._tick_s if end_s is None else min(self._tick_s, end_s)
-            if self._poll(0.0 if more else max(0.0, due_s - now), descriptors):
+            if not more and not self.closed and self._wait(max(0.0, due_s - now), descriptors):
                 return True
         return enough()
 
     def breathe(self) -> None:
         """Take what is there and send a heartbeat, if one is due; costs a look at the clock otherwise."""
         if now_s() >= self._tick_s:
-            self.wait(0.0, lambda: True)
+            self.wait(0.0, lambda: False)
 
     def close(self, reason: str) -> None:
         """Say Goodbye and close; safe to call twice."""
@@ -134,6 +138,7 @@ class BlockingConnection:
             self._monitor = Monitor(socket, self._route.telling)
         socket.connect(self._route.endpoint)
         self._socket = socket
+        self._timeout_ms = -1
         self._asked_s = now_s()
         self._taken(socket, bus_frames(self._handler.hello()))
 
@@ -144,6 +149,19 @@ class BlockingConnection:
             self._handler.disconnected(reason)
         if not self.closed:
             self._begin()
+
+    def _wait(self, timeout_s: float, descriptors: Collection[int]) -> bool:
+        """Wait for a message, which is taken, or a descriptor; whether a descriptor is readable."""
+        assert self._socket is not None
+        if descriptors or self._queue or self._monitor is not None:
+            return self._poll(timeout_s, descriptors)
+        # The shortest way from the wire to the caller: libzmq waits within recv.
+        timeout_ms = int(timeout_s * 1000 + 0.999)
+        if timeout_ms != self._timeout_ms:
+            self._timeout_ms = timeout_ms
+            self._socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+        self._receive_one(0)
+        return False
 
     def _poll(self, timeout_s: float, descriptors: Collection[int]) -> bool:
         """Wait for the socket or a descriptor; whether a descriptor is readable."""
@@ -161,19 +179,31 @@ class BlockingConnection:
         ready = dict(poller.poll(int(timeout_s * 1000 + 0.999)))
         return any(descriptor in ready for descriptor in descriptors)
 
-    def _read(self) -> bool:
-        """Send what waits and take at most one batch; whether there may be more."""
+    def _read(self, enough: Callable[[], bool]) -> bool:
+        """Send what waits, take messages until it is enough or a batch; whether there may be more."""
         self._hear_transport()
         while self._queue and self._socket is not None and self._taken(self._socket, self._queue[0]):
             self._queue.popleft()
         for _ in range(BATCH):
             if self._socket is None:  # closed within the handler
                 return False
-            try:
-                frames = self._socket.recv_multipart(_NOBLOCK)
-            except zmq.Again:
+            if enough():
+                break
+            if not self._receive_one(_NOBLOCK):
                 return False
-            self._receive(frames)
+        return True
+
+    def _receive_one(self, flags: int) -> bool:
+        """Take a message; False if there was none (without zmq.NOBLOCK: none in time)."""
+        socket = self._socket
+        assert socket is not None
+        try:
+            frames = [_recv(socket, flags)]
+        except zmq.Again:
+            return False
+        while _get(socket, _RCVMORE):
+            frames.append(_recv(socket, _NOBLOCK))
+        self._receive(frames)
         return True
 
     def _tick(self, now: float) -> None:
@@ -191,11 +221,19 @@ class BlockingConnection:
     def _receive(self, frames: list[bytes]) -> None:
         self._heard_s = now_s()
         try:
-            received = decode(frames, max_body=MAX_FROM_DAEMON)
+            messages = decode_all(frames, max_body=MAX_FROM_DAEMON)
         except MalformedMessage as error:
             self._causes += 1
             if self._causes == 1:
                 _log.warning("a message of the daemon was dropped: %s (further ones are not logged)", error)
+            return
+        for received in messages:
+            self._take(received)
+
+    def _take(self, received: Received) -> None:
+        if received.place is not None:
+            if self.up:
+                self._handler.received(received)
             return
         match received.message:
             case Welcome(epoch=epoch, heartbeat_ms=heartbeat_ms):

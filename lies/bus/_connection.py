@@ -2,57 +2,20 @@
 
 import asyncio
 import logging
-from abc import ABC, abstractmethod
 from collections import deque
 
 import zmq
 
+from lies.bus._handler import FIRST_INTERVAL_S, MAX_FROM_DAEMON, QUEUE_LIMIT, SILENCE_S, Handler
 from lies.bus._route import Where, route
 from lies.bus._socket import BusSocket, Sent
-from lies.bus.frames import Received, bus_frames, decode
-from lies.bus.messages import Goodbye, Heartbeat, Hello, Refusal, Refused, Welcome
+from lies.bus.frames import Received, bus_frames, decode_all
+from lies.bus.messages import Goodbye, Heartbeat, Refusal, Refused, Welcome
 from lies.bus.rights import Who
 from lies.errors import LiesError, MalformedMessage, NoDaemon, NotPermitted
-from lies.events.wire import MAX_BODY
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
-SILENCE_S = 3.0  # a daemon not heard for this long is taken for gone
-QUEUE_LIMIT = 4096
-MAX_FROM_DAEMON = 64 * MAX_BODY  # a snapshot holds the states of many links
-FIRST_INTERVAL_S = 0.25  # of ticks, until Welcome tells the daemon's
-
-
-class Handler(ABC):
-    """What a Connection calls; every method on the loop, none may raise."""
-
-    @abstractmethod
-    def hello(self) -> Hello:
-        """What to say first."""
-
-    @abstractmethod
-    def welcome(self, welcome: Welcome) -> None:
-        """The daemon, perhaps a new one, knows us; nothing of before is known to it."""
-
-    @abstractmethod
-    def disconnected(self, reason: str) -> None:
-        """The daemon does not know us any more; the connection tries again by itself."""
-
-    @abstractmethod
-    def received(self, received: Received) -> None:
-        """A message that is not the connection's own; Heartbeats come here too."""
-
-    @abstractmethod
-    def last(self) -> dict[int, int]:
-        """What heartbeats say: registration -> last sequence received."""
-
-    @abstractmethod
-    def tick(self) -> None:
-        """Once per heartbeat interval while connected."""
-
-    @abstractmethod
-    def writable(self) -> None:
-        """What was waiting has been sent."""
 
 
 class Connection:
@@ -192,11 +155,19 @@ class Connection:
         del routing_id, who
         self._heard_s = now_s()
         try:
-            received = decode(frames, max_body=MAX_FROM_DAEMON)
+            messages = decode_all(frames, max_body=MAX_FROM_DAEMON)
         except MalformedMessage as error:
             self._causes += 1
             if self._causes == 1:
                 _log.warning("a message of the daemon was dropped: %s (further ones are not logged)", error)
+            return
+        for received in messages:
+            self._take(received)
+
+    def _take(self, received: Received) -> None:
+        if received.place is not None:
+            if self.up:
+                self._handler.received(received)
             return
         match received.message:
             case Welcome():

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import chain, count
+from itertools import count
 from typing import Any
 
 from lies.bus._parties import Counters, Publisher, Session
@@ -32,11 +32,12 @@ class Delivery:
 
     def do(self, work: Callable[[], None]) -> None:
         """Run `work` now, or, when called from within a delivery, after what is being delivered."""
-        self._work.append(work)
         if self._busy:
+            self._work.append(work)
             return
         self._busy = True
         try:
+            work()
             while self._work:
                 self._work.popleft()()
         finally:
@@ -77,7 +78,7 @@ class Delivery:
     def wanting(self, primitive: str, link: str) -> list[Registration]:
         """The registrations for a primitive that cover a link."""
         named, every = self._wanted.get((primitive, link)), self._wanted.get((primitive, EVERY_LINK))
-        return list(chain(named or (), every or ()))
+        return [*(named or ()), *(every or ())]
 
     def enable(self, session: Session, request: Any) -> Registration:  # noqa: ANN401 - a registration request
         """A new registration; LinkError(INVALID) if the session has too many."""

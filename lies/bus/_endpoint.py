@@ -76,10 +76,12 @@ class Endpoint(ABC, Generic[PeerT]):
         self._queue_limit = limits.queue_limit
         self._causes: set[str] = set()
         self._leaving: list[tuple[PeerT, str]] = []
+        self._bursts: list[Outbox] = []
         self._socket = BusSocket(
             zmq.ROUTER,
             self._receive,
             writable=self._writable,
+            settle=self._settle,
             known=self.peers.__contains__,
             send_limit=limits.send_limit,
             transport=transport,
@@ -117,6 +119,7 @@ class Endpoint(ABC, Generic[PeerT]):
 
     def close(self) -> None:
         """Say Goodbye to all and close."""
+        self._settle()
         for peer in self.peers.values():
             self._socket.send([peer.routing_id, *bus_frames(Goodbye("the daemon ends"))])
         for peer in tuple(self.peers.values()):
@@ -126,7 +129,7 @@ class Endpoint(ABC, Generic[PeerT]):
 
     def tick(self) -> None:
         """Heartbeats, and farewell to who was silent for too long."""
-        self._sweep()
+        self._settle()
         now = now_s()
         for peer in tuple(self.peers.values()):
             if now - peer.heard_s > self._timeout_s:
@@ -146,9 +149,10 @@ class Endpoint(ABC, Generic[PeerT]):
                 self.drop(peer, "rights were withdrawn")
         self._sweep()
 
-    def outbox(self, routing_id: bytes) -> Outbox:
+    def outbox(self, routing_id: bytes, hello: Hello) -> Outbox:
         """An outbox to one peer."""
-        return Outbox(self._sender(routing_id), self.core.snapshot, limit=self._queue_limit)
+        later = self._bursts.append if hello.batches else None
+        return Outbox(self._sender(routing_id), self.core.snapshot, limit=self._queue_limit, later=later)
 
     def drop(self, peer: PeerT, reason: str) -> None:
         """Forget a peer as soon as what is going on is done."""
@@ -215,6 +219,13 @@ class Endpoint(ABC, Generic[PeerT]):
         for peer in tuple(self.peers.values()):
             if not peer.outbox.idle:
                 peer.outbox.flush()
+        self._sweep()
+
+    def _settle(self) -> None:
+        """What was sent in one go is over."""
+        bursts, self._bursts[:] = tuple(self._bursts), ()
+        for outbox in bursts:
+            outbox.settle()
         self._sweep()
 
     def _receive(self, routing_id: bytes, frames: list[bytes], who: Who) -> None:

@@ -5,12 +5,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from lies.bus._handler import STREAM_LIMIT, EventCallback
 from lies.bus.messages import Gap, LinkState, Snapshot
 from lies.events import Indication, Raw
-
-STREAM_LIMIT = 16384  # events an `async for` may lag behind before it is told a Gap
-
-EventCallback = Callable[[Indication | Raw], None]
 
 
 class EventStream:

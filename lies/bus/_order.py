@@ -26,10 +26,16 @@ class Order(Generic[T]):
         """More is kept than a repair is worth."""
         return len(self._ahead) > MOST_AHEAD
 
-    def take(self, sequence: int, item: T) -> list[tuple[int, T]]:
-        """Take a delivery; what can come out now. One that came before is dropped."""
+    def is_next(self, sequence: int) -> bool:
+        """Take the delivery that is expected, if nothing is missing, as nearly always; False: `take` it."""
         if sequence == self.last + 1 and not self._ahead:
             self.last = sequence
+            return True
+        return False
+
+    def take(self, sequence: int, item: T) -> list[tuple[int, T]]:
+        """Take a delivery; what can come out now. One that came before is dropped."""
+        if self.is_next(sequence):
             return [(sequence, item)]
         if sequence <= self.last:
             return []

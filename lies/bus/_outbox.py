@@ -2,18 +2,20 @@
 
 from collections import deque
 from collections.abc import Callable
-from itertools import chain
+from itertools import chain, islice
 
-from attrs import frozen
+from attrs import define
 
 from lies.bus._registration import Registration
-from lies.bus.frames import bus_frames
+from lies.bus.frames import batch_frames, bus_frames
 from lies.bus.messages import Gap, Snapshot
 
 LIMIT = 4096
+BATCH = 64  # deliveries in one message
+BATCH_SIZE = 32768  # octets of them, unless one alone has more
 
 
-@frozen
+@define
 class _Queued:
     """Frames that wait; registration None: not a delivery, never dropped."""
 
@@ -30,6 +32,9 @@ class Outbox:
     then a Gap per registration and one snapshot of all links follow, so that the session goes on from the
     present and not from a stale past. Confirms and snapshots are never dropped: a peer with more than
     `limit` of those waiting is `stuck`.
+
+    later: None for a peer that reads no Batch. To all others the first delivery of a burst goes at once;
+    what comes before the `settle` that `later` was asked for goes in batches, the rest with `settle`.
     """
 
     def __init__(
@@ -38,12 +43,16 @@ class Outbox:
         snapshot: Callable[[], Snapshot],
         *,
         limit: int = LIMIT,
+        later: "Callable[[Outbox], None] | None" = None,
     ) -> None:
         self._send = send
         self._snapshot = snapshot
         self._limit = limit
         self._queue: deque[_Queued] = deque()
         self._lost: dict[int, Gap] = {}
+        self._later = later
+        self._bursting = False
+        self._full = False
         self.dropped = 0
         self.gaps = 0
 
@@ -62,31 +71,69 @@ class Outbox:
 
     def control(self, frames: list[bytes]) -> None:
         """Send something that is never dropped."""
-        if self._queue or self._lost or not self._send(frames):
-            self._queue.append(_Queued(frames))
+        if not self._queue and not self._lost and self._send(frames):
+            return
+        self._queue.append(_Queued(frames))
+        if self._bursting and not self._full:
+            self.flush()
 
     def deliver(self, frames: list[bytes], registration: Registration, sequence: int, publisher: str) -> None:
         """Send a delivery; the rest says what is lost if it has to go."""
         if self._lost:
             self._lose(registration, sequence, publisher)
-        elif self._queue or not self._send(frames):
-            self._queue.append(_Queued(frames, registration, sequence, publisher))
-            if len(self._queue) > self._limit:
-                self._overflow()
+            return
+        if not self._queue and not self._bursting and self._send(frames):
+            if self._later is not None:
+                self._bursting = True
+                self._later(self)
+            return
+        self._queue.append(_Queued(frames, registration, sequence, publisher))
+        if len(self._queue) > self._limit:
+            self._overflow()
+        elif self._bursting and not self._full and len(self._queue) >= BATCH:
+            self.flush()
+
+    def settle(self) -> None:
+        """The burst that `later` was told of is over."""
+        self._bursting = False
+        if self._queue and not self._full:
+            self.flush()
 
     def flush(self) -> None:
         """Send what the peer takes now."""
         while True:
             while self._queue:
-                if not self._send(self._queue[0].frames):
+                count = self._packable()
+                if not self._send(self._packed(count)):
+                    self._full = True
                     return
-                self._queue.popleft()
+                for _ in range(count):
+                    self._queue.popleft()
+            self._full = False
             if not self._lost:
                 return
             lost, self._lost = self._lost, {}
             self.gaps += len(lost)
             for message in chain(lost.values(), (self._snapshot(),)):
                 self._queue.append(_Queued(bus_frames(message)))
+
+    def _packable(self) -> int:
+        """How many of what waits go in one message."""
+        count = size = 0
+        if self._later is not None:
+            for queued in self._queue:
+                if queued.registration is None or count == BATCH:
+                    break
+                size += len(queued.frames[2])
+                if size > BATCH_SIZE:
+                    break
+                count += 1
+        return max(count, 1)
+
+    def _packed(self, count: int) -> list[bytes]:
+        if count == 1:
+            return self._queue[0].frames
+        return batch_frames([queued.frames for queued in islice(self._queue, count)])
 
     def _overflow(self) -> None:
         waiting, self._queue = self._queue, deque()

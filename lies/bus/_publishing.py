@@ -85,14 +85,15 @@ class PublishDesk:
             raise LinkError(
                 LinkErrorReason.UNKNOWN_LINK, f"{publisher.name} has announced no {link.name[:64]!r}"
             )
-        if state is not None and state.link != link:
+        if state is not None and state.link is not link and state.link != link:
             raise LinkError(LinkErrorReason.INVALID, f"the state of {link.name} has a header of another link")
         sequence = publisher.sequence or 0
         for event in events:
             of = event.message.header
-            if event.primitive == "report" or of.link != link:
+            if event.primitive == "report" or (of.link is not link and of.link != link):
                 raise LinkError(LinkErrorReason.INVALID, f"{publisher.name} cannot publish {event.name} here")
-            _check_header(publisher, of)
+            if of is not header:
+                _check_header(publisher, of)
             if of.sequence <= sequence:
                 raise MalformedMessage(f"sequence {of.sequence} of {publisher.name} after {sequence}")
             sequence = of.sequence

@@ -29,6 +29,9 @@ EVERY_LINK = "*"
 PRIMITIVE_OF_REQUEST = {p.request: p.name for p in PRIMITIVES.values() if p.kind is PrimitiveType.EVENT}
 
 
+_FILTERED = {"link_status_changed", "link_going_down", "poa_found", "poa_lost"}
+
+
 def check_parameters(request: object) -> None:
     """LinkError(INVALID) if a registration's parameters contradict themselves."""
     match request:
@@ -50,6 +53,7 @@ class Registration:
         self.primitive = PRIMITIVE_OF_REQUEST[type(request)]
         self.link: str = request.link
         self.sequence = 0
+        self._filters = self.primitive in _FILTERED
         self._request = request
         self._history: deque[tuple[int, Event]] = deque(maxlen=history)
         self._going_down: set[str] = set()  # links whose LinkGoingDown was indicated, or in a snapshot
@@ -85,6 +89,8 @@ class Registration:
 
     def passes(self, message: object) -> bool:  # noqa: PLR0911 - one per primitive
         """Whether an indication, raw message or report is for this registration."""
+        if not self._filters:
+            return True
         match message:
             case LinkStatusChanged(condition=condition, previous=previous):
                 return self._crosses(condition.quality, previous.quality)

@@ -8,8 +8,7 @@ import zmq
 from attrs import frozen
 
 from lies.bus._directory import PUBLISH, endpoint
-from lies.bus._tcp import is_tcp_address
-from lies.bus._transport import CurveClient, Local, Transport
+from lies.bus._transport import CurveClient, Local, Transport, is_tcp_address
 from lies.errors import ConfigError, LiesError, NoDaemon, NotPermitted
 from lies.keys import KeyPair, is_public_key
 

@@ -262,6 +262,9 @@ class ConsumerSession(ABC):
         if enabled is None:
             return
         order = enabled.order
+        if order.is_next(sequence):
+            self._hand_out_one(enabled, sequence, message)
+            return
         whole = order.missing is None
         self._hand_out(enabled, order.take(sequence, message))
         hole = order.missing
@@ -277,8 +280,11 @@ class ConsumerSession(ABC):
         for sequence, message in deliveries:
             if self._closed:  # by a callback
                 return
-            for handle, first, last in self._hear_event(enabled.handle, sequence, message):
-                self._stream_lost(handle, first, last)
+            self._hand_out_one(enabled, sequence, message)
+
+    def _hand_out_one(self, enabled: _Enabled, sequence: int, message: Any) -> None:  # noqa: ANN401 - any indication
+        for handle, first, last in self._hear_event(enabled.handle, sequence, message):
+            self._stream_lost(handle, first, last)
 
     def _stream_lost(self, handle: int, first: int, last: int) -> None:
         for enabled in tuple(self._registered.values()):
@@ -315,7 +321,7 @@ class ConsumerSession(ABC):
 
     def hello(self) -> Hello:
         """What to say first."""
-        return Hello(self.name, self._protocol)
+        return Hello(self.name, self._protocol, batches=True)
 
     def welcome(self, welcome: Welcome) -> None:
         """Register everything with what may be a new daemon."""

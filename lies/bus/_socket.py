@@ -5,20 +5,23 @@ from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 import zmq
+import zmq.backend
 
 from lies.bus import _monitor
+from lies.bus._handler import BATCH, FLUSH_MS
 from lies.bus._transport import Local, Transport
 from lies.bus.frames import MAX_FRAMES
 from lies.bus.rights import Who
 from lies.events.wire import MAX_BODY
 
-BATCH = 256  # messages taken in one go, so that a flood does not starve the loop
 # Plain ints: an operation on pyzmq's enums costs as much as a system call.
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _RCVMORE, _EVENTS = int(zmq.RCVMORE), int(zmq.EVENTS)
 _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 
-FLUSH_MS = 200
+# pyzmq's own methods without the wrappers around them, which cost more than the call.
+_send, _recv, _get = zmq.backend.Socket.send, zmq.backend.Socket.recv, zmq.backend.Socket.get
+
 RETRY_S = 0.005  # half of a peer's queue of 1000 is read in that time at 100,000 messages/s
 Receive = Callable[[bytes, list[bytes], Who], None]
 
@@ -47,6 +50,7 @@ class BusSocket:
         receive: Receive,
         *,
         writable: Callable[[], None] | None = None,
+        settle: Callable[[], None] | None = None,
         known: Callable[[bytes], bool] | None = None,
         send_limit: int = 1000,
         receive_limit: int = 1000,
@@ -57,6 +61,7 @@ class BusSocket:
         self._transport = transport or Local()
         self._receive = receive
         self._writable = writable
+        self._settle = settle
         self._known = known
         self._router = kind == zmq.ROUTER
         self._blocked = False
@@ -107,11 +112,11 @@ class BusSocket:
         """Send or say why not; on a ROUTER the first frame is the routing id."""
         if self.closed:
             return Sent.GONE
-        send = self._socket.send
+        socket = self._socket
         try:
             for frame in frames[:-1]:
-                send(frame, _MORE)
-            send(frames[-1], _NOBLOCK)
+                _send(socket, frame, _MORE)
+            _send(socket, frames[-1], _NOBLOCK)
         except zmq.Again:
             self._blocked = True
             if self._router and self._retry is None:
@@ -146,9 +151,11 @@ class BusSocket:
 
     def _check(self) -> None:
         self._scheduled = None
+        if self._settle is not None:
+            self._settle()
         if self.closed:
             return
-        events = int(self._socket.get(_EVENTS))
+        events = int(_get(self._socket, _EVENTS))
         if events & _POLLIN:
             self._ready()
         elif self._blocked and events & _POLLOUT and not self._router:
@@ -160,7 +167,7 @@ class BusSocket:
                 break
         if self.closed:
             return
-        if int(self._socket.get(_EVENTS)) & _POLLIN:
+        if int(_get(self._socket, _EVENTS)) & _POLLIN:
             self._check_soon()
         if self._blocked:
             self._unblock()
@@ -181,20 +188,20 @@ class BusSocket:
         who: Who = None
         try:
             if self._router:
-                routing_id = socket.recv(_NOBLOCK)
+                routing_id = _recv(socket, _NOBLOCK)
                 if self._known is not None and not self._known(routing_id):
                     frame = socket.recv(_NOBLOCK, copy=False)
                     who = self._transport.identify(frame)
                     first = frame.bytes
                 else:
-                    first = socket.recv(_NOBLOCK)
+                    first = _recv(socket, _NOBLOCK)
             else:
-                first = socket.recv(_NOBLOCK)
+                first = _recv(socket, _NOBLOCK)
         except zmq.Again:
             return False
         frames = [first]
-        while socket.get(_RCVMORE):
-            frame_bytes = socket.recv(_NOBLOCK)
+        while _get(socket, _RCVMORE):
+            frame_bytes = _recv(socket, _NOBLOCK)
             if len(frames) <= MAX_FRAMES:  # one too many is kept, so that it is refused as such
                 frames.append(frame_bytes)
         self._receive(routing_id, frames, who)

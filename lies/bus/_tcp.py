@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import re
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -17,7 +16,6 @@ from lies.errors import ConfigError, EndpointInUse, NotPermitted
 from lies.keys import KeyPair
 
 SCHEME = "tcp://"
-_ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]@;]+):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
 @frozen
@@ -31,12 +29,6 @@ class TcpEndpoints:
     key: KeyPair
     bus: str | None = None
     publish: str | None = None
-
-
-def is_tcp_address(text: str) -> bool:
-    """Whether a text is `tcp://HOST:PORT`, an IPv6 address in brackets."""
-    found = _ADDRESS.fullmatch(text)
-    return found is not None and int(found["port"]) <= 65535
 
 
 class TcpGate:

@@ -1,5 +1,6 @@
 """What differs between sockets of this machine and sockets on TCP: options, and who the peer is."""
 
+import re
 from typing import Protocol
 
 import zmq
@@ -11,6 +12,7 @@ HANDSHAKE_MS = 5000  # a connection that has said no more than "connected" by th
 KEEPALIVE_IDLE_S = 30  # TCP asks a silent peer; the bus's own heartbeats are quicker unless a host dies
 CURVE_OVERHEAD = 33  # octets that CurveZMQ adds to a frame (ZeroMQ RFC 26): the limit is on what arrives
 ZAP_DOMAIN = b"lies"
+_ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]@;]+):(?P<port>[0-9]{1,5})", re.ASCII)
 
 
 class Transport(Protocol):
@@ -92,6 +94,12 @@ class CurveClient:
         """Nobody: what comes on this socket comes from the one server whose key is known."""
         del frame
         return None
+
+
+def is_tcp_address(text: str) -> bool:
+    """Whether a text is `tcp://HOST:PORT`, an IPv6 address in brackets."""
+    found = _ADDRESS.fullmatch(text)
+    return found is not None and int(found["port"]) <= 65535
 
 
 def peer_uid(address: str | None) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from attrs import evolve
 
-from lies.bus.core import EVERY_LINK
+from lies.bus._registration import EVERY_LINK
 from lies.errors import LinkError, LinkErrorReason, NotPermitted
 from lies.events import (
     PRIMITIVES,

@@ -7,14 +7,12 @@ from typing import Any, Self
 
 from lies.bus._blocking import BlockingConnection
 from lies.bus._blocking_verbs import BlockingVerbs
-from lies.bus._connection import Handler
 from lies.bus._directory import BUS
-from lies.bus._listener import STREAM_LIMIT, EventCallback
+from lies.bus._handler import REQUEST_TIMEOUT_S, STREAM_LIMIT, EventCallback, Handler
 from lies.bus._registration import EVERY_LINK
 from lies.bus._route import Where
 from lies.bus._session import ConsumerSession
 from lies.bus._verbs import checked
-from lies.bus.client import REQUEST_TIMEOUT_S
 from lies.bus.frames import primitive_frames
 from lies.bus.messages import Gap, LinkState, Snapshot, SnapshotRequest
 from lies.errors import TimedOut
@@ -137,8 +135,13 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
         """Call back for every snapshot: after each registration, after a gap, after a reconnection."""
         self._snapshot_callbacks.append(callback)
 
-    def next_event(self, timeout_s: float | None = None) -> Indication | Raw | None:
-        """The next indication; None if none comes within timeout_s (None: for ever), or after `close`."""
+    def next_event(
+        self, timeout_s: float | None = None, *, descriptors: Collection[int] = ()
+    ) -> Indication | Raw | None:
+        """The next indication; None if none comes within timeout_s (None: for ever), or after `close`.
+
+        None as well as soon as one of the file descriptors is readable and no event waits.
+        """
         end_s = None if timeout_s is None else now_s() + timeout_s
         self._connection.breathe()
         while True:
@@ -147,7 +150,8 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
                 if event is not None:
                     return event
             left_s = None if end_s is None else max(0.0, end_s - now_s())
-            if not self._connection.wait(left_s, lambda: bool(self._queue)):
+            self._connection.wait(left_s, lambda: bool(self._queue), descriptors=descriptors)
+            if not self._queue:
                 return None
 
     def events(self, timeout_s: float | None = None) -> Iterator[Indication | Raw]:

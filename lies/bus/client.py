@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable
 from typing import Any, Self
 
-from lies.bus._connection import Connection, Handler
+from lies.bus._connection import Connection
 from lies.bus._directory import BUS
+from lies.bus._handler import REQUEST_TIMEOUT_S, Handler
 from lies.bus._listener import Listener
 from lies.bus._registration import EVERY_LINK
 from lies.bus._route import Where
@@ -19,7 +20,6 @@ from lies.events import Indication
 from lies.runtime import wall_ns
 
 _log = logging.getLogger("lies.bus")
-REQUEST_TIMEOUT_S = 2.0
 
 
 class Client(Listener, ConsumerSession, Verbs, Handler):

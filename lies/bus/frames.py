@@ -2,20 +2,21 @@
 
 Every message is [VERSION, tag, body]. A delivery has a fourth frame, the registration's number and the
 sequence number of the indication in it (`!IQ`). A Publish has pairs (tag, body) behind it, one for each
-indication or raw message. A body is encoded once for all who get it.
+indication or raw message. A Batch holds the frames of several deliveries. A body is encoded once for all
+who get it.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import msgspec
-from attrs import frozen
+from attrs import define
 
-from lies.bus.messages import BUS_MESSAGES
+from lies.bus.messages import BUS_MESSAGES, Batch
 from lies.errors import MalformedMessage
 from lies.events import INDICATION_NAMES, PRIMITIVE_OF_INDICATION, PrimitiveClass
-from lies.events.wire import CLASSES, KEYS, MAX_BODY, VERSION, Tag, decode_tag, encode_body
+from lies.events.wire import CLASSES, KEYS, MAX_BODY, VERSION, Tag, decode_tag, decoder_of, encode_body
 
 BUS_LAYER = "BUS"
 BUS_PROTOCOL = "lies"
@@ -25,9 +26,6 @@ _TAGS_KEPT = 512
 
 _BUS_KEYS = {cls: key for key, cls in BUS_MESSAGES.items()}
 _BUS_TAGS = {cls: Tag(BUS_LAYER, BUS_PROTOCOL, *key).encode() for cls, key in _BUS_KEYS.items()}
-_decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {
-    cls: msgspec.msgpack.Decoder(cls) for cls in (*CLASSES.values(), *BUS_MESSAGES.values())
-}
 _known_tags: dict[bytes, tuple[Tag, msgspec.msgpack.Decoder[Any]]] = {}
 
 
@@ -54,7 +52,7 @@ class Event:
         return self._body
 
 
-@frozen
+@define  # one for every message: setting the attributes of a frozen class takes three times as long
 class Received:
     """A decoded message; place: registration and sequence of a delivery; events: behind a Publish."""
 
@@ -85,6 +83,11 @@ def delivery_frames(tag: bytes, event: Event, registration: int, sequence: int) 
     return [VERSION, tag, event.body, DELIVERY.pack(registration, sequence)]
 
 
+def batch_frames(deliveries: Iterable[Sequence[bytes]]) -> list[bytes]:
+    """Frames of a Batch of these deliveries, each as `delivery_frames` gives them."""
+    return bus_frames(Batch(tuple([tuple(frames[1:]) for frames in deliveries])))
+
+
 def publish_frames(message: object, events: Sequence[Event], *, protocol: str) -> list[bytes]:
     """Frames of a Publish and its events."""
     frames = bus_frames(message)
@@ -111,8 +114,24 @@ def decode(frames: Sequence[bytes], *, max_body: int = MAX_BODY) -> Received:
         return Received(tag, message, events=_decode_events(frames))
     if len(frames) != 4 or tag.cls is not PrimitiveClass.INDICATION or len(frames[3]) != DELIVERY.size:
         raise MalformedMessage(f"{len(frames)} frames for {tag.cls.value} {tag.name}")
-    registration, sequence = DELIVERY.unpack(frames[3])
-    return Received(tag, message, (registration, sequence), body=frames[2])
+    return Received(tag, message, DELIVERY.unpack(frames[3]), body=frames[2])
+
+
+def decode_all(frames: Sequence[bytes], *, max_body: int = MAX_BODY) -> Sequence[Received]:
+    """The messages in `frames`: one, or the deliveries of a Batch; raises what `decode` does."""
+    received = decode(frames, max_body=max_body)
+    if type(received.message) is not Batch:
+        return (received,)
+    return [_decode_delivery(delivery, max_body) for delivery in received.message.deliveries]
+
+
+def _decode_delivery(frames: Sequence[bytes], max_body: int) -> Received:
+    if len(frames) != 3 or len(frames[2]) != DELIVERY.size:
+        raise MalformedMessage(f"{len(frames)} frames of a delivery in a batch")
+    tag, message = _decode_pair(frames[0], frames[1], max_body)
+    if tag.cls is not PrimitiveClass.INDICATION or tag.layer == BUS_LAYER:
+        raise MalformedMessage(f"{tag.cls.value} {tag.name} in a batch")
+    return Received(tag, message, DELIVERY.unpack(frames[2]), body=frames[1])
 
 
 def request_id_in(frames: Sequence[bytes]) -> int | None:
@@ -151,9 +170,10 @@ def _learn(tag_bytes: bytes) -> tuple[Tag, msgspec.msgpack.Decoder[Any]]:
     cls = table.get((tag.cls, tag.name))
     if cls is None:
         raise MalformedMessage(f"unknown {tag.layer[:8]} {tag.cls.value} {tag.name[:40]!r}")
+    decoder = decoder_of(cls)
     if len(_known_tags) < _TAGS_KEPT:  # protocol names are the peer's choice: never keep all
-        _known_tags[tag_bytes] = (tag, _decoders[cls])
-    return tag, _decoders[cls]
+        _known_tags[tag_bytes] = (tag, decoder)
+    return tag, decoder
 
 
 def _decode_events(frames: Sequence[bytes]) -> tuple[Event, ...]:

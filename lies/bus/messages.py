@@ -77,12 +77,13 @@ class Refusal(StrEnum):
 class Hello:
     """First message of a peer; protocol: what its tags name as protocol ID, such as `ipv6` or `wifi`.
 
-    epoch: a publisher's own, which changes when it restarts; 0 from consumers.
+    epoch: a publisher's own, which changes when it restarts; 0 from consumers; batches: the peer reads Batch.
     """
 
     name: str
     protocol: str
     epoch: int = 0
+    batches: bool = False
 
 
 @frozen
@@ -157,6 +158,16 @@ class Repair:
 
 
 @frozen
+class Batch:
+    """Deliveries that came close behind each other: of each, the frames after VERSION, in order.
+
+    Sent only to a consumer whose Hello says `batches`; the first of a burst is never kept back for it.
+    """
+
+    deliveries: tuple[tuple[bytes, ...], ...]
+
+
+@frozen
 class Goodbye:
     """The sender leaves; reason: in words."""
 
@@ -224,6 +235,7 @@ BUS_MESSAGES: dict[tuple[PrimitiveClass, str], type[Any]] = {
     (_INDICATION, "snapshot"): Snapshot,
     (_REQUEST, "snapshot"): SnapshotRequest,
     (_REQUEST, "repair"): Repair,
+    (_INDICATION, "batch"): Batch,
     (_INDICATION, "goodbye"): Goodbye,
     (_REQUEST, "publish_link"): PublishLink,
     (_REQUEST, "remove_link"): RemoveLink,

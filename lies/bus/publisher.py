@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Self
 
-from lies.bus._connection import Connection, Handler
+from lies.bus._connection import Connection
 from lies.bus._directory import PUBLISH
+from lies.bus._handler import Handler
 from lies.bus._route import Where
 from lies.bus.core import BusCore, Event
 from lies.bus.frames import Received, bus_frames, publish_frames
@@ -65,7 +66,7 @@ class LocalPublisher:
             self._core.remove_link(self._publisher, link)
 
     def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
-        """What one item caused, and the link's state after it (None: unchanged)."""
+        """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         if not self._publisher.closed:
             self._core.publish(self._publisher, header, events, state)
 
@@ -138,10 +139,13 @@ class RemotePublisher(Handler):
         self._send(bus_frames(RemoveLink(link)))
 
     def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
-        """What one item caused, and the link's state after it (None: unchanged)."""
+        """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         name = header.link.name
+        known = self._links[name][1]
+        if state is known:
+            state = None
         self._sequence = max(self._sequence, header.sequence)
-        self._links[name] = (header, state or self._links[name][1])
+        self._links[name] = (header, state or known)
         self._send(publish_frames(Publish(header, state), events, protocol="*"), count=len(events))
 
     def close(self, reason: str = "the driver ends") -> None:

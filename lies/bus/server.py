@@ -74,7 +74,7 @@ class _Consumers(Endpoint[_Consumer]):
     """The endpoint `bus`."""
 
     def greet(self, routing_id: bytes, hello: Hello, who: Who) -> _Consumer:
-        peer = _Consumer(routing_id, hello, self.outbox(routing_id))
+        peer = _Consumer(routing_id, hello, self.outbox(routing_id, hello))
         peer.session = self.core.open_session(hello.name, hello.protocol, who, peer)
         return peer
 
@@ -143,7 +143,7 @@ class _Drivers(Endpoint[_Driver]):
 
     def greet(self, routing_id: bytes, hello: Hello, who: Who) -> _Driver:
         self.send_off(hello.name)
-        peer = _Driver(routing_id, hello.name, self.outbox(routing_id))
+        peer = _Driver(routing_id, hello.name, self.outbox(routing_id, hello))
         peer.publisher = self.core.open_publisher(hello.name, hello.epoch, who, peer)
         return peer
 

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version as installed_version
 from typing import Annotated, Any
 
 import typer
@@ -99,6 +98,8 @@ def _nothing() -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version as installed_version
+
         typer.echo(f"lies {installed_version('lies')}")
         raise typer.Exit
 

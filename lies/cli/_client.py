@@ -1,17 +1,20 @@
 """The bus client of a command."""
 
-import asyncio
 import logging
 import os
 import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lies.bus import BlockingClient, Client, TcpDaemon, Where
+from lies.bus._route import TcpDaemon, Where
+from lies.bus.blocking import BlockingClient
 from lies.errors import NoDaemon
 from lies.remote import find_daemon
+
+if TYPE_CHECKING:
+    from lies.bus.client import Client
 
 T = TypeVar("T")
 TCP_TIMEOUT_S = 10.0  # a handshake takes five round trips
@@ -19,6 +22,8 @@ TCP_TIMEOUT_S = 10.0  # a handshake takes five round trips
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; Ctrl-C cancels it, so that it can clear up, and then raises."""
+    import asyncio  # here, as in the rest: commands that follow events need no loop and start without it
+
     with saying():
         return asyncio.run(main)
 
@@ -38,8 +43,10 @@ def saying() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def connected(command: str) -> AsyncIterator[Client]:
+async def connected(command: str) -> "AsyncIterator[Client]":
     """A client of the selected daemon, named after the command; NoDaemon without one."""
+    from lies.bus.client import Client
+
     where = find_daemon()
     with _saying_what_to_do(where):
         client = await Client.connect(where, name=_name(command), timeout_s=_timeout_s(where))
@@ -77,11 +84,18 @@ def _saying_what_to_do(where: Where) -> Iterator[None]:
         raise NoDaemon(f"{error}; start one with `lies run`") from error
 
 
-def on_reader_gone(callback: Callable[[], None]) -> None:
-    """Call back when the reader of a piped stdout leaves, also while nothing is being printed."""
+def piped_stdout() -> tuple[int, ...]:
+    """The descriptor of a piped stdout: it becomes readable, by an error, when the reader leaves."""
     try:
         number = sys.stdout.fileno()
-        if stat.S_ISFIFO(os.fstat(number).st_mode):
-            asyncio.get_running_loop().add_reader(number, callback)  # epoll reports the error as readable
+        return (number,) if stat.S_ISFIFO(os.fstat(number).st_mode) else ()
     except (OSError, ValueError):
-        return  # no file descriptor, or one that cannot be watched: the next print finds out
+        return ()  # no file descriptor: the next print finds out
+
+
+def on_reader_gone(callback: Callable[[], None]) -> None:
+    """Call back when the reader of a piped stdout leaves, also while nothing is being printed."""
+    import asyncio
+
+    for number in piped_stdout():
+        asyncio.get_running_loop().add_reader(number, callback)

@@ -66,10 +66,11 @@ async def play_alone(name: str, options: Mapping[str, Any], *, json: bool) -> No
     """Play on a bus of this process's own and print the events."""
     core = BusCore(epoch=wall_ns())
     primitives, names = kinds([])
-    printer = Printer(names, None if json else TimeStyle.WALL)
+    done = asyncio.Event()
+    printer = Printer(names, None if json else TimeStyle.WALL, on_done=done.set)
     client = LocalClient(core, "lies-replay")
     client.on_event(printer.event)
-    on_reader_gone(printer.done.set)
+    on_reader_gone(done.set)
     for primitive in primitives:
         await client.register(primitive)
 
@@ -79,7 +80,7 @@ async def play_alone(name: str, options: Mapping[str, Any], *, json: bool) -> No
     room = DriverRoom(_plan(name, options), connect)
     try:
         await room.open()
-        await _until_end(room, printer.done, paused=bool(options["paused"]))
+        await _until_end(room, done, paused=bool(options["paused"]))
     finally:
         client.close()  # that the driver ends is none of the file's events
         await room.stop()

@@ -37,20 +37,17 @@ def trace(
 ) -> None:
     """Print events as they happen, until Ctrl-C, -n events (exit 0) or -W seconds (exit 27)."""
     del runtime_dir  # its callback did it
-    from lies.cli._client import run
     from lies.cli._events import TimeStyle, kinds
     from lies.cli._trace import follow
 
     if time not in {s.value for s in TimeStyle}:
         raise typer.BadParameter(f"{time!r} is none of wall, mono, delta, none", param_hint="-t")
     primitives, names = kinds(kind or [])
-    run(
-        follow(
-            primitives,
-            names,
-            link=link,
-            style=None if json else TimeStyle(time),
-            count=count,
-            wait_s=wait_s,
-        )
+    follow(
+        primitives,
+        names,
+        link=link,
+        style=None if json else TimeStyle(time),
+        count=count,
+        wait_s=wait_s,
     )

@@ -45,9 +45,7 @@ def _classes() -> dict[tuple[PrimitiveClass, str], type[Any]]:
 
 CLASSES: dict[tuple[PrimitiveClass, str], type[Any]] = _classes()
 KEYS: dict[type[Any], tuple[PrimitiveClass, str]] = {c: k for k, c in CLASSES.items()}
-_decoders: dict[tuple[PrimitiveClass, str], msgspec.msgpack.Decoder[Any]] = {
-    k: msgspec.msgpack.Decoder(c) for k, c in CLASSES.items()
-}
+_decoders: dict[type[Any], msgspec.msgpack.Decoder[Any]] = {}
 _encoder = msgspec.msgpack.Encoder()
 
 
@@ -62,6 +60,14 @@ def decode_tag(data: bytes) -> Tag:
         raise MalformedMessage(f"not a tag: {data[:40]!r}") from error
 
 
+def decoder_of(cls: type[Any]) -> "msgspec.msgpack.Decoder[Any]":
+    """The decoder of a wire class, made when it is first needed: making all of them takes a while."""
+    decoder = _decoders.get(cls)
+    if decoder is None:
+        decoder = _decoders[cls] = msgspec.msgpack.Decoder(cls)
+    return decoder
+
+
 def encode_body(message: object) -> bytes:
     """The msgpack body of any wire class."""
     return _encoder.encode(message)
@@ -71,11 +77,11 @@ def decode_body(tag: Tag, data: bytes) -> Any:  # noqa: ANN401 - the tag picks t
     """The message that `tag` names; MalformedMessage if the body is too long or not that class."""
     if len(data) > MAX_BODY:
         raise MalformedMessage(f"a body of {len(data)} octets; {MAX_BODY} are allowed")
-    decoder = _decoders.get((tag.cls, tag.name))
-    if decoder is None:
+    cls = CLASSES.get((tag.cls, tag.name))
+    if cls is None:
         raise MalformedMessage(f"unknown primitive {tag.cls.value} {tag.name[:40]!r}")
     try:
-        return decoder.decode(data)
+        return decoder_of(cls).decode(data)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise MalformedMessage(f"{tag.cls.value} {tag.name}: {error}") from error
 

@@ -14,8 +14,10 @@ from lies.bus.frames import (
     MAX_FRAMES,
     Event,
     UnknownVersion,
+    batch_frames,
     bus_frames,
     decode,
+    decode_all,
     delivery_frames,
     event_tag,
     primitive_frames,
@@ -26,6 +28,7 @@ from lies.bus.messages import (
     BUS_MESSAGES,
     Action,
     ActionKind,
+    Batch,
     Gap,
     Goodbye,
     Heartbeat,
@@ -70,7 +73,7 @@ STATE = LinkState(
     lost=DownReason.DRIVER_LOST,
 )
 MESSAGES = [
-    Hello("mn", "ipv6", 5),
+    Hello("mn", "ipv6", 5, batches=True),
     Welcome(42, 250),
     Refused(Refusal.INVALID, "no", 9),
     Heartbeat(42, {1: 2, 3: 4}),
@@ -78,6 +81,7 @@ MESSAGES = [
     Snapshot((STATE,), 1, None),
     SnapshotRequest(3, "wlan0"),
     Repair(1, 2, 3),
+    Batch(((b"L3:ipv6:indication:link_up", b"body", b"place"),)),
     Goodbye("bye"),
     PublishLink(HEADER, STATE),
     RemoveLink("wlan0"),
@@ -165,6 +169,37 @@ def test_what_is_no_message(frames: list[bytes]) -> None:
     """Anything that is not a message of this bus is MalformedMessage and nothing else."""
     with pytest.raises(MalformedMessage):
         decode(frames)
+
+
+PLACED = tuple(GOOD[1:])
+NO_DELIVERIES = [
+    PLACED[:2],
+    (*PLACED, b""),
+    (PLACED[0], b"\xc1", PLACED[2]),
+    (PLACED[0], PLACED[1], b"short"),
+    (PLACED[0], bytes(MAX_BODY + 1), PLACED[2]),
+    (*bus_frames(Goodbye("x"))[1:], PLACED[2]),
+    (*bus_frames(Batch((PLACED,)))[1:], PLACED[2]),
+    (*primitive_frames(LinkConnectRequest(1, "w", "a"), layer="L2", protocol="*")[1:], PLACED[2]),
+]
+
+
+@given(st.lists(EVENTS, min_size=1, max_size=5))
+def test_batch_holds_deliveries(messages: list[Any]) -> None:
+    """The deliveries of a Batch come out one by one as they would alone; other messages stay as they are."""
+    alone = []
+    for number, message in enumerate(messages):
+        event = Event(message)
+        alone.append(delivery_frames(event_tag(event.name, layer="L3", protocol="ipv6"), event, 7, number))
+    assert list(decode_all(batch_frames(alone))) == [decode(frames) for frames in alone]
+    assert [r.message for r in decode_all(bus_frames(Goodbye("x")))] == [Goodbye("x")]
+
+
+@pytest.mark.parametrize("delivery", NO_DELIVERIES, ids=range(len(NO_DELIVERIES)))
+def test_batch_of_what_is_no_delivery(delivery: tuple[bytes, ...]) -> None:
+    """One bad delivery makes the whole Batch malformed: the others are asked for again by their numbers."""
+    with pytest.raises(MalformedMessage):
+        decode_all(bus_frames(Batch((PLACED, delivery))))
 
 
 def test_most_events_of_one_publish() -> None:

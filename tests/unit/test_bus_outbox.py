@@ -1,5 +1,7 @@
 """The bounded queue of one session, and the order of deliveries at its consumer."""
 
+from itertools import chain
+
 from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +10,17 @@ from lies.bus import Gap, Snapshot
 from lies.bus._order import MOST_AHEAD, Order
 from lies.bus._outbox import Outbox
 from lies.bus._registration import Registration
-from lies.bus.frames import bus_frames, decode
-from lies.events import LinkDownRequest, LinkUpRequest
+from lies.bus.frames import Event, bus_frames, decode, decode_all, delivery_frames, event_tag
+from lies.bus.messages import Goodbye
+from lies.events import Header, Link, LinkDownRequest, LinkUp, LinkUpRequest, Technology
+from lies.events.wire import encode_body
 
 UP = Registration(1, None, LinkUpRequest(1, "*"), history=4)
 DOWN = Registration(2, None, LinkDownRequest(1, "wlan0"), history=4)
+HEADER = Header("sim", 1, 1, 1, 1, Link("wlan0", Technology.WIFI))
+INDICATION = LinkUp(HEADER, "ap1")
+BODY = encode_body(INDICATION)
+TAG = event_tag("link_up", layer="L3", protocol="ipv6")
 
 
 @define
@@ -91,6 +99,96 @@ def test_overflow_is_told_with_exact_numbers() -> None:
     assert (box.dropped, box.gaps) == (8, 2)
 
 
+class Bursts:
+    """A peer that reads Batch, and the end of a burst when the test says so."""
+
+    def __init__(self, room: int, limit: int) -> None:
+        self.pipe = Pipe(room)
+        self.asked: list[Outbox] = []
+        self.box = Outbox(self.pipe.send, lambda: Snapshot(()), limit=limit, later=self.asked.append)
+
+    def deliver(self, *sequences: int, registration: Registration = UP, body: bytes = b"") -> None:
+        """Deliver these numbers."""
+        for sequence in sequences:
+            frames = delivery_frames(TAG, Event(INDICATION, body or BODY), registration.id, sequence)
+            self.box.deliver(frames, registration, sequence, "sim")
+
+    def settle(self) -> None:
+        """The burst is over."""
+        asked, self.asked[:] = tuple(self.asked), ()
+        for box in asked:
+            box.settle()
+
+    def numbers(self) -> list[list[int] | object]:
+        """Per message: the sequence numbers in it, or what else it is."""
+        return [self._number(frames) for frames in self.pipe.taken]
+
+    def _number(self, frames: list[bytes]) -> list[int] | object:
+        received = decode_all(frames)
+        if any(r.place is None for r in received):
+            message: object = received[0].message
+            return message
+        return [r.place[1] for r in received if r.place is not None]
+
+
+def test_first_of_a_burst_goes_at_once_the_rest_together() -> None:
+    """A single delivery is never kept back; what follows in the same go is one message, at its end."""
+    burst = Bursts(100, 1000)
+    burst.deliver(1)
+    assert burst.numbers() == [[1]]
+    burst.deliver(2, 3, 4)
+    assert burst.numbers() == [[1]]
+    burst.settle()
+    burst.deliver(5)
+    assert burst.numbers() == [[1], [2, 3, 4], [5]]
+    burst.settle()
+    assert burst.asked == []
+    assert burst.box.idle
+
+
+def test_batches_are_bounded() -> None:
+    """A batch has 64 deliveries and 32 KiB at most; a full one does not wait for the end of the burst."""
+    burst = Bursts(100, 1000)
+    burst.deliver(*range(1, 101))
+    assert burst.numbers() == [[1], list(range(2, 66))]
+    burst.settle()
+    assert burst.numbers()[2] == list(range(66, 101))
+    big = Bursts(100, 1000)
+    big.deliver(*range(1, 8), body=encode_body(LinkUp(HEADER, "a" * 16_000)))
+    big.settle()
+    assert big.numbers() == [[1], [2, 3], [4, 5], [6, 7]]
+
+
+def test_confirm_comes_behind_the_deliveries_before_it() -> None:
+    """What is no delivery neither overtakes a burst nor waits for its end."""
+    burst = Bursts(100, 1000)
+    burst.deliver(1, 2, 3)
+    burst.box.control(bus_frames(Goodbye("bye")))
+    burst.deliver(4, 5)
+    burst.settle()
+    assert burst.numbers() == [[1], [2, 3], Goodbye("bye"), [4, 5]]
+
+
+def test_full_peer_gets_the_rest_in_batches() -> None:
+    """What waits for a peer that was full goes in batches; overflow is told as ever."""
+    burst = Bursts(2, 10)
+    burst.deliver(1, *range(2, 6))
+    burst.settle()
+    burst.deliver(*range(6, 9))
+    burst.settle()
+    burst.deliver(9, 10)
+    burst.pipe.room = 1
+    burst.box.flush()
+    assert burst.numbers() == [[1], [2, 3, 4, 5], [6, 7, 8, 9, 10]]
+    burst.deliver(*range(11, 30))
+    burst.settle()
+    burst.deliver(30)
+    burst.pipe.room = 9
+    burst.box.flush()
+    assert burst.numbers()[3:] == [Gap(1, "link_up", "*", "sim", 11, 30), Snapshot(())]
+    assert burst.box.dropped == 20
+
+
 def test_confirms_survive_an_overflow() -> None:
     """A Confirm that waits is not dropped and comes before the Gap."""
     pipe = Pipe(0)
@@ -130,27 +228,33 @@ def test_who_asks_and_never_listens_is_stuck() -> None:
 @given(
     st.lists(st.one_of(st.integers(1, 6), st.just("event"), st.just("other")), max_size=120),
     st.integers(1, 6),
+    st.booleans(),
 )
-def test_every_event_is_sent_or_told_lost(steps: list[int | str], limit: int) -> None:
+def test_every_event_is_sent_or_told_lost(steps: list[int | str], limit: int, batches: bool) -> None:
     """However the peer reads: deliveries and gaps together are 1..n without hole or double, in order."""
     pipe = Pipe(0)
-    box = outbox(pipe, limit)
+    asked: list[Outbox] = []
+    box = Outbox(pipe.send, lambda: Snapshot(()), limit=limit, later=asked.append if batches else None)
     given_out = {1: 0, 2: 0}
     for step in steps:
         if isinstance(step, int):
             pipe.room = step
+            for waiting in asked:
+                waiting.settle()
+            asked.clear()
             box.flush()
             continue
         registration = UP if step == "event" else DOWN
         given_out[registration.id] += 1
         number = given_out[registration.id]
-        box.deliver([b"%d" % registration.id, b"%d" % number], registration, number, "sim")
+        frames = delivery_frames(TAG, Event(INDICATION, BODY), registration.id, number)
+        box.deliver(frames, registration, number, "sim")
     pipe.room = 10_000
     box.flush()
     covered: dict[int, int] = {1: 0, 2: 0}
     owed = False
-    for frames in pipe.taken:
-        message = decode(frames).message if len(frames) == 3 else None
+    for received in chain.from_iterable(decode_all(frames) for frames in pipe.taken):
+        message = received.message
         if isinstance(message, Gap):
             assert message.first == covered[message.registration] + 1
             assert message.last is not None
@@ -160,8 +264,10 @@ def test_every_event_is_sent_or_told_lost(steps: list[int | str], limit: int) ->
             owed = False
         else:
             assert not owed
-            assert int(frames[1]) == covered[int(frames[0])] + 1
-            covered[int(frames[0])] += 1
+            assert received.place is not None
+            registration_id, sequence = received.place
+            assert sequence == covered[registration_id] + 1
+            covered[registration_id] += 1
     assert covered == given_out
     assert not owed
     assert box.idle

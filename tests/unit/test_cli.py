@@ -74,6 +74,30 @@ def test_help_loads_little() -> None:
     assert not loaded & {"zmq", "pyroute2", "scapy", "rich", "asyncio"}
 
 
+def test_trace_loads_little() -> None:
+    """`lies trace` starts without an event loop, and without what only daemon, drivers and consumers need."""
+    shown = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "lies", "trace", "--runtime-dir", "/nonexistent"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.returncode == 4
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in shown.stderr.splitlines()}
+    assert "lies.bus.blocking" in loaded
+    packages = {name.partition(".")[0] for name in loaded}
+    assert not packages & {
+        "asyncio",
+        "pyroute2",
+        "scapy",
+        "dbus_next",
+        "structlog",
+        "prometheus_client",
+        "rich",
+    }
+    assert not loaded & {"lies.bus.server", "lies.bus.core", "lies.abstract", "lies.config"}
+
+
 @pytest.mark.parametrize(
     "words",
     [

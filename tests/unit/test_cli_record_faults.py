@@ -172,7 +172,7 @@ def test_rotation_loses_nothing_and_every_file_replays(playing: Daemon, tmp_path
         (["-o", "x.lies", "--keep", "3"], "--keep goes with --rotate"),
         (["-o", "x.lies", "--rotate", "many"], "is no size"),
         (["-o", "x.lies", "--rotate", "100"], "4096 is the least"),
-        (["-o", "x.lies", "--rotate", "1M", "--keep", "0"], "greater than or equal to 1"),
+        (["-o", "x.lies", "--rotate", "1M", "--keep", "0"], "Invalid value for '--keep'"),
     ],
 )
 def test_wrong_words(playing: Daemon, words: list[str], said: str) -> None:

@@ -248,6 +248,16 @@ def test_a_una_of_a_node_whose_pcoa_is_kept() -> None:
     assert router.expected == 0
 
 
+def test_a_node_with_a_kept_pcoa_that_gets_an_address_here() -> None:
+    """Announced anew with an address that is free, it is admitted with that, and not told to keep PCoA."""
+    router = a_router(duplicates=Duplicates.HOST_ROUTE)
+    router.receive(hi(), 0.1)
+    router.receive(una(target=PCOA), 0.2)
+    free = OWN[0x55]
+    assert router.receive(hi(2, ncoa=free), 5.0)[0] == fa.ExpectNode(free, MN, buffer=True)
+    assert router.receive(una(target=free), 5.1) == [fa.AdmitNode(free, MN)]
+
+
 def test_an_assigned_address_belongs_to_who_it_was_given() -> None:
     """The next handover's key is found by whose the address is, though it tells no link-layer address."""
     router = a_router(keys={MN: b"k" * 32})
