@@ -30,7 +30,7 @@ _THIEF_MAC = bytes.fromhex("02000000660a")
 _PCOA, _NCOA = (form_address(r.prefix, eui64(t.MOBILE_MAC)) for r in (_ONE, _TWO))
 _THIEF = form_address(_TWO.prefix, eui64(_THIEF_MAC))
 _ETHERTYPE = b"\x86\xdd"
-_DRIVE: dict[str, Any] = {"routers": 2, "speed_kmh": 100.0, "spacing_m": 60.0, "grace_s": 0.5}
+_DRIVE: dict[str, Any] = {"routers": 2, "speed_kmh": 60.0, "grace_s": 0.5}
 
 
 @pytest.fixture
