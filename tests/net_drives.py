@@ -12,6 +12,7 @@ from lies_fmipv6 import actions as fa
 from lies_fmipv6.items import Received
 from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
 from lies_fmipv6.parameters import ALL_NODES
+from lies_fmipv6.states import MobileNodeState
 
 
 def leftovers(net: Net) -> list[str]:
@@ -107,3 +108,18 @@ def let_impostors_in(monkeypatch: pytest.MonkeyPatch) -> None:
             perform(self, action)
 
     monkeypatch.setattr(RouterNode, "perform", lenient)
+
+
+def come_to_rest(net: Net, within_s: float) -> None:
+    """No more faults, every link good, the node attached somewhere; after a while all must be well."""
+    net.faults, net.radio.refuses = Faults(), frozenset()
+    for router in net.routers:
+        net.radio.set_quality(poa_of(router.number), Quality.GOOD)
+    net.run(1.0)
+    if net.radio.poa is None:
+        net.radio.attach(poa_of(1))
+    net.run(within_s)
+    assert net.mobile.engine.state is MobileNodeState.ATTACHED
+    assert net.connected()
+    assert leftovers(net) == []
+    assert set(net.received.values()) <= {1}, "faults hit control messages only, so no data comes twice"

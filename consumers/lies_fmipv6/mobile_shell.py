@@ -210,7 +210,6 @@ class MobileShell:
 
     async def _configure(self, link: str) -> None:
         """Run the command that gets the link an address, and tell the engine what there is then."""
-        before = set(global_addresses(link))
         environment = {**os.environ, "LIES_LINK": link}
         try:
             process = await asyncio.create_subprocess_exec(
@@ -221,13 +220,14 @@ class MobileShell:
             return
         try:
             status = await process.wait()
-        finally:
-            if process.returncode is None:
-                process.terminate()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
         if status:
             _log.warning("dhcp: %s ended with %d", self._dhcp[0], status)
         for address in global_addresses(link):
-            if address not in before:
+            if address not in self._plane.addresses:
                 self._runtime.feed(AddressConfigured(address))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:

@@ -4,13 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from net import Net
-from net_drives import FAULTS, STEP, act, impostor, leftovers, let_impostors_in
+from net_drives import FAULTS, STEP, act, come_to_rest, impostor, let_impostors_in
 from net_nodes import MN_LLA, Faults, coa_of, poa_of
 
 from lies.events import Quality
 from lies_fmipv6.items import OrderHandover, access_point_id
 from lies_fmipv6.parameters import Duplicates
-from lies_fmipv6.states import MobileNodeState
 
 ROUTERS = st.fixed_dictionaries(
     {
@@ -53,14 +52,4 @@ def test_whatever_is_imposed_the_node_ends_connected(
                 here.runner.feed(OrderHandover(coa, access_point_id(poa_of(n))))
             act(net, what, n, quality)
             net.stream(duration_s, 0.02)
-        net.faults, net.radio.refuses = Faults(), frozenset()
-        for one in net.routers:
-            net.radio.set_quality(poa_of(one.number), Quality.GOOD)
-        net.run(1.0)
-        if net.radio.poa is None:
-            net.radio.attach(poa_of(1))
-        net.run(250.0)
-        assert net.mobile.engine.state is MobileNodeState.ATTACHED
-        assert net.connected()
-        assert leftovers(net) == []
-        assert set(net.received.values()) <= {1}, "faults hit control messages only, so no data comes twice"
+        come_to_rest(net, 250.0)

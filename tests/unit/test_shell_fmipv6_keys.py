@@ -1,6 +1,5 @@
-"""The shells of FMIPv6 with handover keys, ESP, host routes, orders and DHCP, in a kernel of their own."""
+"""The shells of FMIPv6 with handover keys, ESP, host routes and orders, in a kernel of their own."""
 
-import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -10,21 +9,20 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from netns_kit import ETH_P_IPV6, frames, ip, ipv6, kernel_state, left, udp, waiting
+from netns_kit import ETH_P_IPV6, frames, ipv6, kernel_state, left, udp, waiting
 from shell_contract import nothing
-from shell_kit import HandBus, Place, perform, place
+from shell_kit import HandBus, Place, perform, place, until
 
 from lies.errors import ConfigError, ProtocolViolation
 from lies.kernel import esp
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
 from lies.kernel.tunnels import host, link_address
-from lies.runtime import now_s
 from lies.shared_keys import new_shared_key
 from lies_fmipv6 import actions as fast
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import KeyOptions, NeighbourOptions
-from lies_fmipv6.items import AddressConfigured, Received, access_point_id
+from lies_fmipv6.items import access_point_id
 from lies_fmipv6.messages import (
     FastBindingAck,
     FastBindingUpdate,
@@ -81,14 +79,6 @@ def secret(keys: Path, name: str = "car") -> bytes:
 def packets(interface: socket.socket) -> list[bytes]:
     """The IPv6 packets among the frames that were seen."""
     return [f[14:] for f in waiting(interface) if f[12:14] == ETH_P_IPV6.to_bytes(2)]
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the shell work until something holds."""
-    end_s = now_s() + 20
-    while not condition():
-        assert now_s() < end_s
-        await asyncio.sleep(0.01)
 
 
 async def heard(air: socket.socket, found: list[bytes], condition: Callable[[], bool]) -> None:
@@ -325,30 +315,6 @@ def test_a_host_route_in_the_kernel(here: Place, keys: Path) -> None:
     assert here.more() == {}
 
 
-def test_the_node_joins_the_groups_of_its_new_address(here: Place) -> None:
-    """At the new link the kernel listens to all nodes and to the solicited-node group of NCoA (F37)."""
-    groups: list[set[str]] = []
-
-    def joined() -> set[str]:
-        lines = Path("/proc/net/igmp6").read_text(encoding="ascii").splitlines()
-        return {line.split()[2] for line in lines if line.split()[1] == "wlan0"}
-
-    async def work(shell: Any) -> None:
-        perform(shell, fast.UseRouter(PCOA, 64, GATE, MAC))
-        groups.append(joined())
-        perform(shell, fast.PrepareHandover(PCOA, NEXT[0xABCDEF], PAR, GATE, MAC))
-        perform(shell, fast.CompleteHandover(PCOA, NEXT[0xABCDEF], PAR, GATE, MAC, tunnel=True))
-        groups.append(joined())
-        perform(shell, fast.DropAddress(NEXT[0xABCDEF]))
-        groups.append(joined())
-
-    here.run(here.consumer("mobile"), work)
-    solicited = IPv6Address("ff02::1:ffab:cdef").packed.hex()
-    all_nodes = IPv6Address("ff02::1").packed.hex()
-    assert [solicited in g for g in groups] == [False, True, False]
-    assert all(all_nodes in g for g in groups)
-
-
 def test_an_ordered_handover_leaves_the_router(here: Place, keys: Path) -> None:
     """Fmipv6.order_handover sends the PrRtAdv with code 1 to the node; a mobile node orders nothing."""
     consumer = a_router(here, keys)
@@ -371,26 +337,3 @@ def test_an_ordered_handover_leaves_the_router(here: Place, keys: Path) -> None:
     )
     with pytest.raises(ProtocolViolation, match="access router"):
         here.consumer("mobile").order_handover(PCOA, POA)  # type: ignore[attr-defined]  # Fmipv6's own
-
-
-@pytest.mark.parametrize(
-    ("command", "found"),
-    [
-        (("ip", "-6", "addr", "add", "2001:db8:2::5555/64", "dev", "wlan0", "nodad"), [NEXT[0x5555]]),
-        (("false",), []),
-        (("no-such-command-here",), []),
-    ],
-)
-def test_dhcp_is_a_command(here: Place, command: tuple[str, ...], found: list[IPv6Address]) -> None:
-    """ConfigureAddress runs the configured command; what the link has then and had not is the address."""
-    fed: list[Any] = []
-
-    async def work(shell: Any) -> None:
-        feed = shell._runtime.feed
-        shell._runtime.feed = lambda item: fed.append(item) if not isinstance(item, Received) else feed(item)
-        perform(shell, fast.ConfigureAddress("wlan0"))
-        await until(lambda: not shell._tasks)
-
-    here.run(here.consumer("mobile", dhcp=command), work)
-    assert fed == [AddressConfigured(address) for address in found]
-    assert ip("-6", "addr", "show", "dev", "wlan0", "scope", "link")
