@@ -15,7 +15,7 @@ _log = logging.getLogger("lies.daemon")
 
 
 class ChildRoom:
-    """Runs `python -m lies.worker`, which gets its order on stdin; gone: tells the bus that it died."""
+    """Runs `python -m lies._isolated`, which gets its order on stdin; gone: tells the bus that it died."""
 
     def __init__(self, order: Order, gone: Callable[[], None]) -> None:
         self.pid: int | None = None
@@ -28,7 +28,7 @@ class ChildRoom:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "lies.worker",
+            "lies._isolated",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

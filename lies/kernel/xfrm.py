@@ -96,8 +96,7 @@ def _unlimited() -> bytes:
 def new_state(source: IPv6Address, destination: IPv6Address, spi: int, key: bytes, reqid: int) -> bytes:
     """A security association of one direction; key: INTEGRITY_KEY octets.
 
-    Without a replay window: with keys that nobody negotiated the counter begins anew with its router, and RFC
-    4303 section 3.3.3 has none then either.
+    Without a replay window: nobody negotiated the keys, and the counter begins anew with its router.
     """
     body = bytes(56) + _identity(destination, spi) + source.packed + _unlimited()
     body += bytes(12)  # struct xfrm_stats
