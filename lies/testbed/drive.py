@@ -38,7 +38,7 @@ _REGISTERED_S = 20.0
 _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
-_FLOOR_COUNT, _FLOOR_EVERY_S = 60, 0.03
+_FLOOR_COUNT, _FLOOR_EVERY_S = 40, 0.025
 _PORT = 5001
 _PRIMITIVES = (
     "link_up",
@@ -238,9 +238,9 @@ class Drive:
             self.watcher.on_stage("driving")
             for flow in self._flows:
                 flow.order(b"g")
-            await self._until(begun + self.plan.duration_s, begun)
             if self.plan.options.floor:
                 await self._measure_floor()
+            await self._until(begun + self.plan.duration_s, begun)
             for flow in self._flows:
                 flow.order(b"s")
             self.watcher.on_stage("counting")
@@ -285,7 +285,8 @@ class Drive:
 
         def measure(ready: Callable[[], None]) -> int:
             ready()
-            took = relay.round_trips_ns(source, here.address, other.address, _FLOOR_COUNT, every_s=_FLOOR_EVERY_S)
+            ends = source, here.address, other.address
+            took = relay.round_trips_ns(*ends, _FLOOR_COUNT, every_s=_FLOOR_EVERY_S)
             path.write_text(json.dumps(took), "ascii")
             return 0
 

@@ -18,9 +18,11 @@ _ABSTRACT = {"damping_s": 0.02, "poa_age_s": 1.0}
 def shuttle_options(
     mode: str, count: int, *, rate_mbps: float, l2_gap_ms: float, backbone_ms: float
 ) -> DriveOptions:
-    """A drive of `count` handovers, one every 0.4 s."""
+    """A drive of `count` handovers, one every SHUTTLE_S."""
     return DriveOptions(
         mode=mode,
+        # where nothing moves the node before its link breaks, there is a stretch in which it breaks
+        spacing_m=90.0 if mode == "predictive" else 140.0,
         shuttles=count,
         rate_mbps=rate_mbps,
         l2_gap_ms=l2_gap_ms,

@@ -66,7 +66,7 @@ class Direction:
         return slowest - self.least_delay_ns
 
     def waited(self, out_ns: int, in_ns: int) -> int:
-        """How many packets had been sent early enough to arrive within a handover's gap, and came after it."""
+        """How many packets were sent early enough to arrive within a handover's gap, and came after it."""
         shift = 0 if self.at_radio else self.least_delay_ns
         low, high = out_ns + shift, in_ns + shift
         end = next((got for _, _, got in self.received if got > high), None)

@@ -59,7 +59,7 @@ def round_trips_ns(
     every_s: float,
     timeout_s: float = 1.0,
 ) -> list[int]:
-    """How long `count` messages took from source by router, other, router and back, in ns; lost ones count not.
+    """How long `count` messages took from source by router, other, router and back, in ns, but for lost ones.
 
     every_s: pause between them: a relay that has just run is quicker than one that must be woken, as the
     routers' daemons are. LiesError if none came back.
