@@ -34,9 +34,10 @@ class DriveOptions:
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
     instead; shuttles: so many handovers between two access points, one every SHUTTLE_S, instead of a way down
-    the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
-    isolate_radio, isolate_fmipv6: the radio's driver, and the mobile node's FMIPv6, as processes of their own
-    on ZeroMQ, in place of the mobile node's daemon; abstract, fmipv6, access: further options of the
+    the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the traffic,
+    None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
+    driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
+    daemon; abstract, fmipv6, access: further options of the
     abstract entity, of the mobile node's FMIPv6 and of the access routers'.
     """
 
