@@ -147,6 +147,11 @@ class DriverHostBase:
         self._sequence = 0
         publisher.bind(self._act, self._raw_wanted)
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The links that were announced and not taken away."""
+        return tuple(self._ports)
+
     def attach(self, driver: Driver) -> None:
         """The driver that type 3 actions go to."""
         self._driver = driver
@@ -164,6 +169,8 @@ class DriverHostBase:
         except LinkError:
             del self._ports[link.name]
             raise
+        about = {"link": link.name, "publisher": self.name, "epoch": self.publisher.epoch}
+        _log.debug("announced %s", link.name, extra=about)
         return port
 
     def now_ns(self) -> int:

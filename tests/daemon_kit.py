@@ -52,7 +52,8 @@ class Daemon:
             )
 
     def lies(self, *words: str) -> Result:
-        """Run a command to its end, in this process."""
+        """Run a command to its end, in this process: not `run`, which gives up capabilities for good."""
+        assert "run" not in words
         return CliRunner(env={"LIES_RUNTIME_DIR": str(self.run_dir)}).invoke(app, words)
 
     def begin(self, *words: str) -> "subprocess.Popen[str]":

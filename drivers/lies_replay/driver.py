@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 
 from lies.association import Association, AssociationRules
-from lies.attachment import Attachment, open_attachment
+from lies.attachment import Attachment, attachment_needs, open_attachment
+from lies.capabilities import Capability
 from lies.driver import Driver, DriverHost, LinkPort
 from lies.errors import ConfigError, LiesError
 from lies.events import Attached, Detached, DownReason, Link, RawState
@@ -32,6 +33,11 @@ class Replay(Driver):
     """
 
     Config = ReplayConfig  # TraceFormatError from __init__: a file that is no recording and no whole trace
+
+    @classmethod
+    def needs(cls, config: ReplayConfig) -> frozenset[Capability]:
+        """Those of its port."""
+        return attachment_needs(config.port)
 
     def __init__(self, name: str, config: ReplayConfig, host: DriverHost) -> None:
         super().__init__(name, config, host)

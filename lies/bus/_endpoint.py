@@ -259,6 +259,7 @@ class Endpoint(ABC, Generic[PeerT]):
         if peer is None:
             peer = self.peers[routing_id] = self.greet(routing_id, hello, who)
             peer.who, peer.rights = who, self.core.rights.of(who)
+            _log.debug("%s came", peer.name, extra={"peer": peer.name, "who": who})
         elif peer.name != hello.name:
             raise MalformedMessage("a second Hello of another name")
         peer.outbox.control(bus_frames(Welcome(self.core.epoch, self._heartbeat_ms)))
@@ -280,7 +281,7 @@ class Endpoint(ABC, Generic[PeerT]):
     def _sweep(self) -> None:
         while self._leaving:
             peer, reason = self._leaving.pop()
-            _log.debug("%s left: %s", peer.name, reason)
+            _log.debug("%s left", peer.name, extra={"peer": peer.name, "reason": reason})
             self.forget(peer, reason)
 
     def _note(self, error: LiesError) -> None:

@@ -81,6 +81,10 @@ class PublishDesk:
         """The publisher is gone: its links are Down with DRIVER_LOST from these times on."""
         self._delivery.do(lambda: self._lose(publisher, mono_ns, wall_ns))
 
+    def forget_lost(self, name: str) -> None:
+        """The links that the publisher of that name lost are no more."""
+        self._delivery.do(lambda: self._forget_lost(name))
+
     def _check_publish(
         self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None
     ) -> None:
@@ -137,7 +141,13 @@ class PublishDesk:
         if link in publisher.links:
             publisher.links.discard(link)
             self._delivery.owners.pop(link, None)
-            self._delivery.states.pop(link, None)
+            self._delivery.forget(link)
+
+    def _forget_lost(self, name: str) -> None:
+        delivery = self._delivery
+        for link, state in tuple(delivery.states.items()):
+            if state.publisher == name and link not in delivery.owners:
+                delivery.forget(link)
 
     def _publish(
         self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None

@@ -28,6 +28,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "convert": "Turn a recording or trace into another form.",
     "info": "Say what is in a recording or trace.",
     "predict": "Write the going-down indications that the abstract entity gives on a trace.",
+    "bench": "Measure the event path beside raw ZeroMQ.",
     "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",
     "config": "Check a configuration file.",
     "keys": "Make and show the CURVE keys for the bus on TCP.",

@@ -72,6 +72,7 @@ def test_help_loads_little() -> None:
     loaded = {line.rsplit("|", 1)[-1].strip().partition(".")[0] for line in shown.stderr.splitlines()}
     assert "typer" in loaded
     assert not loaded & {"zmq", "pyroute2", "scapy", "rich", "asyncio"}
+    assert not loaded & {"dbus_next", "structlog", "prometheus_client"}
 
 
 def test_trace_loads_little() -> None:

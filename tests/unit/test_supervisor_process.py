@@ -104,7 +104,8 @@ def test_no_service_manager(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     """Without a service manager nothing is sent; a manager that is gone is logged."""
     assert not notify("READY=1", {})
     assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "none")})
-    assert "systemd is not told READY=1" in caplog.text
+    (untold,) = caplog.records
+    assert (untold.getMessage(), vars(untold)["state"]) == ("systemd is not told", "READY=1")
 
 
 @pytest.mark.parametrize("order", [b"", b"junk\n", b'{"kind": "driver"}\n'])
