@@ -21,7 +21,7 @@ _log = logging.getLogger("lies.daemon")
 
 
 class ChildRoom:
-    """Runs `python -m lies.worker`, which gets its order on stdin.
+    """Runs `python -m lies._isolated`, which gets its order on stdin.
 
     gone: tells the bus that it died; announced: whether the bus knows all of some links as its driver's.
     """
@@ -40,7 +40,7 @@ class ChildRoom:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "lies.worker",
+            "lies._isolated",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,

@@ -31,7 +31,7 @@ from lies.events import (
     RawState,
     Sample,
 )
-from lies.runtime import monotonic_ns, wall_ns
+from lies.runtime import WallOffset, monotonic_ns
 
 __all__ = ["DriverHostBase", "Entity", "EntityFactory", "EntityStatus", "LocalPublisher", "RemotePublisher"]
 
@@ -141,7 +141,7 @@ class DriverHostBase:
         self._entity = entity or _abstract_entity(parameters or AeParameters())
         self._on_failed = on_failed
         self._on_finished = on_finished
-        self._wall_offset_ns = wall_ns() - monotonic_ns() if wall_offset_ns is None else wall_offset_ns
+        self._wall_offset = WallOffset().ns if wall_offset_ns is None else lambda: wall_offset_ns
         self._driver: Driver | None = None
         self._ports: dict[str, _Port] = {}
         self._sequence = 0
@@ -198,9 +198,7 @@ class DriverHostBase:
 
     def header(self, link: Link, t_ns: int) -> Header:
         """A header with the sequence number last used."""
-        return Header(
-            self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset_ns, link
-        )
+        return Header(self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset(), link)
 
     def forget(self, link: str) -> None:
         """A port was removed."""

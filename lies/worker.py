@@ -1,4 +1,4 @@
-"""`python -m lies.worker`: one driver or consumer in a process of its own, as a child of the daemon.
+"""One driver or consumer in a process of its own, as a child of the daemon; lies._isolated begins it.
 
 The order comes on stdin, and later how to log; reports go where stdout was, while prints of the plugin go to
 stderr. The child ends when stdin does, when the daemon dies, or on SIGTERM.
@@ -6,11 +6,8 @@ stderr. The child ends when stdin does, when the daemon dies, or on SIGTERM.
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import os
-import signal
-import sys
 from pathlib import Path
 
 from lies._keeper import Ended, Ending, describe
@@ -25,14 +22,11 @@ from lies.plugins import resolve
 from lies.registry import Registry
 from lies.rooms import ConsumerRoom, DriverRoom, Failed, OpenClient, OpenPublisher
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
 _log = logging.getLogger("lies.worker")
 
 
 def main() -> int:
     """Read the order and run it; 0 when told to stop or finished, 1 when the plugin failed."""
-    _die_with_parent()
     channel = os.dup(1)
     os.dup2(2, 1)
     try:
@@ -150,15 +144,3 @@ def _read_line(number: int) -> tuple[bytes, bytes]:
 def _tell(channel: int, report: Report) -> None:
     with contextlib.suppress(BrokenPipeError):  # the daemon has died: stdin tells us so too
         os.write(channel, encode(report))
-
-
-def _die_with_parent() -> None:
-    """SIGTERM when the daemon dies; end of file on stdin says the same, but not to a plugin that blocks."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -202,7 +202,7 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
         try:
             if self._connection.wait(self._timeout_s, lambda: self._connection.up):
                 self._sent(request, answer)
-                self._connection.wait(max(0.0, end_s - now_s()), answer.done)
+                self._connection.wait(max(0.0, end_s - now_s()), answer.done, answered=True)
         finally:
             self._unwanted(request)
         if answer.error is not None:

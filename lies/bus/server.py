@@ -164,12 +164,15 @@ class _Drivers(Endpoint[_Driver]):
                 core.announce(publisher, header, state)
             case RemoveLink(link=link):
                 core.remove_link(publisher, link)
+                return
             case Publish(header=header, state=state):
                 core.publish(publisher, header, received.events, state)
             case _ if received.tag.cls is PrimitiveClass.INDICATION and received.tag.layer != "BUS":
-                core.publish(publisher, message.header, (Event(message, received.body),))
+                header = message.header
+                core.publish(publisher, header, (Event(message, received.body),))
             case _:
                 raise MalformedMessage(f"a driver sent {received.tag.cls.value} {received.tag.name}")
+        publisher.heard(header, monotonic_ns())
 
 
 class BusServer:

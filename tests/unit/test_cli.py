@@ -264,6 +264,21 @@ def test_predict_reads_recordings(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.parametrize("ending", [".lies", ".ndjson"])
+def test_predict_says_what_it_could_not_read(tmp_path: Path, ending: str) -> None:
+    """A torn recording is read as far as it goes, and one sentence says that it is torn."""
+    whole, torn = tmp_path / f"x{ending}", tmp_path / f"torn{ending}"
+    assert lies("convert", str(falling_trace(tmp_path / "x.csv")), str(whole)).exit_code == 0
+    octets = whole.read_bytes()
+    torn.write_bytes(octets + octets[-30:-10])
+    wanted = lies("predict", str(whole), "-o", "-")
+    assert (wanted.stderr, wanted.stdout != "") == ("", True)
+    done = lies("predict", str(torn), "-o", "-")
+    assert (done.exit_code, done.stdout) == (0, wanted.stdout)
+    assert done.stderr.startswith(f"lies: {torn}: torn: 20 octets could not be read")
+    assert done.stderr.count("\n") == 1
+
+
 def test_names_from_the_air_do_not_steer_the_terminal() -> None:
     """Control characters in a PoA's name are shown, not sent."""
     assert clean("caf\u00e9 \x1b[2J\n") == "caf\u00e9 \\x1b[2J\\x0a"

@@ -95,7 +95,7 @@ def test_licence(wheel: zipfile.ZipFile) -> None:
 def test_base_dependencies_and_extras(wheel: zipfile.ZipFile) -> None:
     """`pip install lies` brings all that `lies demo` needs; radios of the real world are extras."""
     wanted = described(wheel).get_all("Requires-Dist") or []
-    base = {re.split("[<>]", w)[0] for w in wanted if "extra ==" not in w}
+    base = {re.split("[<>=]", w)[0] for w in wanted if "extra ==" not in w}
     assert base == {
         "attrs",
         "msgspec",

@@ -112,7 +112,7 @@ def test_no_service_manager(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
 def test_worker_refuses_what_is_no_order(order: bytes) -> None:
     """A child process without a good order says so on its channel and ends with 1."""
     done = subprocess.run(
-        [sys.executable, "-m", "lies.worker"], input=order, capture_output=True, timeout=30, check=False
+        [sys.executable, "-m", "lies._isolated"], input=order, capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 1
     report = decode_report(done.stdout)
