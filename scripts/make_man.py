@@ -34,13 +34,16 @@ _ENVIRONMENT = {
     "LIES_KEY": "Name of the key pair to show there; `--key` outweighs it.",
     "LIES_PUBLISH": "That daemon's endpoint for drivers; `--publish` outweighs it.",
     "LIES_KEYS_DIR": "Where key pairs lie; else in the folder `keys` beside the configuration.",
+    "LIES_TRACES": "A folder of recorded traces, for `lies bench`.",
+    "LIES_LOG_LEVEL": "How much `lies run` logs; `--log-level` outweighs it, and it the configuration.",
+    "LIES_LOG_FORMAT": "How a line of that log looks, `console` or `json`; `--log-format` outweighs it.",
     "XDG_RUNTIME_DIR": "Its folder `lies` is the place for a user's own daemon.",
     "XDG_CONFIG_HOME": "Its file `lies/lies.toml` is what a user's own daemon reads.",
     "NO_COLOR": "If it is set and not empty, nothing is coloured.",
 }
 _FILES = {
     "/etc/lies/lies.toml": "Configuration of the system's daemon.",
-    "/etc/lies/keys": "Key pairs of the system's daemon.",
+    "/etc/lies/keys": "Key pairs and handover keys of the system's daemon.",
     "/run/lies": "Endpoints of the system's daemon.",
 }
 

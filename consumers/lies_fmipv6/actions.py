@@ -2,7 +2,8 @@
 
 Addresses are IPv6Address. Actions of one batch are carried out in order. Every CompleteHandover(pcoa, ncoa)
 is followed by exactly one EndTunnel(pcoa, ncoa), every ExpectNode by AdmitNode or ForgetNode, every AddTunnel
-by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every HoldUplink by ReleaseUplink,
+by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every AddHostRoute by
+RemoveHostRoute (or another AddHostRoute), every HoldUplink by ReleaseUplink,
 by CompleteHandover with `tunnel`, or by EndTunnel.
 """
 
@@ -19,13 +20,15 @@ class SendMessage:
     """Send a message.
 
     link_layer: when not None, send it on the access link to this link-layer address, whatever the routes say
-    (an FBack to PCoA on the old link, while packets to PCoA are already tunnelled away).
+    (an FBack to PCoA on the old link, while packets to PCoA are already tunnelled away). pcoa: of an FBack,
+    whose handover key its BADF option is made with; that of an FBU is the destination's.
     """
 
     message: Message
     source: IPv6Address
     destination: IPv6Address
     link_layer: bytes | None = None
+    pcoa: IPv6Address | None = None
 
 
 # Mobile node
@@ -50,6 +53,7 @@ class RequestConnect:
 class UseRouter:
     """First attachment or plain fallback: coa becomes an address and the router its default route.
 
+    Also for an address that is there already and stays in use at another router (HAck code 3, NAACK 4).
     router: the next hop (link-local as a rule); router_lla: its link-layer address if known.
     """
 
@@ -106,6 +110,19 @@ class CompleteHandover:
 
 
 @frozen
+class ExpectLinkUp:
+    """A LinkUp at poa will be answered with these, in this order and before all else: build them now.
+
+    A shell may do them as soon as that LinkUp comes, before it feeds it; when the engine then asks for them,
+    they are done already. Void after an AbandonHandover, a ReleaseUplink, or a LinkUp elsewhere.
+    """
+
+    poa: str
+    announce: SendMessage
+    complete: CompleteHandover
+
+
+@frozen
 class EndTunnel:
     """The grace is over: the tunnel of pcoa with par ends, and pcoa is no address any more.
 
@@ -124,6 +141,20 @@ class AbandonHandover:
     """What PrepareHandover built for ncoa is not needed; an address that was there before it stays."""
 
     ncoa: IPv6Address
+
+
+@frozen
+class DropAddress:
+    """A care-of address may not be used: the new router said so (RFC 5568 section 6.4.6)."""
+
+    coa: IPv6Address
+
+
+@frozen
+class ConfigureAddress:
+    """Have the link get an address by DHCP, and feed AddressConfigured (RFC 5568 section 5.2)."""
+
+    link: str
 
 
 @frozen
@@ -189,18 +220,49 @@ class ForgetNode:
     ncoa: IPv6Address
 
 
-MobileNodeAction = (
-    SendMessage
-    | RequestPoAList
-    | RequestConnect
-    | UseRouter
+@frozen
+class AddHostRoute:
+    """The node of a PCoA of par's link is to keep it here (RFC 5568 section 4, item 3).
+
+    What par tunnels to this router for pcoa goes to the access link, and what pcoa sends from there goes to
+    par in a tunnel. An ExpectNode(pcoa) follows; replaces a host route of pcoa from another par.
+    """
+
+    pcoa: IPv6Address
+    par: IPv6Address
+
+
+@frozen
+class RemoveHostRoute:
+    """It is over."""
+
+    pcoa: IPv6Address
+    par: IPv6Address
+
+
+KernelAction = (
+    UseRouter
     | PrepareHandover
     | HoldUplink
     | ReleaseUplink
     | CompleteHandover
     | EndTunnel
     | AbandonHandover
-    | Publish
+    | DropAddress
 )
-AccessRouterAction = SendMessage | AddTunnel | RemoveTunnel | ExpectNode | AdmitNode | ForgetNode
+"""Those of a mobile node that change its kernel's state."""
+
+MobileNodeAction = (
+    SendMessage | RequestPoAList | RequestConnect | ExpectLinkUp | ConfigureAddress | Publish | KernelAction
+)
+AccessRouterAction = (
+    SendMessage
+    | AddTunnel
+    | RemoveTunnel
+    | ExpectNode
+    | AdmitNode
+    | ForgetNode
+    | AddHostRoute
+    | RemoveHostRoute
+)
 Action = MobileNodeAction | AccessRouterAction

@@ -6,8 +6,17 @@ from attrs import define, frozen
 
 from lies.events import CareOfAddressChanged, HandoverDone, Header, Link
 from lies.packet import text_of
-from lies_fmipv6.actions import AbandonHandover, CompleteHandover, EndTunnel, PrepareHandover, Publish
+from lies_fmipv6.actions import (
+    AbandonHandover,
+    CompleteHandover,
+    EndTunnel,
+    PrepareHandover,
+    Publish,
+    SendMessage,
+)
 from lies_fmipv6.exchange import FbuExchange
+from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
 
 _NS = 1_000_000_000
 
@@ -37,7 +46,11 @@ class Router:
 
 @define
 class Handover:
-    """Mutable record of one handover; par is the previous router's address as far as it is known."""
+    """Mutable record of one handover.
+
+    par: the previous router's address as far as it is known; home: that router, whose link pcoa is of; kept:
+    pcoa stays in use at the new router; dhcp: there addresses come by DHCP, and ncoa is for the FBU only.
+    """
 
     from_poa: str | None
     to_poa: str
@@ -54,6 +67,9 @@ class Handover:
     link_down_ns: int | None = None
     link_up_ns: int | None = None
     una_ns: int | None = None
+    home: Router | None = None
+    kept: bool = False
+    dhcp: bool = False
 
     def prepare(self) -> PrepareHandover:
         """The action that builds it."""
@@ -63,9 +79,14 @@ class Handover:
         """The action that makes it real."""
         return CompleteHandover(self.pcoa, self.ncoa, self.par, self.nar.next_hop, self.nar.lla, tunnel)
 
-    def abandon(self) -> AbandonHandover:
-        """The action that unbuilds it."""
-        return AbandonHandover(self.ncoa)
+    def announce(self, lla: bytes) -> SendMessage:
+        """The UNA at the new link (6.3)."""
+        address = self.pcoa if self.kept else self.ncoa
+        return SendMessage(UnsolicitedNeighbourAdvertisement(address, lla), address, ALL_NODES)
+
+    def abandon(self) -> list[AbandonHandover]:
+        """The action that unbuilds it, unless that was done when PCoA was kept."""
+        return [] if self.kept else [AbandonHandover(self.ncoa)]
 
     def end(self, *, keep_address: bool = False) -> EndTunnel:
         """The action that ends its tunnel."""

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack, closing
+from ipaddress import IPv6Address
 from typing import assert_never
 
 from lies.consumer import BusClient
@@ -24,6 +26,7 @@ from lies.events import (
     Raw,
     Technology,
 )
+from lies.kernel.interfaces import global_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
@@ -32,7 +35,7 @@ from lies.runtime import Runtime, monotonic_ns, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
-from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.items import AddressConfigured, ConnectRefused, MobileNodeItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
@@ -53,7 +56,7 @@ _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down",
 class MobileShell:
     """Runs lies_fmipv6.mobile_node.MobileNode on one link of this host."""
 
-    def __init__(self, config: Config, bus: BusClient) -> None:
+    def __init__(self, config: Config, bus: BusClient, secrets_: Mapping[str, bytes]) -> None:
         self._link = config.link or ""
         self._bus = bus
         with ExitStack() as undo:
@@ -64,11 +67,15 @@ class MobileShell:
             )
             lla = link_address(self._link)
             self._undo = undo.pop_all()
-        engine = MobileNode(
-            mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, config.policy
-        )
+        engine_config = mobile_node(config, lla, secrets.randbelow(1 << 16), secrets_)
+        self._keys = engine_config.keys
+        self._dhcp = config.dhcp
+        engine = MobileNode(engine_config, config.parameters, config.policy)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._expected: a.ExpectLinkUp | None = None
+        self._announcement = b""  # its UNA, as it is sent
+        self._done: list[a.MobileNodeAction] = []  # before the engine asked for it
         self._seen_up = False
 
     async def start(self) -> None:
@@ -103,39 +110,63 @@ class MobileShell:
     def _on_event(self, event: Indication | Raw) -> None:
         if isinstance(event, _EVENTS):
             if event.header.link.name == self._link:
-                self._seen_up = self._seen_up or isinstance(event, LinkUp)
+                if isinstance(event, LinkUp):
+                    self._seen_up = True
+                    self._arrive(event.poa)
                 self._runtime.feed(event)
+                self._done.clear()
         elif isinstance(event, BindingUpdated):
             self._runtime.feed(event)
 
+    def _arrive(self, poa: str) -> None:
+        """Do at once what was built for this LinkUp."""
+        expected, self._expected = self._expected, None
+        if expected is None or expected.poa != poa:
+            return
+        self._send(self._announcement, expected.announce.destination)
+        self._perform(expected.complete)
+        self._done = [expected.announce, expected.complete]
+
     def _on_packet(self, packet: bytes, lla: bytes, _interface: str) -> None:
         try:
-            got = decode(packet)
+            got = decode(packet, key_for=self._keys.get)
         except OtherProtocol:
             return
         message = check_addresses(got.message)
         self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated))
 
     def _perform(self, action: a.MobileNodeAction) -> None:
+        if action in self._done:
+            self._done.remove(action)
+            return
         try:
             self._carry_out(action)
         except LiesError as error:
             _log.error("%s: %s", type(action).__name__, error)
 
     def _carry_out(self, action: a.MobileNodeAction) -> None:
-        plane = self._plane
         match action:
-            case a.SendMessage(message, source, destination, _):
-                self._signalling.send(
-                    encode(message, source, destination),
-                    destination,
-                    interface=self._link,
-                    link_layer=group_address(destination),
-                )
+            case a.SendMessage(message, source, destination):
+                packet = encode(message, source, destination, key=self._keys.get(destination))
+                self._send(packet, destination)
             case a.RequestPoAList(link):
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):
                 self._spawn(self._connect(link, poa))
+            case a.ConfigureAddress(link):
+                self._spawn(self._configure(link))
+            case a.ExpectLinkUp(announce=announce):
+                self._announcement = encode(announce.message, announce.source, announce.destination)
+                self._expected = action
+            case a.Publish(report):
+                self._bus.publish(report)
+            case _:
+                self._change(action)
+
+    def _change(self, action: a.KernelAction) -> None:
+        """Change addresses, routes and tunnels."""
+        plane = self._plane
+        match action:
             case a.UseRouter(coa, _, router, router_lla):
                 plane.use_router(coa, router, router_lla)
             case a.PrepareHandover(pcoa, ncoa, par, nar, nar_lla):
@@ -143,17 +174,24 @@ class MobileShell:
             case a.HoldUplink(pcoa):
                 plane.hold(pcoa)
             case a.ReleaseUplink(pcoa):
+                self._expected = None
                 plane.release(pcoa)
             case a.CompleteHandover(pcoa, ncoa, par, nar, nar_lla, tunnel):
                 plane.complete(pcoa, ncoa, par, nar, nar_lla, tunnel=tunnel)
             case a.EndTunnel(pcoa, ncoa, par, keep_address):
                 plane.end_tunnel(pcoa, ncoa, par, keep_address=keep_address)
             case a.AbandonHandover(ncoa):
+                self._expected = None
                 plane.abandon(ncoa)
-            case a.Publish(report):
-                self._bus.publish(report)
+            case a.DropAddress(coa):
+                plane.drop(coa)
             case _:
                 assert_never(action)
+
+    def _send(self, packet: bytes, destination: IPv6Address) -> None:
+        self._signalling.send(
+            packet, destination, interface=self._link, link_layer=group_address(destination)
+        )
 
     async def _poa_list(self, link: str) -> None:
         try:
@@ -169,6 +207,28 @@ class MobileShell:
         except LiesError as error:
             _log.warning("connect %s to %s: %s", link, poa, error)
             self._runtime.feed(ConnectRefused(poa, str(error)))
+
+    async def _configure(self, link: str) -> None:
+        """Run the command that gets the link an address, and tell the engine what there is then."""
+        environment = {**os.environ, "LIES_LINK": link}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._dhcp, stdin=asyncio.subprocess.DEVNULL, env=environment
+            )
+        except OSError as error:
+            _log.error("dhcp: %s: %s", self._dhcp[0], error.strerror)
+            return
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        if status:
+            _log.warning("dhcp: %s ended with %d", self._dhcp[0], status)
+        for address in global_addresses(link):
+            if address not in self._plane.addresses:
+                self._runtime.feed(AddressConfigured(address))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

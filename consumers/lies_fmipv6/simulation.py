@@ -8,7 +8,7 @@ from lies.sim import HomeHost, MobileHost, Program, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
-from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received, access_point_id
+from lies_fmipv6.items import AccessRouterItem, ConnectRefused, MobileNodeItem, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour
@@ -73,15 +73,25 @@ class MobileProgram:
     def _perform(self, action: a.MobileNodeAction) -> None:
         host = self._host
         match action:
-            case a.SendMessage(message, source, destination, _):
+            case a.SendMessage(message, source, destination):
                 host.send(encode(message, source, destination), kind_of(message))
             case a.RequestPoAList():
                 host.list_poas(self._seat.feed)
             case a.RequestConnect(_, poa):
                 host.connect(poa, lambda reason: self._seat.feed(ConnectRefused(poa, reason)))
-            case a.UseRouter(coa, _, _, _):
+            case a.Publish(report):
+                host.publish(report)
+            case a.ExpectLinkUp() | a.ConfigureAddress():
+                pass  # nothing is quicker on a virtual clock if it is prepared; no link wants DHCP
+            case _:
+                self._change(action)
+
+    def _change(self, action: a.KernelAction) -> None:
+        host = self._host
+        match action:
+            case a.UseRouter(coa):
                 host.add_address(coa)
-            case a.PrepareHandover(_, ncoa, _, _, _):
+            case a.PrepareHandover(_, ncoa):
                 self._prepare(ncoa)
             case a.AbandonHandover(ncoa):
                 self._abandon(ncoa)
@@ -93,8 +103,8 @@ class MobileProgram:
                 self._complete(action)
             case a.EndTunnel():
                 self._end(action)
-            case a.Publish(report):
-                host.publish(report)
+            case a.DropAddress(coa):
+                host.remove_address(coa)
             case _:
                 assert_never(action)
 
@@ -142,11 +152,14 @@ class RouterProgram:
             first_sequence=host.net.draw(1 << 16),
             max_bindings=_MAX_NODES,
             max_expected=_MAX_NODES,
+            max_expected_per_neighbour=_MAX_NODES,
             max_known_nodes=_MAX_NODES,
         )
         self.engine = AccessRouter(config)
         self._host = host
-        self._seat: Seat[Received, a.AccessRouterAction] = Seat(host.net.clock, self.engine, self._perform)
+        self._seat: Seat[AccessRouterItem, a.AccessRouterAction] = Seat(
+            host.net.clock, self.engine, self._perform
+        )
         self._seat.start()
 
     def event(self, event: Indication) -> None:
@@ -182,5 +195,9 @@ class RouterProgram:
                 host.admit(ncoa, lla)
             case a.ForgetNode(ncoa):
                 host.forget(ncoa)
+            case a.AddHostRoute(pcoa, par):
+                host.add_host_route(pcoa, par)
+            case a.RemoveHostRoute(pcoa, par):
+                host.remove_host_route(pcoa, par)
             case _:
                 assert_never(action)

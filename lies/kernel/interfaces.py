@@ -2,8 +2,12 @@
 
 import errno
 import socket
+from ipaddress import IPv6Address
+from pathlib import Path
 
 from lies.errors import LiesError
+
+_SCOPE_GLOBAL, _SCOPE_LINK = "00", "20"  # of /proc/net/if_inet6
 
 
 class NoInterface(LiesError, OSError):
@@ -23,3 +27,19 @@ def index_of(name: str) -> int:
         return socket.if_nametoindex(name)
     except OSError as error:
         raise NoInterface(name) from error
+
+
+def global_addresses(name: str) -> tuple[IPv6Address, ...]:
+    """The addresses of an interface that are good beyond its link; none if there is no such interface."""
+    return _addresses(name, _SCOPE_GLOBAL)
+
+
+def link_local_addresses(name: str) -> tuple[IPv6Address, ...]:
+    """The link-local addresses of an interface; none if there is no such interface."""
+    return _addresses(name, _SCOPE_LINK)
+
+
+def _addresses(name: str, scope: str) -> tuple[IPv6Address, ...]:
+    lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines()
+    found = (line.split() for line in lines)
+    return tuple(IPv6Address(bytes.fromhex(f[0])) for f in found if f[5] == name and f[3] == scope)

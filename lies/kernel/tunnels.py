@@ -26,6 +26,7 @@ PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
 PREFERENCE_INNER = 1  # an opened packet that may pass
 PREFERENCE_INNER_ELSE = 2  # any other, also one to this host itself
 _IN, _OUT = "lies-d0", "lies-d1"
+OPENED = _OUT  # the interface that opened packets come in by
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
@@ -137,6 +138,17 @@ class Decapsulator:
         All others are dropped, whether they are for this host or for another (RFC 6275 section 10.4.5).
         """
         return self._forward[add](source)
+
+    def forward_inner_to(self, destination: IPv6Address, *, add: bool = True) -> bytes:
+        """Message that lets opened packets to this inner destination pass on, whoever sent them."""
+        return m.rule(
+            PREFERENCE_INNER,
+            goto=PREFERENCE_LOCAL,
+            destination=destination,
+            iif=_OUT,
+            owner=self._owner,
+            add=add,
+        )
 
     def close(self) -> None:
         """Remove what the constructor made, unless another owner has a decapsulator here."""

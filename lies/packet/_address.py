@@ -16,7 +16,7 @@ class _Address(IPv6Address):
     """
 
     __slots__ = ("_hash", "packed")
-    packed: bytes  # type: ignore[assignment]  # a slot is quicker than the property that it stands for
+    packed: bytes  # a slot is quicker than the property that it stands for
 
     def __init__(self, octets: bytes) -> None:
         super().__init__(octets)

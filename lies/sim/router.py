@@ -38,6 +38,7 @@ class RouterHost:
         self.down = False
         self.tunnels: dict[bytes, bytes] = {}  # pcoa -> endpoint
         self.waiting: dict[bytes, Buffer] = {}
+        self.host_routes: dict[bytes, bytes] = {}  # pcoa of a node that keeps it here -> par
         self._neighbour_entries: dict[bytes, bytes] = {}  # address -> link-layer address
         self._address = facts.address.packed
         self._prefix = facts.prefix.network_address.packed[:8]
@@ -49,14 +50,21 @@ class RouterHost:
             return Lost(packet, "the router is down")
         if packet.destination in self._own:
             inner = packet.payload
-            if not isinstance(inner, Packet):
-                return Here(self, packet, sender)
-            if self.tunnels.get(inner.source) == packet.source:  # RFC 5568 section 4.3
-                return self.route(inner)
-            return Lost(packet, "reverse tunnel without a binding")
+            return self._open(packet, inner) if isinstance(inner, Packet) else Here(self, packet, sender)
         if sender is not None and packet.source[:8] != self._prefix:
-            return Lost(packet, "ingress filter")
+            par = self.host_routes.get(packet.source)
+            if par is None:
+                return Lost(packet, "ingress filter")
+            return self.net.backbone(self, packet.within(self._address, par))
         return self.route(packet)
+
+    def _open(self, packet: Packet, inner: Packet) -> Step:
+        """What becomes of what is in a tunnel that ends here."""
+        if self.host_routes.get(inner.destination) == packet.source:
+            return self.route(inner)
+        if self.tunnels.get(inner.source) != packet.source:  # RFC 5568 section 4
+            return Lost(packet, "reverse tunnel without a binding")
+        return self.arrive(inner, None) if inner.destination == self._address else self.route(inner)
 
     def route(self, packet: Packet) -> Step:
         """Where the router sends a packet."""
@@ -67,7 +75,7 @@ class RouterHost:
         endpoint = self.tunnels.get(to)
         if endpoint is not None:
             return self.net.backbone(self, packet.within(self._address, endpoint))
-        if to[:8] == self._prefix or to[0] >= 0xFE:
+        if to[:8] == self._prefix or to[0] >= 0xFE or to in self.host_routes:
             return self._on_link(packet, self._neighbour_entries.get(to) or self.net.resolve(self, to))
         return self.net.backbone(self, packet)
 
@@ -128,6 +136,17 @@ class RouterHost:
             return
         self.net.lose(buffer, "the node did not come")
 
+    def add_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
+        """A node keeps its pcoa of par's link here; par tunnels for it."""
+        self.net.touch(pcoa.packed)
+        self.host_routes[pcoa.packed] = par.packed
+
+    def remove_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
+        """It is over."""
+        self.net.touch(pcoa.packed)
+        if self.host_routes.pop(pcoa.packed, None) != par.packed:
+            self.net.broken(f"router {self.facts.number} ends a host route of {pcoa} that is none")
+
     # what happens to it
 
     def stop(self) -> None:
@@ -136,6 +155,7 @@ class RouterHost:
         self.down = True
         self.crew.dismiss()
         self.tunnels.clear()
+        self.host_routes.clear()
         self._neighbour_entries.clear()
         buffers = list(self.waiting.values())
         self.waiting.clear()
@@ -156,4 +176,5 @@ class RouterHost:
         name = f"router {self.facts.number}"
         found = [f"{name}: tunnel of {IPv6Address(pcoa)}" for pcoa in self.tunnels]
         found += [f"{name}: {IPv6Address(ncoa)} is awaited" for ncoa in self.waiting]
+        found += [f"{name}: host route of {IPv6Address(pcoa)}" for pcoa in self.host_routes]
         return found + [f"{name}: {left}" for left in self.crew.leftovers()]
