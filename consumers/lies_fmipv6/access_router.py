@@ -109,9 +109,8 @@ class AccessRouter:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = [self._previous.timers.next(), self._new.timers.next(), self._advertise_at]
-        dues += [backoff.due for _, backoff in self._orders.values()]
-        return earliest(*dues)
+        orders = [backoff.due for _, backoff in self._orders.values()] if self._orders else ()
+        return earliest(self._previous.timers.next(), self._new.timers.next(), self._advertise_at, *orders)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

@@ -72,12 +72,10 @@ def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes
 
     Over a payload that holds its own checksum it is 0 if that is right.
     """
-    total = int.from_bytes(source, "big") + int.from_bytes(destination, "big") + len(payload) + next_header
-    body = int.from_bytes(payload, "big")
-    if len(payload) & 1:
-        body <<= 8
+    length = len(payload)
+    words = int.from_bytes(b"".join((source, destination, payload, b"\x00" if length & 1 else b"")), "big")
     # 65536 is 1 modulo 65535, so the remainder is the end-around-carry sum of all 16-bit words
-    return 0xFFFF - ((total + body) % 0xFFFF or 0xFFFF)
+    return 0xFFFF - ((words + length + next_header) % 0xFFFF or 0xFFFF)
 
 
 def build_ipv6(
