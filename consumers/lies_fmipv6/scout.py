@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 
-from attrs import evolve
-
 from lies.events import (
     Condition,
     LinkGoingDown,
@@ -119,9 +117,10 @@ class Scout:
             for c in self._candidates.values()
             if c.poa != self.poa and c.poa not in self._penalties and usable(c.poa)
         )
-        return self._policy.choose(evolve(situation, candidates=candidates))
+        settled = self._situation(now, candidates)
+        return self._policy.choose(settled) if settled is not None else None
 
-    def _situation(self, now: float) -> Situation | None:
+    def _situation(self, now: float, candidates: tuple[PoACondition, ...] = ()) -> Situation | None:
         if self.poa is None:
             return None
         previous, left_at = self._previous or (None, None)
@@ -131,7 +130,7 @@ class Scout:
             condition=self._condition,
             going_down=self._going_down is not None,
             confidence=self._going_down.confidence if self._going_down is not None else 0.0,
-            candidates=(),
+            candidates=candidates,
             attached_at=self._attached_at,
             previous_poa=previous,
             left_previous_at=left_at,
