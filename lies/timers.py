@@ -12,6 +12,15 @@ K = TypeVar("K", bound=Hashable)
 _MIN_STALE = 64  # a heap smaller than this is not worth rebuilding
 
 
+def earliest(*dues: float | None) -> float | None:
+    """The earliest of some deadlines; None for none."""
+    first = None
+    for due in dues:
+        if due is not None and (first is None or due < first):
+            first = due
+    return first
+
+
 class Backoff:
     """When to send something again: after first_s, then after twice that, and so on.
 

@@ -1,8 +1,7 @@
 """The IPv6 header, and the two extension headers that mobility puts behind it (RFC 8200, RFC 6275)."""
 
 import struct
-
-from attrs import frozen
+from typing import NamedTuple
 
 from lies.errors import MalformedMessage, ProtocolViolation
 
@@ -28,8 +27,7 @@ _MAX_EXTENSION_HEADERS = 8  # RFC 8200 section 4.1 has at most seven; what has m
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
-@frozen
-class Ipv6Packet:
+class Ipv6Packet(NamedTuple):
     """An IPv6 packet up to its upper-layer header."""
 
     source: bytes
