@@ -35,9 +35,9 @@ class Imposed:
         m = self._m
         if ra.naack is None or m.state not in {S.ATTACHED, S.REBINDING} or m.router is None:
             return []
-        if item.destination != m.coa or not item.source.is_link_local or not self._arrival.listens(now):
+        if m.coa is None or item.destination != m.coa or not item.source.is_link_local:
             return []
-        if m.router.lla not in {None, ra.source_lla, item.link_layer}:
+        if not self._arrival.listens(now) or m.router.lla not in {None, ra.source_lla, item.link_layer}:
             return []  # of another router on the link
         return self._follow(ra.naack, m.coa, now)
 
