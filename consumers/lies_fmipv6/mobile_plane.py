@@ -22,8 +22,8 @@ from lies.kernel.tunnels import (
     GONE,
     Decapsulator,
     Hold,
+    Lane,
     forget_label,
-    link_address,
     tunnel_source,
 )
 
@@ -33,15 +33,6 @@ _TABLES = 512
 _PREFERENCE_DRAIN = 89
 _PREFERENCE_CARE_OF = 90
 _HOLD_OCTETS = 8 << 20
-
-
-@frozen
-class _Lane:
-    """The hold's next hop of one table: what waits for it goes, or is dropped, without the others'."""
-
-    forget: bytes  # finished messages
-    take: bytes  # the table's packets wait from now on
-    release: bytes
 
 
 @frozen
@@ -62,7 +53,7 @@ class _CareOf:
 
     table: int
     router: IPv6Address
-    lane: _Lane
+    lane: Lane
     neighbours: set[IPv6Address]
 
     @property
@@ -83,7 +74,6 @@ class MobilePlane:
         sweep(netlink)
         with ExitStack() as undo:
             self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
-            self._hold_lla = link_address(self._hold.out_name)
             self._decapsulator = Decapsulator(netlink, only_known_inner=False)
             undo.pop_all()
         self._care_of: dict[IPv6Address, _CareOf] = {}
@@ -201,7 +191,7 @@ class MobilePlane:
         known = self._care_of.get(coa)
         table = known.table if known is not None else self._free_table()
         neighbours = known.neighbours if known is not None else set()
-        care_of = self._care_of[coa] = _CareOf(table, router, self._lane(table), neighbours)
+        care_of = self._care_of[coa] = _CareOf(table, router, self._hold.lane(table), neighbours)
         messages = [m.address(self._index, coa), *self._neighbour(care_of, router, router_lla)]
         messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
         messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))
@@ -243,15 +233,6 @@ class MobilePlane:
             )
             tunnel = [drain, old.lane.release, table]
         return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])
-
-    def _lane(self, table: int) -> _Lane:
-        index = self._hold.index
-        next_hop = self._hold.next_hop + (table - _FIRST_TABLE)
-        return _Lane(
-            forget=m.neighbour(index, next_hop, add=False),
-            take=m.route(DEFAULT, table=table, oif=index, via=next_hop),
-            release=m.neighbour(index, next_hop, self._hold_lla),
-        )
 
     def _remove(self, coa: IPv6Address) -> None:
         care_of = self._care_of.pop(coa)

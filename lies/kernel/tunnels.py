@@ -14,6 +14,8 @@ from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from socket import if_nametoindex
 
+from attrs import frozen
+
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import sysctl
@@ -29,7 +31,7 @@ _IN, _OUT = "lies-d0", "lies-d1"
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
-_HOLD_NEXT_HOP = IPv6Address("fe80::5184:f")
+_HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and the table's number
 _IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
 _NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
@@ -146,37 +148,45 @@ class Decapsulator:
             _remove(self._netlink, _IN)
 
 
-class Hold:
-    """Keeps packets in the kernel's own neighbour queue until they may go, in order.
+@frozen
+class Lane:
+    """One table's place in a hold, with a next hop of its own; finished messages, `GONE` is no error.
 
-    A route to `next_hop` over `index` holds; `release` gives the next hop a link-layer address, whereupon
-    the kernel sends what waits through the veth pair back into IPv6 input (interface `out_name`).
+    forget: what waits is dropped; take: what goes by the table's default route waits from now on; release:
+    what waits goes.
+    """
+
+    forget: bytes
+    take: bytes
+    release: bytes
+
+
+class Hold:
+    """Keeps packets in the kernel's own neighbour queues until they may go, in order; one lane per table.
+
+    A lane's release gives its next hop a link-layer address, whereupon the kernel sends what waits through
+    the veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane.
     """
 
     def __init__(self, netlink: Netlink, *, octets: int, seconds: int = 60) -> None:
         self._netlink = netlink
-        self.next_hop = _HOLD_NEXT_HOP
         self.out_name = _HOLD_OUT
-        self.index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
+        self._index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
         sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
         sysctl(f"ipv6/neigh/{_HOLD_IN}/mcast_solicit", seconds)  # one solicitation a second, then given up
-        self._release = m.neighbour(self.index, self.next_hop, link_address(_HOLD_OUT), owner=_NOBODY)
-        self._forget = m.neighbour(self.index, self.next_hop, add=False)
+        self._out_address = link_address(_HOLD_OUT)
 
-    def messages(self, table: int) -> list[bytes]:
-        """Messages that hold what takes the table's default route; run them with ignore=GONE.
-
-        The first drops what waits already: leave it out while another table's packets wait.
-        """
-        return [self._forget, m.route(DEFAULT, table=table, oif=self.index, via=self.next_hop)]
-
-    @property
-    def release(self) -> bytes:
-        """Message that lets go what waits."""
-        return self._release
+    def lane(self, table: int) -> Lane:
+        """The lane of a routing table."""
+        next_hop = _HOLD_NEXT_HOP + table
+        return Lane(
+            forget=m.neighbour(self._index, next_hop, add=False),
+            take=m.route(DEFAULT, table=table, oif=self._index, via=next_hop),
+            release=m.neighbour(self._index, next_hop, self._out_address),
+        )
 
     def close(self) -> None:
-        """Remove the veth pair."""
+        """Remove the veth pair, and with it what waits."""
         _remove(self._netlink, _HOLD_IN)
 
 
