@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from lies.errors import ConfigError
 from lies_fmipv6.items import access_point_id
+from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour, Parameters
 from lies_fmipv6.policy import LevelPolicy
 
@@ -41,8 +42,9 @@ class Config:
 
     role; insecure: exchange FBU, FBack, HI and HAck without authentication, for a test network only.
     mobile-node: link, mode, policy, parameters. access-router: access and backbone interfaces, address,
-    prefix, access_points (PoAs on the access link), neighbours, buffer_octets (for one node to come),
-    advertise_interval_s (None: Router Advertisements only when asked).
+    prefix, access_points (PoAs on the access link), neighbours, buffering (where packets wait),
+    buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by so much faster
+    than it came), advertise_interval_s (None: Router Advertisements only when asked).
     """
 
     role: Role
@@ -57,7 +59,10 @@ class Config:
     prefix: IPv6Network | None = None
     access_points: tuple[str, ...] = ()
     neighbours: tuple[NeighbourOptions, ...] = ()
+    buffering: Buffering = Buffering.AUTO
     buffer_octets: int = 4 << 20
+    buffer_total_octets: int = 64 << 20
+    drain_excess: float = 0.25
     advertise_interval_s: float | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -77,8 +82,17 @@ class Config:
                 raise ValueError(str(error)) from error  # the decoder adds file and table
         if not 0 < self.buffer_octets <= 1 << 30:
             raise ValueError("buffer_octets must lie between 1 and 1073741824")
+        if not 0 < self.buffer_total_octets <= 1 << 34:
+            raise ValueError("buffer_total_octets must lie between 1 and 17179869184")
+        if not 0 < self.drain_excess <= 100:  # at 0 a buffer that packets enter would never be empty
+            raise ValueError("drain_excess must be greater than 0, and at most 100")
         if self.advertise_interval_s is not None and self.advertise_interval_s <= 0:
             raise ValueError("advertise_interval_s must be greater than 0")
+
+    @property
+    def limits(self) -> Limits:
+        """How much may wait for nodes to come, and how fast it goes."""
+        return Limits(self.buffer_octets, self.buffer_total_octets, self.drain_excess)
 
 
 def is_unicast(address: IPv6Address) -> bool:

@@ -115,7 +115,7 @@ class MobilePlane:
     def hold(self, pcoa: IPv6Address) -> None:
         """What is sent from pcoa waits."""
         if (care_of := self._care_of.get(pcoa)) is not None and pcoa not in self._held:
-            self._netlink.execute([care_of.lane.forget, care_of.lane.take], ignore=GONE)
+            self._netlink.execute(care_of.lane.take)
             self._held.add(pcoa)
 
     def release(self, pcoa: IPv6Address) -> None:
@@ -124,7 +124,7 @@ class MobilePlane:
             return
         self._held.discard(pcoa)
         table, drain = self._own_way(care_of)
-        self._netlink.execute([drain, care_of.lane.release, table])
+        self._netlink.execute([drain, *care_of.lane.let_go, table])
 
     def complete(  # as CompleteHandover has them
         self,
@@ -231,7 +231,7 @@ class MobilePlane:
             drain, table = (
                 m.route(DEFAULT, table=t, oif=self._index, encap=par) for t in (old.drain, old.table)
             )
-            tunnel = [drain, old.lane.release, table]
+            tunnel = [drain, *old.lane.let_go, table]
         return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])
 
     def _remove(self, coa: IPv6Address) -> None:
@@ -242,7 +242,7 @@ class MobilePlane:
             m.rule(_PREFERENCE_DRAIN, table=care_of.drain, source=coa, iif=self._hold.out_name, add=False),
             m.route(DEFAULT, table=care_of.table, add=False),
             m.route(DEFAULT, table=care_of.drain, add=False),
-            care_of.lane.forget,
+            *care_of.lane.forget,
             forget_label(coa),
             m.address(self._index, coa, add=False),
         ]

@@ -1,55 +1,81 @@
 """The access router's kernel state: tunnels of nodes that left, and proxy entries of nodes to come.
 
-Packets to a node that has not arrived wait where the kernel keeps packets to any unresolved neighbour; the
-node's own UNA turns that entry STALE and sends them (RFC 5568 section 6.3, RFC 4861 section 7.2.5).
+Packets to a node that has not arrived wait in a buffer of ours (lies_fmipv6.waiting_plane) or, if so
+configured, where the kernel keeps packets to any unresolved neighbour. Either way the first of them go in
+the moment when the node's own UNA turns that entry STALE (RFC 5568 section 6.3, RFC 4861 section 7.2.5).
 """
 
 import errno
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from ipaddress import IPv6Address
 
 from lies.kernel import messages as m
+from lies.kernel.intake import IntakeKind
 from lies.kernel.interfaces import index_of
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, Decapsulator, host
-
-_SOLICITATIONS = 60  # one a second; a node that is awaited longer has long been forgotten by the engine
+from lies_fmipv6.pacing import Buffering, Limits
+from lies_fmipv6.waiting_plane import METRIC, OnTally, WaitingRoom
 
 
 class RouterPlane:
     """Carries out the data-plane actions of lies_fmipv6.actions on an access router.
 
-    access, backbone: interfaces; address: the global address that tunnels end at; buffer_octets: how much
-    may wait for one node. Begins by removing what a plane that was killed has left in this namespace.
+    access, backbone: interfaces; address: the global address that tunnels end at; limits: of what waits
+    (node_octets also in the kernel's queue of one unresolved neighbour); on_tally: told how each wait in the
+    paced buffer ended. Begins by removing what a plane that was killed has left in this namespace.
     """
 
     def __init__(
-        self, netlink: Netlink, *, access: str, backbone: str, address: IPv6Address, buffer_octets: int
+        self,
+        netlink: Netlink,
+        *,
+        access: str,
+        backbone: str,
+        address: IPv6Address,
+        buffering: Buffering = Buffering.AUTO,
+        limits: Limits | None = None,
+        on_tally: OnTally | None = None,
     ) -> None:
         self._netlink = netlink
         self._access = index_of(access)
         self._backbone = index_of(backbone)
         self._address = address
+        limits = limits or Limits()
         sweep(netlink)
         self._decapsulator = Decapsulator(netlink, only_known_inner=True)
         self._compile()
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
-        self._expected: dict[IPv6Address, bool] = {}  # ncoa -> it is the pcoa of a tunnel of ours
+        self._room: WaitingRoom | None = None
+        self._before: dict[str, str] = {}
         wanted = {
             f"ipv6/conf/{access}/proxy_ndp": 1,
-            f"ipv6/neigh/{access}/unres_qlen_bytes": buffer_octets,
-            f"ipv6/neigh/{access}/mcast_solicit": _SOLICITATIONS,
+            f"ipv6/neigh/{access}/unres_qlen_bytes": limits.node_octets,
         }
-        self._before = {name: read_sysctl(name) for name in wanted}
         try:
+            if buffering is not Buffering.KERNEL:
+                self._room = WaitingRoom(
+                    netlink,
+                    access=access,
+                    backbone=backbone,
+                    limits=limits,
+                    intake=IntakeKind(buffering.value),
+                    on_tally=on_tally,
+                )
+            self._before = {name: read_sysctl(name) for name in wanted}
             for name, value in wanted.items():
                 sysctl(name, value)
         except BaseException:
             self.close()
             raise
+
+    def start(self) -> None:
+        """Begin to serve what waits, on the running loop."""
+        if self._room is not None:
+            self._room.start()
 
     def _compile(self) -> None:
         """The messages that a handover waits for, all but their addresses."""
@@ -57,8 +83,10 @@ class RouterPlane:
         one, two = (IPv6Address,), (IPv6Address, IPv6Address)
         self._to_tunnel = Template(lambda p, e: m.route(host(p), oif=bb, encap=e), *two)
         self._no_route = Template(lambda p: m.route(host(p), add=False), *one)
-        self._to_access = Template(lambda n: m.route(host(n), oif=ap), *one)
+        self._here = Template(lambda n: m.route(host(n), oif=ap, metric=METRIC), *one)
+        self._not_here = Template(lambda n: m.route(host(n), oif=ap, metric=METRIC, add=False), *one)
         self._forget_node = Template(lambda n: m.neighbour(ap, n, add=False), *one)
+        self._wait = Template(lambda n: m.neighbour(ap, n, state=m.NUD_INCOMPLETE), *one)
         self._defend = Template(lambda n: m.neighbour(ap, n, proxy=True), *one)
         self._defend_no_more = Template(lambda n: m.neighbour(ap, n, proxy=True, add=False), *one)
         self._stale = Template(lambda n, lla: m.neighbour(ap, n, lla, state=m.NUD_STALE), IPv6Address, 6)
@@ -77,6 +105,8 @@ class RouterPlane:
             ],
             ignore=(errno.EEXIST,),
         )
+        if self._room is not None:
+            self._room.left(pcoa)
 
     def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Both directions end; packets to pcoa go to the access link."""
@@ -89,32 +119,41 @@ class RouterPlane:
             messages.append(self._accept(endpoint, add=False))
         self._netlink.execute(messages, ignore=GONE)
 
-    def expect(self, ncoa: IPv6Address) -> None:
-        """Answer for ncoa on the access link, and let packets to it wait."""
-        comes_back = ncoa in self._tunnels
-        self._expected[ncoa] = comes_back
-        messages = [self._forget_node(ncoa), self._defend(ncoa)]
-        if comes_back:
-            messages.append(self._to_access(ncoa))
+    def expect(self, ncoa: IPv6Address, *, buffer: bool = True) -> None:
+        """Answer for ncoa on the access link, and let packets to it wait, also those of a tunnel of ncoa.
+
+        buffer: the PAR asked for a buffer; without, the kernel's queue of an unresolved neighbour has to do.
+        """
+        # the entry is INCOMPLETE by our word, so that nobody is solicited who is known not to be here
+        messages = [self._forget_node(ncoa), self._defend(ncoa), self._wait(ncoa)]
+        if buffer and self._room is not None:
+            messages += self._room.begin(ncoa, ahead=True)
+        else:
+            messages.append(self._here(ncoa))
         self._netlink.execute(messages, ignore=(errno.EEXIST, *GONE))
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """The node is there: what waits goes to this link-layer address."""
-        self._expected.pop(ncoa, None)
         self._netlink.execute([self._stale(ncoa, lla), self._defend_no_more(ncoa)], ignore=GONE)
+        if self._room is not None and ncoa in self._room:
+            self._room.arrived(ncoa)
+        else:
+            self._netlink.execute([self._not_here(ncoa)], ignore=GONE)
 
     def forget(self, ncoa: IPv6Address) -> None:
-        """The node did not come: what waits is dropped."""
-        comes_back = self._expected.pop(ncoa, False)
-        self._netlink.execute([self._defend_no_more(ncoa), self._forget_node(ncoa)], ignore=GONE)
-        if comes_back and ncoa in self._tunnels:
-            self._netlink.execute([self._to_tunnel(ncoa, self._tunnels[ncoa])])
+        """The node did not come: what waits is dropped, and a tunnel of ncoa is in use again."""
+        messages = [self._defend_no_more(ncoa), self._forget_node(ncoa), self._not_here(ncoa)]
+        self._netlink.execute(messages, ignore=GONE)
+        if self._room is not None:
+            self._room.drop(ncoa)
 
     def close(self) -> None:
         """Remove every tunnel and proxy entry, and put the access link's settings back."""
         with ExitStack() as undo:
             undo.callback(self._decapsulator.close)
             undo.callback(sweep, self._netlink)
+            if self._room is not None:
+                undo.enter_context(closing(self._room))
             for name, value in self._before.items():
                 with suppress(FileNotFoundError):  # the interface is gone
                     sysctl(name, value)

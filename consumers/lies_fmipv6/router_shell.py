@@ -52,7 +52,8 @@ class RouterShell:
                 access=access,
                 backbone=backbone,
                 address=engine_config.address,
-                buffer_octets=config.buffer_octets,
+                buffering=config.buffering,
+                limits=config.limits,
             )
             undo.enter_context(closing(self._plane))
             self._signalling = Signalling(
@@ -65,6 +66,7 @@ class RouterShell:
 
     async def start(self) -> None:
         """Begin to serve."""
+        self._plane.start()
         self._signalling.start()
         self._runtime.start()
 
@@ -103,8 +105,8 @@ class RouterShell:
                 plane.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
                 plane.remove_tunnel(pcoa, endpoint)
-            case a.ExpectNode(ncoa, _, _):
-                plane.expect(ncoa)
+            case a.ExpectNode(ncoa, _, buffer):
+                plane.expect(ncoa, buffer=buffer)
             case a.AdmitNode(ncoa, lla):
                 plane.admit(ncoa, lla)
             case a.ForgetNode(ncoa):

@@ -1,9 +1,13 @@
 """Interfaces of the network namespace that this thread is in, by name."""
 
 import errno
+import fcntl
 import socket
+import struct
 
 from lies.errors import LiesError
+
+_SIOCGIFMTU = 0x8921
 
 
 class NoInterface(LiesError, OSError):
@@ -23,3 +27,13 @@ def index_of(name: str) -> int:
         return socket.if_nametoindex(name)
     except OSError as error:
         raise NoInterface(name) from error
+
+
+def mtu_of(name: str) -> int:
+    """The MTU of an interface in octets; NoInterface if it is not there."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, struct.pack("16s24x", name.encode()))
+        except OSError as error:
+            raise NoInterface(name) from error
+    return int(struct.unpack_from("=i", answer, 16)[0])

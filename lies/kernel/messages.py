@@ -248,6 +248,13 @@ def address_label(prefix: IPv6Network, label: int, *, add: bool = True) -> bytes
     return _finish(m, RTM_NEWADDRLABEL if add else RTM_DELADDRLABEL, _flags(add=add, replace=True))
 
 
+def get_link(index: int) -> bytes:
+    """The request for one link, for lies.kernel.netlink.Netlink.dump."""
+    m = ifinfmsg()
+    m["index"] = index
+    return _finish(m, RTM_GETLINK, NLM_F_ACK)
+
+
 def set_link(
     index: int,
     *,
@@ -255,8 +262,9 @@ def set_link(
     master: int | None = None,
     mtu: int | None = None,
     mac: str | None = None,
+    queue: int | None = None,
 ) -> bytes:
-    """A link's settings; master 0 takes it out of its bridge."""
+    """A link's settings; master 0 takes it out of its bridge; queue: packets that its device keeps."""
     m = ifinfmsg()
     m["index"] = index
     attrs: list[tuple[str, Any]] = []
@@ -267,6 +275,8 @@ def set_link(
         attrs.append(("IFLA_ADDRESS", mac))
     if mtu is not None:
         attrs.append(("IFLA_MTU", mtu))
+    if queue is not None:
+        attrs.append(("IFLA_TXQLEN", queue))
     if master is not None:
         attrs.append(("IFLA_MASTER", master))
     m["attrs"] = attrs

@@ -31,7 +31,7 @@ _IN, _OUT = "lies-d0", "lies-d1"
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
-_HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and the table's number
+_HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and twice the table's number
 _IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
 _NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
@@ -150,39 +150,47 @@ class Decapsulator:
 
 @frozen
 class Lane:
-    """One table's place in a hold, with a next hop of its own; finished messages, `GONE` is no error.
+    """One routing table's place in a hold; finished messages, run in this order, `GONE` is no error.
 
-    forget: what waits is dropped; take: what goes by the table's default route waits from now on; release:
-    what waits goes.
+    take: what goes by the table's default route waits from now on. let_go: what waits goes; what comes until
+    the table has another route waits for that, so that it does not overtake. forget: what waits is dropped.
     """
 
-    forget: bytes
-    take: bytes
-    release: bytes
+    take: tuple[bytes, ...]
+    let_go: tuple[bytes, ...]
+    forget: tuple[bytes, ...]
 
 
 class Hold:
     """Keeps packets in the kernel's own neighbour queues until they may go, in order; one lane per table.
 
-    A lane's release gives its next hop a link-layer address, whereupon the kernel sends what waits through
-    the veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane.
+    Letting go gives a lane's next hop a link-layer address, whereupon the kernel sends what waits through the
+    veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane.
     """
 
-    def __init__(self, netlink: Netlink, *, octets: int, seconds: int = 60) -> None:
+    def __init__(self, netlink: Netlink, *, octets: int) -> None:
         self._netlink = netlink
         self.out_name = _HOLD_OUT
         self._index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
         sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
-        sysctl(f"ipv6/neigh/{_HOLD_IN}/mcast_solicit", seconds)  # one solicitation a second, then given up
         self._out_address = link_address(_HOLD_OUT)
 
     def lane(self, table: int) -> Lane:
-        """The lane of a routing table."""
-        next_hop = _HOLD_NEXT_HOP + table
+        """The lane of a routing table.
+
+        It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
+        anew: that takes the second one, whose queue stays short.
+        """
+        index, first = self._index, _HOLD_NEXT_HOP + 2 * table
+        hops = (first, first + 1)
+        to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop) for hop in hops)
+        # INCOMPLETE by our word: the kernel asks nobody and gives up never
+        shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE) for hop in hops)
+        opened = (m.neighbour(index, hop, self._out_address) for hop in hops)
         return Lane(
-            forget=m.neighbour(self._index, next_hop, add=False),
-            take=m.route(DEFAULT, table=table, oif=self._index, via=next_hop),
-            release=m.neighbour(self._index, next_hop, self._out_address),
+            take=(*shut, to_first),
+            let_go=(to_second, *opened),
+            forget=tuple(m.neighbour(index, hop, add=False) for hop in hops),
         )
 
     def close(self) -> None:

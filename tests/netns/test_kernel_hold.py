@@ -11,7 +11,7 @@ from tunnel_kit import BEYOND, INNER, INSIDE, PORT, Pair, beyond
 
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
-from lies.kernel.tunnels import DEFAULT, GONE, Hold, Lane
+from lies.kernel.tunnels import DEFAULT, Hold, Lane
 
 netns = pytest.mark.netns
 TABLE = 52000
@@ -29,11 +29,11 @@ class Holding:
 
     def take(self) -> None:
         """Let the table's packets wait."""
-        self.pair.kernel.execute([self.lane.forget, self.lane.take], ignore=GONE)
+        self.pair.kernel.execute(self.lane.take)
 
     def let_go(self) -> None:
         """What waits goes, then what comes."""
-        self.pair.kernel.execute([self.lane.release, own_way()])
+        self.pair.kernel.execute([*self.lane.let_go, own_way()])
 
     def send(self, first: int, count: int) -> None:
         """Send numbered datagrams."""
@@ -137,12 +137,12 @@ def test_each_lane_waits_and_goes_alone(holding: Holding, forgotten: bool) -> No
     settle()
     holding.take()
     holding.send(0, 10)
-    kernel.execute([other.forget, other.take], ignore=GONE)
+    kernel.execute(other.take)
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.bind((str(INNER), 0))
         for number in range(100, 110):
             sock.sendto(number.to_bytes(4), (str(BEYOND), PORT))
-    kernel.execute([other.forget if forgotten else other.release], ignore=GONE)
+    kernel.execute(other.forget if forgotten else other.let_go)
     out: list[int] = []
     if not forgotten:
         wait_until(lambda: holding.arrived(out) >= 10, 10)
