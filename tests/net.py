@@ -49,7 +49,7 @@ from lies.events import (
 from lies_fmipv6 import items as fi
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Neighbour
 from lies_fmipv6.parameters import Parameters as FmipParameters
-from lies_fmipv6.policy import LevelPolicy
+from lies_fmipv6.policy import LevelPolicy, Policy
 
 
 @define(eq=False)
@@ -134,7 +134,7 @@ class Net:
         home_s: float | None = None,
         faults: Faults = Faults(),  # noqa: B008 - frozen
         parameters: FmipParameters | None = None,
-        policy: LevelPolicy | None = None,
+        policy: Policy | None = None,
         **config: Any,
     ) -> None:
         self.now = 0.0

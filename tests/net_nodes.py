@@ -16,7 +16,7 @@ from lies_fmipv6 import items as fi
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import ALL_NODES, ALL_ROUTERS, AccessRouterConfig, MobileNodeConfig
-from lies_fmipv6.policy import LevelPolicy
+from lies_fmipv6.policy import Policy
 from lies_mipv6 import actions as ma
 from lies_mipv6 import items as mi
 from lies_mipv6.home_agent import HomeAgent
@@ -249,7 +249,7 @@ class MobileHost:
 
     net: "Net"
     config: MobileNodeConfig
-    policy: LevelPolicy
+    policy: Policy
     fmip: Runner = field(init=False)
     mip: Runner = field(init=False)
     addresses: set[IPv6Address] = field(factory=set)

@@ -1,7 +1,9 @@
 """The consumer's TOML table, `[consumers.NAME]` with consumer = "fmipv6"."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
+from typing import Any
 
 from attrs import field, frozen
 
@@ -9,7 +11,6 @@ from lies.errors import ConfigError
 from lies_fmipv6.items import access_point_id
 from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour, Parameters
-from lies_fmipv6.policy import LevelPolicy
 
 _MAC_OCTETS = 6
 
@@ -41,17 +42,17 @@ class Config:
     """Options of the consumer.
 
     role; insecure: exchange FBU, FBack, HI and HAck without authentication, for a test network only.
-    mobile-node: link, mode, policy, parameters. access-router: access and backbone interfaces, address,
-    prefix, access_points (PoAs on the access link), neighbours, buffering (where packets wait),
-    buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by so much faster
-    than it came), advertise_interval_s (None: Router Advertisements only when asked).
+    mobile-node: link, mode, policy (lies_fmipv6.policy_shell), parameters. access-router: access and
+    backbone interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering
+    (where packets wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes
+    by so much faster than it came), advertise_interval_s (None: Router Advertisements only when asked).
     """
 
     role: Role
     insecure: bool = False
     link: str | None = None
     mode: Mode = Mode.PREDICTIVE
-    policy: LevelPolicy = field(factory=LevelPolicy)
+    policy: Mapping[str, Any] = field(factory=dict)
     parameters: Parameters = field(factory=Parameters)
     access: str | None = None
     backbone: str | None = None

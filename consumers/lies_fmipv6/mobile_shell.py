@@ -36,6 +36,7 @@ from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
+from lies_fmipv6.policy import Policy
 
 _log = logging.getLogger("lies.fmipv6")
 _EVENTS = (
@@ -53,7 +54,7 @@ _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down",
 class MobileShell:
     """Runs lies_fmipv6.mobile_node.MobileNode on one link of this host."""
 
-    def __init__(self, config: Config, bus: BusClient) -> None:
+    def __init__(self, config: Config, bus: BusClient, policy: Policy) -> None:
         self._link = config.link or ""
         self._bus = bus
         with ExitStack() as undo:
@@ -64,9 +65,7 @@ class MobileShell:
             )
             lla = link_address(self._link)
             self._undo = undo.pop_all()
-        engine = MobileNode(
-            mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, config.policy
-        )
+        engine = MobileNode(mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, policy)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen_up = False
