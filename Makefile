@@ -39,6 +39,14 @@ test: $(VENV)/.test-made ## run every test
 	@scripts/check-tools "$(PYTHON)"
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
 
+.PHONY: soak
+soak: $(VENV)/.test-made ## faults and attacks in full, a line of figures for each (docs/reliability.md); make test runs tenths
+	@$(BIN)/python scripts/run_soak.py $(ARGS)
+
+.PHONY: bench
+bench: $(VENV)/.made ## measure the event path beside raw ZeroMQ
+	@$(BIN)/lies bench $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.lint-made ## ruff (rules and format) and the contracts between packages
 	$(BIN)/ruff check

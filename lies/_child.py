@@ -3,35 +3,48 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+
+from attrs import evolve
 
 from lies._keeper import Ended, Ending
-from lies._orders import MAX_LINE, Order, Report, State, decode_report, encode
+from lies._orders import MAX_LINE, Logging, Order, Report, State, decode_report, encode
 from lies.errors import LiesError, MalformedMessage
+
+ANNOUNCED_WITHIN_S = 5.0  # its links take another way than its report; refused ones never come
+_NOT_THEIRS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")  # the daemon alone speaks to systemd
 
 _log = logging.getLogger("lies.daemon")
 
 
 class ChildRoom:
-    """Runs `python -m lies.worker`, which gets its order on stdin; gone: tells the bus that it died."""
+    """Runs `python -m lies._isolated`, which gets its order on stdin.
 
-    def __init__(self, order: Order, gone: Callable[[], None]) -> None:
+    gone: tells the bus that it died; announced: whether the bus knows all of some links as its driver's.
+    """
+
+    def __init__(
+        self, order: Order, gone: Callable[[], None], announced: Callable[[Collection[str]], bool]
+    ) -> None:
         self.pid: int | None = None
         self._order = order
         self._gone = gone
+        self._announced = announced
         self._process: asyncio.subprocess.Process | None = None
 
     async def open(self) -> None:
-        """Start the child; returns when its plugin runs, LiesError when it cannot."""
+        """Start the child; returns when its plugin runs and its links are known, LiesError when it cannot."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "lies.worker",
+            "lies._isolated",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=MAX_LINE,
+            env={name: value for name, value in os.environ.items() if name not in _NOT_THEIRS},
             process_group=0,  # Ctrl-C is the daemon's: it stops its children in order
         )
         self.pid = self._process.pid
@@ -40,6 +53,17 @@ class ChildRoom:
         report = await self._report()
         if report.state is not State.RUNNING:
             raise LiesError(report.detail)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANNOUNCED_WITHIN_S):
+                while not self._announced(report.links):  # noqa: ASYNC110 - they come over the bus, for any number of drivers
+                    await asyncio.sleep(0.01)
+
+    def log_as(self, how: Logging) -> None:
+        """Tell it how to log from now on."""
+        self._order = evolve(self._order, log_level=how.log_level, log_format=how.log_format)
+        process = self._process
+        if process is not None and process.stdin is not None and not process.stdin.is_closing():
+            process.stdin.write(encode(how))
 
     async def ended(self) -> Ended:
         """Wait until its plugin ends or the process does."""
@@ -74,7 +98,8 @@ class ChildRoom:
     def _kill(self) -> None:
         if self._process is not None and self._process.returncode is None:
             _log.error(
-                "%s: the child process %d did not stop and is killed", self._order.name, self._process.pid
+                "the child process did not stop and is killed",
+                extra={"plugin": self._order.name, "pid": self._process.pid},
             )
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from attrs import frozen
 
+from lies.bus.messages import PluginStatus
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.daemon")
@@ -73,8 +74,13 @@ class Keeper:
     def __init__(self, name: str, new_room: Callable[[], Room], patience: Patience) -> None:
         self.name = name
         self.starts = 0
+        self.status = PluginStatus.STARTING
+        self.reason = ""  # what it failed with last
+        self.retry_s: float | None = None  # when it is started again, on the clock of lies.runtime
+        self.room: Room | None = None
+        self.patience = patience  # may be replaced: what is under way goes by the old one
         self._new_room = new_room
-        self._patience = patience
+        self._about = {"plugin": name}
         self._tried = asyncio.Event()
         self._stop = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -82,8 +88,9 @@ class Keeper:
     async def start(self) -> None:
         """Begin; returns after the first attempt, whether it went well or not, or after start_s."""
         self._task = asyncio.create_task(self._run(), name=f"lies:{self.name}")
-        if not await _within(self._tried, self._patience.start_s):
-            _log.warning("%s: still starting after %g s; the others go on", self.name, self._patience.start_s)
+        start_s = self.patience.start_s
+        if not await _within(self._tried, start_s):
+            _log.warning("still starting; the others go on", extra={**self._about, "after_s": start_s})
 
     async def done(self) -> None:
         """Wait until nothing is to be started again: it finished, or was stopped."""
@@ -94,48 +101,63 @@ class Keeper:
         """End it; returns within little more than Patience.stop_s."""
         self._stop.set()
         if self._task is not None:
-            await asyncio.wait({self._task}, timeout=self._patience.stop_s + 1.0)
+            await asyncio.wait({self._task}, timeout=self.patience.stop_s + 1.0)
 
     async def _run(self) -> None:
-        pause_s = self._patience.restart_min_s
+        pause_s = self.patience.restart_min_s
         while not self._stop.is_set():
             began_s = now_s()
             ended = await self._once()
             if ended is None:
                 return
             if ended.ending is Ending.FINISHED:
-                _log.info("%s: finished", self.name)
+                _log.info("finished", extra=self._about)
                 return
-            if now_s() - began_s >= self._patience.settled_s:
-                pause_s = self._patience.restart_min_s
-            _log.error("%s: %s; it is started again in %g s", self.name, ended.detail, pause_s)
+            if now_s() - began_s >= self.patience.settled_s:
+                pause_s = self.patience.restart_min_s
+            self.retry_s = now_s() + pause_s
+            _log.error(
+                "failed; it is started again",
+                extra={**self._about, "reason": ended.detail, "starts": self.starts, "pause_s": pause_s},
+            )
             if await _within(self._stop, pause_s):
                 return
-            pause_s = min(2.0 * pause_s, self._patience.restart_max_s)
+            pause_s = min(2.0 * pause_s, self.patience.restart_max_s)
 
     async def _once(self) -> Ended | None:
         """One room from open to the end; None when it was told to stop."""
         self.starts += 1
-        room = self._new_room()
+        self.status, self.retry_s = PluginStatus.STARTING, None
+        room = self.room = self._new_room()
         ended: Ended | None = None
         try:
             ended = await self._life(room)
         finally:
             if ended is not None:
+                self._note(ended)
                 room.lost()
             await self._bounded_stop(room)
             room.release()
+            self.room = None
             self._tried.set()
         return ended
+
+    def _note(self, ended: Ended) -> None:
+        """Say why it does not run."""
+        if ended.ending is Ending.FINISHED:
+            self.status, self.reason = PluginStatus.FINISHED, ""
+        else:
+            self.status, self.reason = PluginStatus.FAILED, ended.detail
 
     async def _life(self, room: Room) -> Ended | None:
         opening = asyncio.create_task(room.open(), name=f"lies:{self.name}:start")
         if await self._stopped_before(opening):
             return None
         if (error := opening.exception()) is not None:
-            _log.debug("%s: start", self.name, exc_info=error)
+            _log.debug("did not start", extra=self._about, exc_info=error)
             return Ended(Ending.FAILED, f"did not start: {describe(error)}")
-        _log.info("%s: running", self.name)
+        _log.info("running", extra=self._about)
+        self.status = PluginStatus.RUNNING
         self._tried.set()
         ended = asyncio.create_task(room.ended(), name=f"lies:{self.name}:end")
         return None if await self._stopped_before(ended) else ended.result()
@@ -152,12 +174,13 @@ class Keeper:
 
     async def _bounded_stop(self, room: Room) -> None:
         stopping = asyncio.create_task(room.stop(), name=f"lies:{self.name}:stop")
-        _, late = await asyncio.wait({stopping}, timeout=self._patience.stop_s)
+        stop_s = self.patience.stop_s
+        _, late = await asyncio.wait({stopping}, timeout=stop_s)
         if late:
             stopping.cancel()
-            _log.error("%s: did not stop within %g s; it is left behind", self.name, self._patience.stop_s)
+            _log.error("did not stop in time; it is left behind", extra={**self._about, "after_s": stop_s})
         elif (error := stopping.exception()) is not None:
-            _log.error("%s: did not stop cleanly: %s", self.name, describe(error))
+            _log.error("did not stop cleanly", extra={**self._about, "reason": describe(error)})
 
 
 def describe(error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """What daemon and child process say to each other over the child's stdin and its channel.
 
-One JSON object a line. The daemon sends one Order; the child answers with Reports. End of file on stdin
-tells the child to stop: it comes also when the daemon dies.
+One JSON object a line. The daemon sends one Order, and Logging when that has changed; the child answers with
+Reports. End of file on stdin tells the child to stop: it comes also when the daemon dies.
 """
 
 from enum import StrEnum
@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from attrs import field, frozen
 
-from lies.config import Config, ConsumerConfig, DriverConfig
+from lies.capabilities import NO_CAPABILITIES, Capability
+from lies.config import Config, ConsumerConfig, DaemonConfig, DriverConfig, LogFormat
 from lies.errors import MalformedMessage
 
 MAX_LINE = 1 << 24  # octets of an order or report
@@ -22,7 +23,7 @@ class Order:
     """Which plugin the child is to run, and where the bus is.
 
     directory: the runtime directory; file: of the configuration, for errors and relative paths; abstract:
-    only for a driver; stop_s: how long it may take to stop before it is killed.
+    only for a driver; stop_s: how long it may take to stop before it is killed; capabilities: what it keeps.
     """
 
     kind: str
@@ -31,7 +32,9 @@ class Order:
     directory: str
     file: str
     log_level: str
+    log_format: LogFormat
     stop_s: float
+    capabilities: tuple[Capability, ...] = ()
     options: dict[str, Any] = field(factory=dict)
     abstract: dict[str, Any] = field(factory=dict)
 
@@ -44,6 +47,14 @@ class Order:
         return Config(consumers=(consumer,), file=self.file)
 
 
+@frozen
+class Logging:
+    """What a child is told later: how to log from now on."""
+
+    log_level: str
+    log_format: LogFormat
+
+
 class State(StrEnum):
     """How far a child is."""
 
@@ -54,14 +65,18 @@ class State(StrEnum):
 
 @frozen
 class Report:
-    """What a child says; detail: why it failed."""
+    """What a child says; detail: why it failed; links: that its driver has announced when it runs."""
 
     state: State
     detail: str = ""
+    links: tuple[str, ...] = ()
 
 
 def order_for(
-    plugin: DriverConfig | ConsumerConfig, config: Config, directory: Path, log_level: str
+    plugin: DriverConfig | ConsumerConfig,
+    config: Config,
+    directory: Path,
+    capabilities: frozenset[Capability] = NO_CAPABILITIES,
 ) -> Order:
     """The order to run one configured plugin."""
     driver = isinstance(plugin, DriverConfig)
@@ -71,14 +86,21 @@ def order_for(
         plugin=plugin.driver if isinstance(plugin, DriverConfig) else plugin.consumer,
         directory=str(directory.absolute()),
         file=str(Path(config.file).absolute()) if config.file else "",
-        log_level=log_level,
+        log_level=config.daemon.log_level,
+        log_format=config.daemon.log_format,
         stop_s=0.8 * config.daemon.stop_s,  # so that a kill comes before the keeper gives it up
+        capabilities=tuple(sorted(capabilities)),
         options=dict(plugin.options),
         abstract=dict(plugin.abstract) if isinstance(plugin, DriverConfig) else {},
     )
 
 
-def encode(message: Order | Report) -> bytes:
+def logging_of(daemon: DaemonConfig) -> Logging:
+    """How a configuration wants it logged."""
+    return Logging(daemon.log_level, daemon.log_format)
+
+
+def encode(message: Order | Logging | Report) -> bytes:
     """One line."""
     return msgspec.json.encode(message, enc_hook=_as_text) + b"\n"
 
@@ -89,6 +111,14 @@ def decode_order(line: bytes) -> Order:
         return msgspec.json.decode(line, type=Order)
     except (msgspec.DecodeError, ValueError) as error:
         raise MalformedMessage(f"not an order: {error}") from error
+
+
+def decode_logging(line: bytes) -> Logging:
+    """What a later line says; MalformedMessage if it is nothing of ours."""
+    try:
+        return msgspec.json.decode(line, type=Logging)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise MalformedMessage(f"not about logging: {error}") from error
 
 
 def decode_report(line: bytes) -> Report:

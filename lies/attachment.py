@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from attrs import field, frozen
 
+from lies.capabilities import NO_CAPABILITIES, Capability
 from lies.errors import ConfigError
 from lies.pace import Pace
 
@@ -87,6 +88,11 @@ class AirOnly:
     async def close(self) -> None:
         """Be in no PoA."""
         self._poa = None
+
+
+def attachment_needs(port: PortConfig | None) -> frozenset[Capability]:
+    """The capabilities that it takes to move a port; a radio alone takes none."""
+    return NO_CAPABILITIES if port is None else frozenset(Capability)
 
 
 def open_attachment(port: PortConfig | None, *, l2_gap_ms: float, pace: Pace | None = None) -> Attachment:

@@ -12,11 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from lies._decode import decode, unknown_key
 from lies.bus.rights import Right
 from lies.errors import ConfigError
+from lies.paths import LOG_FORMAT_VARIABLE, LOG_LEVEL_VARIABLE, RUNTIME_DIR_VARIABLE
 
 _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$")
 _LINE = re.compile(r" \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$")
@@ -34,6 +35,25 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    CONSOLE = "console"  # for people: a sentence, then key=value
+    JSON = "json"  # an object a line
+
+
+@frozen
+class MetricsConfig:
+    """The table `[daemon.metrics]`: where Prometheus reads what was counted.
+
+    listen: `ADDRESS:PORT` (an IPv6 address in brackets), or the path of a socket file: it has a slash;
+    allow_remote: also on an address that other hosts reach, where anybody may read it.
+    """
+
+    listen: str
+    allow_remote: bool = False
 
 
 @frozen
@@ -68,11 +88,12 @@ class DaemonConfig:
     them (None: the owner only); group_rights: what its members may do; users: name or number of a user ->
     what he may do, if he can open them; tcp: for other hosts; heartbeat_s: how often the last sequence number
     is repeated; stop_s: how long one driver or consumer may take to stop; restart_min_s, restart_max_s: pause
-    before a failed one is started again, doubled each time.
+    before a failed one is started again, doubled each time; metrics: None for none.
     """
 
     runtime_dir: Path | None = None
     log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.CONSOLE
     owner: str | None = None
     group: str | None = None
     group_rights: tuple[Right, ...] = (Right.LISTEN,)
@@ -82,6 +103,7 @@ class DaemonConfig:
     stop_s: float = 5.0
     restart_min_s: float = 0.5
     restart_max_s: float = 30.0
+    metrics: MetricsConfig | None = None
 
     def __attrs_post_init__(self) -> None:
         if not 0.01 <= self.heartbeat_s <= 1.0:
@@ -177,6 +199,23 @@ def parse(text: str, *, file: str = "") -> Config:
     )
     check_names(config)
     return config
+
+
+def overridden(config: Config, environ: Mapping[str, str]) -> Config:
+    """The configuration with what the environment says instead; ConfigError names the variable."""
+    changes: dict[str, Any] = {}
+    if directory := environ.get(RUNTIME_DIR_VARIABLE):
+        changes["runtime_dir"] = Path(directory)
+    for variable, key, kind in (
+        (LOG_LEVEL_VARIABLE, "log_level", LogLevel),
+        (LOG_FORMAT_VARIABLE, "log_format", LogFormat),
+    ):
+        if word := environ.get(variable):
+            if word not in set(kind):
+                option = f"--{key.replace('_', '-')}"
+                raise ConfigError(f"{word!r} is none of {', '.join(kind)}", key=f"{option} or {variable}")
+            changes[key] = kind(word)
+    return evolve(config, daemon=evolve(config.daemon, **changes))
 
 
 def check_names(config: Config) -> None:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
+from lies.capabilities import NO_CAPABILITIES, Capability
 from lies.events import (
     Crossing,
     Indication,
@@ -71,15 +72,23 @@ class BusClient(Protocol):
 class Consumer(ABC):
     """Base class of consumers; found through the entry point group `lies.consumers`.
 
-    Config: a frozen attrs class, decoded from the consumer's TOML table `[consumers.NAME]`.
+    Config: a frozen attrs class, decoded from the consumer's TOML table `[consumers.NAME]`. capabilities:
+    what of the kernel's it cannot do without; the daemon gives up what no plugin declares.
     """
 
     Config: ClassVar[type[Any]]
+    capabilities: ClassVar[frozenset[Capability]] = NO_CAPABILITIES
 
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         self.name = name
         self.config = config
         self.bus = bus
+
+    @classmethod
+    def needs(cls, config: Any) -> frozenset[Capability]:  # noqa: ANN401 - its own Config
+        """The capabilities that it needs with this configuration; all that it declares unless overridden."""
+        del config
+        return cls.capabilities
 
     @abstractmethod
     async def start(self) -> None:

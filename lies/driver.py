@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
+from lies.capabilities import NO_CAPABILITIES, Capability
 from lies.events import Link, RawItem
 
 
@@ -55,15 +56,23 @@ class DriverHost(Protocol):
 class Driver(ABC):
     """Base class of drivers; found through the entry point group `lies.drivers`.
 
-    Config: a frozen attrs class, decoded from the driver's TOML table `[drivers.NAME]`.
+    Config: a frozen attrs class, decoded from the driver's TOML table `[drivers.NAME]`. capabilities: what of
+    the kernel's it cannot do without; the daemon gives up what no plugin declares.
     """
 
     Config: ClassVar[type[Any]]
+    capabilities: ClassVar[frozenset[Capability]] = NO_CAPABILITIES
 
     def __init__(self, name: str, config: Any, host: DriverHost) -> None:  # noqa: ANN401 - its own Config
         self.name = name
         self.config = config
         self.host = host
+
+    @classmethod
+    def needs(cls, config: Any) -> frozenset[Capability]:  # noqa: ANN401 - its own Config
+        """The capabilities that it needs with this configuration; all that it declares unless overridden."""
+        del config
+        return cls.capabilities
 
     @classmethod
     def discover(cls) -> Mapping[str, Mapping[str, Any]]:

@@ -31,7 +31,7 @@ from lies.events import (
     RawState,
     Sample,
 )
-from lies.runtime import monotonic_ns, wall_ns
+from lies.runtime import WallOffset, monotonic_ns
 
 __all__ = ["DriverHostBase", "Entity", "EntityFactory", "EntityStatus", "LocalPublisher", "RemotePublisher"]
 
@@ -141,11 +141,16 @@ class DriverHostBase:
         self._entity = entity or _abstract_entity(parameters or AeParameters())
         self._on_failed = on_failed
         self._on_finished = on_finished
-        self._wall_offset_ns = wall_ns() - monotonic_ns() if wall_offset_ns is None else wall_offset_ns
+        self._wall_offset = WallOffset().ns if wall_offset_ns is None else lambda: wall_offset_ns
         self._driver: Driver | None = None
         self._ports: dict[str, _Port] = {}
         self._sequence = 0
         publisher.bind(self._act, self._raw_wanted)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The links that were announced and not taken away."""
+        return tuple(self._ports)
 
     def attach(self, driver: Driver) -> None:
         """The driver that type 3 actions go to."""
@@ -164,6 +169,8 @@ class DriverHostBase:
         except LinkError:
             del self._ports[link.name]
             raise
+        about = {"link": link.name, "publisher": self.name, "epoch": self.publisher.epoch}
+        _log.debug("announced %s", link.name, extra=about)
         return port
 
     def now_ns(self) -> int:
@@ -191,9 +198,7 @@ class DriverHostBase:
 
     def header(self, link: Link, t_ns: int) -> Header:
         """A header with the sequence number last used."""
-        return Header(
-            self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset_ns, link
-        )
+        return Header(self.name, self.publisher.epoch, self._sequence, t_ns, t_ns + self._wall_offset(), link)
 
     def forget(self, link: str) -> None:
         """A port was removed."""

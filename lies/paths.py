@@ -12,6 +12,8 @@ CONNECT_VARIABLE = "LIES_CONNECT"  # a daemon on another host: its address, and
 SERVER_KEY_VARIABLE = "LIES_SERVER_KEY"  # its public key, and
 KEY_VARIABLE = "LIES_KEY"  # the name of our own key pair, and for drivers
 PUBLISH_VARIABLE = "LIES_PUBLISH"  # its publish endpoint
+LOG_LEVEL_VARIABLE = "LIES_LOG_LEVEL"  # of the daemon: they outweigh its file
+LOG_FORMAT_VARIABLE = "LIES_LOG_FORMAT"
 CLIENT_VARIABLES = frozenset(
     {
         RUNTIME_DIR_VARIABLE,

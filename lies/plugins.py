@@ -7,6 +7,7 @@ from attrs import frozen
 
 from lies._decode import decode
 from lies.abstract import AeParameters
+from lies.capabilities import Capability
 from lies.config import Config, ConsumerConfig, DriverConfig, check_names
 from lies.consumer import BusClient, Consumer
 from lies.driver import Driver, LinkPort
@@ -25,6 +26,11 @@ class DriverPlan:
     options: Any
     abstract: AeParameters
 
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """The capabilities that it cannot do without."""
+        return self.cls.needs(self.options)
+
 
 @frozen
 class ConsumerPlan:
@@ -33,6 +39,11 @@ class ConsumerPlan:
     config: ConsumerConfig
     cls: type[Consumer]
     options: Any
+
+    @property
+    def needs(self) -> frozenset[Capability]:
+        """The capabilities that it cannot do without."""
+        return self.cls.needs(self.options)
 
 
 @frozen

@@ -67,6 +67,12 @@ class DriverRoom:
         self._connect = connect
         self._outcome = _Outcome()
         self._publisher: OpenPublisher | None = None
+        self._host: DriverHostBase | None = None
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The links that the driver has announced."""
+        return () if self._host is None else self._host.links
 
     @property
     def error(self) -> Exception | None:
@@ -77,7 +83,7 @@ class DriverRoom:
         """Make the driver and start it."""
         plan, name = self._plan, self._plan.config.name
         self._publisher = await self._connect()
-        host = DriverHostBase(
+        host = self._host = DriverHostBase(
             name,
             self._publisher,
             parameters=plan.abstract,
@@ -110,6 +116,8 @@ class DriverRoom:
 
 class ConsumerRoom:
     """A consumer with its bus client; connect makes the client, which tells what callbacks raise."""
+
+    links: tuple[str, ...] = ()  # a consumer has none
 
     def __init__(self, plan: ConsumerPlan, connect: Callable[[Failed], Awaitable[OpenClient]]) -> None:
         self._plan = plan

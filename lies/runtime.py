@@ -30,6 +30,35 @@ def now_s() -> float:
     return time.monotonic()  # noqa: TID251 - the one place
 
 
+class WallOffset:
+    """Unix time less CLOCK_MONOTONIC in ns; follows the wall clock when somebody sets it.
+
+    It stays the same to the ns while the two run alike, so that events keep their distances, and is looked at
+    again every LOOK_NS. mono, wall: read the clocks.
+    """
+
+    LOOK_NS = 100_000_000
+    SLACK_NS = 1_000_000  # what a clock that is only slewed may be away
+
+    def __init__(self, mono: Callable[[], int] = monotonic_ns, wall: Callable[[], int] = wall_ns) -> None:
+        self._mono = mono
+        self._wall = wall
+        self._looked_ns = mono()
+        self._offset_ns = wall() - self._looked_ns
+
+    def ns(self) -> int:
+        """The offset now."""
+        before_ns = self._mono()
+        if before_ns - self._looked_ns >= self.LOOK_NS:
+            offset_ns = self._wall() - before_ns
+            after_ns = self._mono()
+            if after_ns - before_ns < self.SLACK_NS:  # else this process was not running between the two
+                self._looked_ns = before_ns
+                if abs(offset_ns - self._offset_ns) > self.SLACK_NS:
+                    self._offset_ns = offset_ns
+        return self._offset_ns
+
+
 class Engine(Protocol[ItemT_contra, ActionT_co]):
     """A protocol engine: no I/O, no clock. `now` and timeouts are in s on one monotonic clock."""
 

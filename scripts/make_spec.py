@@ -87,8 +87,8 @@ def _line(name: str, definitions: Json) -> Json:
 
 # ---- asyncapi.yaml
 
-_ON_BUS_IN = ("hello", "snapshot", "repair", "heartbeat", "goodbye")
-_ON_BUS_OUT = ("welcome", "refused", "heartbeat", "gap", "snapshot", "batch", "goodbye")
+_ON_BUS_IN = ("hello", "snapshot", "plugins", "repair", "heartbeat", "goodbye")
+_ON_BUS_OUT = ("welcome", "refused", "heartbeat", "gap", "snapshot", "batch", "plugins", "goodbye")
 _ON_PUBLISH_IN = ("hello", "publish_link", "remove_link", "publish", "heartbeat", "goodbye")
 _ON_PUBLISH_OUT = ("welcome", "refused", "heartbeat", "action", "raw_wanted", "goodbye")
 _REQUESTS_OF_PUBLISH = {"hello", "publish_link", "remove_link", "publish"}
@@ -158,11 +158,12 @@ _CURVE = {
 
 
 def _bus_key(name: str, *, incoming: bool) -> Key:
-    """`snapshot` is a request inwards and an indication outwards; every other name is there once."""
+    """`snapshot` and `plugins` are requests inwards and something else outwards; no other name is."""
     keys = [key for key in BUS_MESSAGES if key[1] == name]
     if len(keys) == 1:
         return keys[0]
-    return (PrimitiveClass.REQUEST if incoming else PrimitiveClass.INDICATION, name)
+    (found,) = (key for key in keys if (key[0] is PrimitiveClass.REQUEST) == incoming)
+    return found
 
 
 def _exchanges() -> dict[str, list[str]]:

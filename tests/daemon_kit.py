@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from polling import wait_until
+from tools import die_with_parent
 from typer.testing import CliRunner, Result
 
 from lies.cli._app import app
@@ -35,23 +36,35 @@ def walk(path: Path, seconds: int = 60) -> Path:
 class Daemon:
     """`lies run` as a process, and commands that speak to it."""
 
-    def __init__(self, directory: Path, config: str) -> None:
+    def __init__(self, directory: Path, config: str, *, env: Mapping[str, str] | None = None) -> None:
         self.run_dir = directory / "run"
         self.file = directory / "lies.toml"
         self.file.write_text(config)
         self.log = directory / "log"
-        self.env = {**os.environ, "LIES_RUNTIME_DIR": str(self.run_dir), "NO_COLOR": "1"}
+        places = {"LIES_RUNTIME_DIR": str(self.run_dir), "NO_COLOR": "1"}
+        self.env = {**os.environ, **(env or {}), **places}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([*LIES, "run", "-c", str(self.file)], stderr=log, env=self.env)
+            self.process = subprocess.Popen(
+                [*LIES, "run", "-c", str(self.file)],
+                stderr=log,
+                env=self.env,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
+            )
 
     def lies(self, *words: str) -> Result:
-        """Run a command to its end, in this process."""
+        """Run a command to its end, in this process: not `run`, which gives up capabilities for good."""
+        assert "run" not in words
         return CliRunner(env={"LIES_RUNTIME_DIR": str(self.run_dir)}).invoke(app, words)
 
     def begin(self, *words: str) -> "subprocess.Popen[str]":
         """Begin a command."""
         return subprocess.Popen(
-            [*LIES, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env
+            [*LIES, *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.env,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
         )
 
     def links(self) -> list[dict[str, Any]]:

@@ -320,6 +320,8 @@ class MobileHost:
                 self.send(Packet(source, destination, message))
             case fa.RequestPoAList(_):
                 self.net.radio.list_poas()
+            case fa.ExpectLinkUp():
+                pass  # a LinkUp is answered soon enough here
             case fa.RequestConnect(_, poa):
                 self.net.radio.connect(poa)
             case fa.Publish(report):

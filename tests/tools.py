@@ -1,7 +1,9 @@
 """Tools of the machine that tests run."""
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 from typing import NoReturn
 
@@ -23,6 +25,15 @@ def need_library(*names: str) -> str:
         if subprocess.run([config, "--exists", name], check=False).returncode == 0:
             return name
     return _missing(f"the C library {' or '.join(names)}")
+
+
+_prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec as little as possible is done
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """As `preexec_fn`: the process is killed when the one that started it has gone, however that went."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _missing(what: str) -> NoReturn:

@@ -106,6 +106,19 @@ class CompleteHandover:
 
 
 @frozen
+class ExpectLinkUp:
+    """A LinkUp at poa will be answered with these, in this order and before all else: build them now.
+
+    A shell may do them as soon as that LinkUp comes, before it feeds it; when the engine then asks for them,
+    they are done already. Void after an AbandonHandover, a ReleaseUplink, or a LinkUp elsewhere.
+    """
+
+    poa: str
+    announce: SendMessage
+    complete: CompleteHandover
+
+
+@frozen
 class EndTunnel:
     """The grace is over: the tunnel of pcoa with par ends, and pcoa is no address any more.
 
@@ -189,18 +202,9 @@ class ForgetNode:
     ncoa: IPv6Address
 
 
-MobileNodeAction = (
-    SendMessage
-    | RequestPoAList
-    | RequestConnect
-    | UseRouter
-    | PrepareHandover
-    | HoldUplink
-    | ReleaseUplink
-    | CompleteHandover
-    | EndTunnel
-    | AbandonHandover
-    | Publish
+KernelAction = (
+    UseRouter | PrepareHandover | HoldUplink | ReleaseUplink | CompleteHandover | EndTunnel | AbandonHandover
 )
+MobileNodeAction = SendMessage | RequestPoAList | RequestConnect | ExpectLinkUp | Publish | KernelAction
 AccessRouterAction = SendMessage | AddTunnel | RemoveTunnel | ExpectNode | AdmitNode | ForgetNode
 Action = MobileNodeAction | AccessRouterAction

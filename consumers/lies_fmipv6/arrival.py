@@ -10,10 +10,9 @@ from lies_fmipv6.messages import (
     PrefixInformation,
     RouterAdvertisement,
     RouterSolicitation,
-    UnsolicitedNeighbourAdvertisement,
 )
 from lies_fmipv6.movement import Movement
-from lies_fmipv6.parameters import ALL_NODES, ALL_ROUTERS, form_address
+from lies_fmipv6.parameters import ALL_ROUTERS, form_address
 from lies_fmipv6.states import MobileNodeEvent as E
 from lies_fmipv6.states import MobileNodeState as S
 from lies_fmipv6.states import TunnelState
@@ -171,8 +170,7 @@ class Arrival:
     def _announce(self, h: Handover, now: float) -> SendMessage:
         m = self._m
         h.una_ns = to_ns(now)
-        una = UnsolicitedNeighbourAdvertisement(h.ncoa, m.c.lla)
-        message = SendMessage(una, h.ncoa, ALL_NODES)
+        message = h.announce(m.c.lla)
         self._una = (message, Backoff(now, m.p.una_first_wait_s, retries=m.p.una_repeats))
         return message
 

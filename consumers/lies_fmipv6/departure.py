@@ -1,7 +1,7 @@
 """Leaving a link: the policy's word, FBU and FBack from the old link, LinkConnect (RFC 5568 section 4)."""
 
+from lies_fmipv6.actions import ExpectLinkUp, RequestConnect, RequestPoAList
 from lies_fmipv6.actions import MobileNodeAction as Action
-from lies_fmipv6.actions import RequestConnect, RequestPoAList
 from lies_fmipv6.handover import Handover, to_ns
 from lies_fmipv6.items import ConnectRefused, Received
 from lies_fmipv6.messages import FastBindingAck
@@ -91,7 +91,8 @@ class Departure:
             actions.append(h.prepare())
         h.granted_s, h.fback_ns = ack.lifetime_s, to_ns(now)
         m.go(E.FBACK)
-        return actions + self._connect(h.to_poa, now)
+        expect = ExpectLinkUp(h.to_poa, h.announce(m.c.lla), h.complete(tunnel=True))
+        return [*actions, *self._connect(h.to_poa, now), expect]
 
     def _fbu_timeout(self, now: float) -> list[Action]:
         m = self._m

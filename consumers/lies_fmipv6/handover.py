@@ -5,8 +5,17 @@ from ipaddress import IPv6Address, IPv6Network
 from attrs import define, frozen
 
 from lies.events import CareOfAddressChanged, HandoverDone, Header, Link
-from lies_fmipv6.actions import AbandonHandover, CompleteHandover, EndTunnel, PrepareHandover, Publish
+from lies_fmipv6.actions import (
+    AbandonHandover,
+    CompleteHandover,
+    EndTunnel,
+    PrepareHandover,
+    Publish,
+    SendMessage,
+)
 from lies_fmipv6.exchange import FbuExchange
+from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
 
 _NS = 1_000_000_000
 
@@ -61,6 +70,10 @@ class Handover:
     def complete(self, *, tunnel: bool) -> CompleteHandover:
         """The action that makes it real."""
         return CompleteHandover(self.pcoa, self.ncoa, self.par, self.nar.next_hop, self.nar.lla, tunnel)
+
+    def announce(self, lla: bytes) -> SendMessage:
+        """The UNA at the new link (6.3)."""
+        return SendMessage(UnsolicitedNeighbourAdvertisement(self.ncoa, lla), self.ncoa, ALL_NODES)
 
     def abandon(self) -> AbandonHandover:
         """The action that unbuilds it."""

@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import Coroutine
 from contextlib import ExitStack, closing
+from ipaddress import IPv6Address
 from typing import assert_never
 
 from lies.consumer import BusClient
@@ -68,6 +69,9 @@ class MobileShell:
         engine = MobileNode(mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, policy)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._expected: a.ExpectLinkUp | None = None
+        self._announcement = b""  # its UNA, as it is sent
+        self._done: list[a.MobileNodeAction] = []  # before the engine asked for it
         self._seen_up = False
 
     async def start(self) -> None:
@@ -102,10 +106,22 @@ class MobileShell:
     def _on_event(self, event: Indication | Raw) -> None:
         if isinstance(event, _EVENTS):
             if event.header.link.name == self._link:
-                self._seen_up = self._seen_up or isinstance(event, LinkUp)
+                if isinstance(event, LinkUp):
+                    self._seen_up = True
+                    self._arrive(event.poa)
                 self._runtime.feed(event)
+                self._done.clear()
         elif isinstance(event, BindingUpdated):
             self._runtime.feed(event)
+
+    def _arrive(self, poa: str) -> None:
+        """Do at once what was built for this LinkUp."""
+        expected, self._expected = self._expected, None
+        if expected is None or expected.poa != poa:
+            return
+        self._send(self._announcement, expected.announce.destination)
+        self._perform(expected.complete)
+        self._done = [expected.announce, expected.complete]
 
     def _on_packet(self, packet: bytes, lla: bytes, _interface: str) -> None:
         try:
@@ -116,25 +132,34 @@ class MobileShell:
         self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated))
 
     def _perform(self, action: a.MobileNodeAction) -> None:
+        if action in self._done:
+            self._done.remove(action)
+            return
         try:
             self._carry_out(action)
         except LiesError as error:
             _log.error("%s: %s", type(action).__name__, error)
 
     def _carry_out(self, action: a.MobileNodeAction) -> None:
-        plane = self._plane
         match action:
             case a.SendMessage(message, source, destination, _):
-                self._signalling.send(
-                    encode(message, source, destination),
-                    destination,
-                    interface=self._link,
-                    link_layer=group_address(destination),
-                )
+                self._send(encode(message, source, destination), destination)
             case a.RequestPoAList(link):
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):
                 self._spawn(self._connect(link, poa))
+            case a.ExpectLinkUp(announce=announce):
+                self._announcement = encode(announce.message, announce.source, announce.destination)
+                self._expected = action
+            case a.Publish(report):
+                self._bus.publish(report)
+            case _:
+                self._change(action)
+
+    def _change(self, action: a.KernelAction) -> None:
+        """Change addresses, routes and tunnels."""
+        plane = self._plane
+        match action:
             case a.UseRouter(coa, _, router, router_lla):
                 plane.use_router(coa, router, router_lla)
             case a.PrepareHandover(pcoa, ncoa, par, nar, nar_lla):
@@ -142,17 +167,22 @@ class MobileShell:
             case a.HoldUplink(pcoa):
                 plane.hold(pcoa)
             case a.ReleaseUplink(pcoa):
+                self._expected = None
                 plane.release(pcoa)
             case a.CompleteHandover(pcoa, ncoa, par, nar, nar_lla, tunnel):
                 plane.complete(pcoa, ncoa, par, nar, nar_lla, tunnel=tunnel)
             case a.EndTunnel(pcoa, ncoa, par, keep_address):
                 plane.end_tunnel(pcoa, ncoa, par, keep_address=keep_address)
             case a.AbandonHandover(ncoa):
+                self._expected = None
                 plane.abandon(ncoa)
-            case a.Publish(report):
-                self._bus.publish(report)
             case _:
                 assert_never(action)
+
+    def _send(self, packet: bytes, destination: IPv6Address) -> None:
+        self._signalling.send(
+            packet, destination, interface=self._link, link_layer=group_address(destination)
+        )
 
     async def _poa_list(self, link: str) -> None:
         try:

@@ -119,6 +119,10 @@ class RouterPlane:
             messages.append(self._accept(endpoint, add=False))
         self._netlink.execute(messages, ignore=GONE)
 
+    def tunnels_away(self, pcoa: IPv6Address) -> bool:
+        """Whether packets to pcoa go to a tunnel of this router."""
+        return pcoa in self._tunnels
+
     def expect(self, ncoa: IPv6Address, *, buffer: bool = True) -> None:
         """Answer for ncoa on the access link, and let packets to it wait, also those of a tunnel of ncoa.
 

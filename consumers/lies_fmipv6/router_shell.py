@@ -20,6 +20,8 @@ from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.items import AccessRouterItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
+from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
@@ -63,6 +65,10 @@ class RouterShell:
             self._undo = undo.pop_all()
         engine = AccessRouter(engine_config, config.parameters)
         self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(engine, self._perform)
+        self._awaited: dict[
+            bytes, a.AdmitNode
+        ] = {}  # the UNA of a node to come, as it will be -> what follows
+        self._done: a.AdmitNode | None = None  # before the engine asked for it
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -76,6 +82,16 @@ class RouterShell:
         self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
+        admit = self._awaited.get(packet)
+        if admit is not None and interface == self._access and lla == admit.mn_lla:
+            self._perform(admit)  # what waits need not wait for the engine, which will say the same
+            self._done = admit
+        try:
+            self._take(packet, lla, interface)
+        finally:
+            self._done = None
+
+    def _take(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
             got = decode(packet)
         except OtherProtocol:
@@ -105,11 +121,20 @@ class RouterShell:
                 plane.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
                 plane.remove_tunnel(pcoa, endpoint)
-            case a.ExpectNode(ncoa, _, buffer):
+            case a.ExpectNode(ncoa, lla, buffer):
                 plane.expect(ncoa, buffer=buffer)
+                if not plane.tunnels_away(ncoa):  # else the tunnel ends first
+                    una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
+                    self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
             case a.AdmitNode(ncoa, lla):
-                plane.admit(ncoa, lla)
+                if action != self._done:
+                    plane.admit(ncoa, lla)
+                    self._forget(ncoa)
             case a.ForgetNode(ncoa):
                 plane.forget(ncoa)
+                self._forget(ncoa)
             case _:
                 assert_never(action)
+
+    def _forget(self, ncoa: IPv6Address) -> None:
+        self._awaited = {una: admit for una, admit in self._awaited.items() if admit.ncoa != ncoa}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from lies.capabilities import Capability
 from lies.consumer import BusClient, Consumer
 from lies_fmipv6.config import Config, Role
 from lies_fmipv6.mobile_shell import MobileShell
@@ -13,6 +14,7 @@ class Fmipv6(Consumer):
     """FMIPv6 (RFC 5568) as a consumer of link events; fed by indications, PoA lists and packets."""
 
     Config = Config
+    capabilities = frozenset({Capability.NET_ADMIN, Capability.NET_RAW})  # routes, tunnels; mobility headers
 
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)

@@ -5,6 +5,7 @@ import secrets
 from contextlib import ExitStack, closing
 from typing import Any, assert_never
 
+from lies.capabilities import Capability
 from lies.consumer import BusClient, Consumer
 from lies.errors import ConfigError, LiesError
 from lies.events import CareOfAddressChanged, Indication, Raw
@@ -163,6 +164,7 @@ class Mipv6(Consumer):
     """Mobile IPv6 (RFC 6275) as a consumer of care-of addresses; fed by reports and packets."""
 
     Config = Config
+    capabilities = frozenset({Capability.NET_ADMIN, Capability.NET_RAW})  # routes, tunnels; mobility headers
 
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)

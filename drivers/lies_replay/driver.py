@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable, Coroutine, Iterator
 
 from lies.association import Association, AssociationRules
-from lies.attachment import Attachment, open_attachment
+from lies.attachment import Attachment, attachment_needs, open_attachment
+from lies.capabilities import Capability
 from lies.driver import Driver, DriverHost, LinkPort
 from lies.errors import ConfigError, LiesError
 from lies.events import Attached, Detached, DownReason, Link, RawState
@@ -14,7 +15,7 @@ from lies.radio import RadioShell
 from lies.trace import FileKind, open_trace, rebase_state, sniff
 from lies.trace.merge import Radio, merge
 from lies_replay.config import ReplayConfig
-from lies_replay.entries import Entry, RecordingPlayer, renamed, shifted, trace_entries
+from lies_replay.entries import Entry, RecordingPlayer, poas_of, renamed, shifted, trace_entries
 from lies_replay.follow import TraceSource
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,11 @@ class Replay(Driver):
 
     Config = ReplayConfig  # TraceFormatError from __init__: a file that is no recording and no whole trace
 
+    @classmethod
+    def needs(cls, config: ReplayConfig) -> frozenset[Capability]:
+        """Those of its port."""
+        return attachment_needs(config.port)
+
     def __init__(self, name: str, config: ReplayConfig, host: DriverHost) -> None:
         super().__init__(name, config, host)
         self._recorded = FileKind.RECORDING in {sniff(path) for path in config.paths}
@@ -46,6 +52,7 @@ class Replay(Driver):
         self._shell: RadioShell | None = None
         self._link: Link | None = None  # of the shell
         self._task: asyncio.Task[None] | None = None
+        self._unmapped = set(config.map)  # PoAs to be renamed that were not met yet
 
     async def start(self) -> None:
         """Read the traces, announce the links and begin to play."""
@@ -56,6 +63,8 @@ class Replay(Driver):
         else:
             traces = [await asyncio.to_thread(open_trace, path) for path in config.paths]
             radio = merge(traces).window(config.start_s, config.duration_s)
+            self._unmapped.difference_update(radio.poas)
+            self._say_unmapped()
             link = Link(config.link or DEFAULT_LINK, radio.technology)
             if config.follow_requests or len(traces) > 1:
                 played = self._play_radio(radio, self._open_radio(link))
@@ -147,15 +156,25 @@ class Replay(Driver):
                 self._feed(entry, t_ns - entry.recorded_ns)
                 last_ns = max(last_ns, t_ns)
             start_ns = last_ns
+            self._say_unmapped()
+
+    def _say_unmapped(self) -> None:
+        """Name what `map` renames and nothing had; once."""
+        for poa in sorted(self._unmapped):
+            log.warning("%s: map renames %s, but what is played has no such PoA", self.name, poa)
+        self._unmapped.clear()
 
     def _feed(self, entry: Entry, by_ns: int) -> None:
         names, port = self.config.map, self._port(entry.link)
         if isinstance(entry.item, RawState):
+            self._unmapped = {poa for poa in self._unmapped if poa.encode() not in entry.item.state}
             try:
                 port.restore(rebase_state(entry.item.state, by_ns, names))
             except LiesError as error:
                 log.warning("%s: the recorded state is left out: %s", self.name, error)
             return
+        if self._unmapped:
+            self._unmapped -= poas_of(entry.item)
         item = renamed(shifted(entry.item, by_ns), names)
         if isinstance(item, Attached):
             self._attached[entry.link] = item.poa

@@ -54,6 +54,12 @@ def renamed(item: RawItem, names: Mapping[str, str]) -> RawItem:
     )
 
 
+def poas_of(item: RawItem) -> set[str | None]:
+    """The PoAs that an item names."""
+    heard = item.neighbours if isinstance(item, Sample) else None
+    return {item.poa, *(n.poa for n in heard or ())}
+
+
 def trace_entries(trace: Trace, link: Link) -> Iterator[Entry]:
     """The items of one trace."""
     first_ns: int | None = None

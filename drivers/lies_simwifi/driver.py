@@ -5,7 +5,8 @@ import asyncio
 from attrs import evolve
 
 from lies.association import Association, AssociationRules
-from lies.attachment import Attachment, open_attachment
+from lies.attachment import Attachment, attachment_needs, open_attachment
+from lies.capabilities import Capability
 from lies.driver import Driver, DriverHost
 from lies.events import Link, Neighbour, Sample, Technology
 from lies.pace import Pace
@@ -67,6 +68,11 @@ class SimWifi(Driver):
     """A mobile node on a path past simulated access points; LinkConnect and LinkDisconnect are followed."""
 
     Config = SimWifiConfig
+
+    @classmethod
+    def needs(cls, config: SimWifiConfig) -> frozenset[Capability]:
+        """Those of its port."""
+        return attachment_needs(config.port)
 
     def __init__(self, name: str, config: SimWifiConfig, host: DriverHost) -> None:
         super().__init__(name, config, host)

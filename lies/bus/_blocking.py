@@ -79,17 +79,24 @@ class BlockingConnection:
         return True
 
     def wait(
-        self, timeout_s: float | None, enough: Callable[[], bool], *, descriptors: Collection[int] = ()
+        self,
+        timeout_s: float | None,
+        enough: Callable[[], bool],
+        *,
+        descriptors: Collection[int] = (),
+        answered: bool = False,
     ) -> bool:
         """Serve the connection until `enough` holds or one of the file descriptors is readable; else False.
 
-        timeout_s: at most so long, None for ever, 0 to take what is there.
+        timeout_s: at most so long, None for ever, 0 to take what is there; answered: what comes is the answer
+        to what was just sent, so nothing of it can be there yet.
         """
         begun_s = now_s()
         self._heard_s += max(0.0, begun_s - self._looked_s)  # nobody listened meanwhile
         end_s = None if timeout_s is None else begun_s + timeout_s
         while not self.closed:
-            more = self._read(enough)
+            more = not answered and self._read(enough)
+            answered = False
             now = now_s()
             if now >= self._tick_s:
                 self._tick(now)
@@ -180,7 +187,7 @@ class BlockingConnection:
         return any(descriptor in ready for descriptor in descriptors)
 
     def _read(self, enough: Callable[[], bool]) -> bool:
-        """Send what waits and take messages until it is enough, one batch at most; may there be more?"""
+        """Send what waits, take messages until it is enough or a batch; whether there may be more."""
         self._hear_transport()
         while self._queue and self._socket is not None and self._taken(self._socket, self._queue[0]):
             self._queue.popleft()

@@ -29,6 +29,7 @@ class Connection:
         self._timer: asyncio.TimerHandle | None = None
         self._interval_s = FIRST_INTERVAL_S
         self._heard_s = 0.0
+        self._due_s = now_s()  # the next tick
         self._asked_s = 0.0
         self._up = asyncio.Event()
         self._answered = asyncio.Event()
@@ -48,6 +49,7 @@ class Connection:
         self._route.probe()
         self._opening = True
         self._begin()
+        self._due_s = now_s()
         self._tick()
         try:
             async with asyncio.timeout(timeout_s):
@@ -134,6 +136,8 @@ class Connection:
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._tick)
         now = now_s()
+        self._heard_s += max(0.0, now - self._due_s)  # stopped or busy, this side heard nobody
+        self._due_s = now + self._interval_s
         if not self.up:
             if now - self._asked_s > self._route.hello_again_s:
                 self._begin()

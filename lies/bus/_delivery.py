@@ -1,6 +1,6 @@
 """States of links and the delivery of events: one order for all, snapshots that fit in between."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -23,6 +23,7 @@ class Delivery:
         self.counters = Counters()
         self.states: dict[str, LinkState] = {}
         self.owners: dict[str, Publisher] = {}
+        self.tally: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._history = history
         self._numbers = count(1)
         self._wanted: dict[tuple[str, str], list[Registration]] = {}  # (primitive, link or "*")
@@ -66,12 +67,18 @@ class Delivery:
 
     def happen(self, link: str, event: Event, state: LinkState | None = None) -> None:
         """An event of a link: its state changes (to `state` if given), then it is indicated."""
+        self.tally[link][event.name] += 1
         before = self.states[link]
         after = state or before.after(event.message)
         self.states[link] = after
         self.indicate(event)
         if before.poas != after.poas:
             self._indicate_crossings(after, event.message.header)
+
+    def forget(self, link: str) -> None:
+        """A link is no more."""
+        self.states.pop(link, None)
+        self.tally.pop(link, None)
 
     # ---- registrations
 
@@ -113,8 +120,10 @@ class Delivery:
 
     def report(self, session: Session, event: Event) -> None:
         """Deliver an upper layer's report; one that says what is, not what was, is kept for late joiners."""
+        link = event.message.header.link.name  # as the consumer says: it need not be one of ours
+        self.tally[link if link in self.states else EVERY_LINK][event.name] += 1
         if isinstance(event.message, _STANDING):
-            key = session, event.name, event.message.header.link.name
+            key = session, event.name, link
             if key in self._retained or len(self._retained) < MAX_REGISTRATIONS:
                 self._retained[key] = event
         self.indicate(event)

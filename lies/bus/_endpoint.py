@@ -21,7 +21,8 @@ from lies.errors import LiesError, MalformedMessage, NotPermitted, ProtocolViola
 from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
-_CAUSES_KEPT = 1000
+_CAUSES_KEPT = 100
+_PARTICULARS = re.compile(r"""[0-9]+|b?'[^']*'|b?"[^"]*"|: .*""")
 _FAILED_HANDSHAKES = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 _CAUSES = {
     int(zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC): "it was made for another server's key",
@@ -73,6 +74,8 @@ class Endpoint(ABC, Generic[PeerT]):
         self.peers: dict[bytes, PeerT] = {}
         self._heartbeat_ms = round(limits.heartbeat_s * 1000)
         self._timeout_s = timeout_s
+        self._heartbeat_s = limits.heartbeat_s
+        self._ticked_s = now_s()
         self._queue_limit = limits.queue_limit
         self._causes: set[str] = set()
         self._leaving: list[tuple[PeerT, str]] = []
@@ -131,7 +134,10 @@ class Endpoint(ABC, Generic[PeerT]):
         """Heartbeats, and farewell to who was silent for too long."""
         self._settle()
         now = now_s()
+        asleep_s = max(0.0, now - self._ticked_s - self._heartbeat_s)  # stopped or busy, it heard nobody
+        self._ticked_s = now
         for peer in tuple(self.peers.values()):
+            peer.heard_s += asleep_s
             if now - peer.heard_s > self._timeout_s:
                 self.say(peer.routing_id, Goodbye("nothing was heard from this peer"))
                 self.drop(peer, f"silent for {self._timeout_s:g} s")
@@ -253,6 +259,7 @@ class Endpoint(ABC, Generic[PeerT]):
         if peer is None:
             peer = self.peers[routing_id] = self.greet(routing_id, hello, who)
             peer.who, peer.rights = who, self.core.rights.of(who)
+            _log.debug("%s came", peer.name, extra={"peer": peer.name, "who": who})
         elif peer.name != hello.name:
             raise MalformedMessage("a second Hello of another name")
         peer.outbox.control(bus_frames(Welcome(self.core.epoch, self._heartbeat_ms)))
@@ -274,7 +281,7 @@ class Endpoint(ABC, Generic[PeerT]):
     def _sweep(self) -> None:
         while self._leaving:
             peer, reason = self._leaving.pop()
-            _log.debug("%s left: %s", peer.name, reason)
+            _log.debug("%s left", peer.name, extra={"peer": peer.name, "reason": reason})
             self.forget(peer, reason)
 
     def _note(self, error: LiesError) -> None:
@@ -284,7 +291,7 @@ class Endpoint(ABC, Generic[PeerT]):
         elif isinstance(error, MalformedMessage):
             self.core.counters.malformed += 1
         text = "".join(c if c.isprintable() else "?" for c in str(error))[:200]
-        cause = re.sub(r"[0-9]+|'[^']*'", "#", text)
+        cause = _PARTICULARS.sub("#", text)
         if cause not in self._causes and len(self._causes) < _CAUSES_KEPT:
             self._causes.add(cause)
             _log.warning("a message was dropped: %s (further ones of this cause are only counted)", text)

@@ -9,7 +9,7 @@ from lies.bus.frames import Event
 from lies.bus.messages import Action, Gap, Snapshot
 from lies.bus.rights import Who
 from lies.errors import MalformedMessage
-from lies.events import Confirm
+from lies.events import Confirm, Header
 
 MAX_NAME = 64
 
@@ -94,6 +94,19 @@ class Publisher:
         self.closed = False
         self.sequence: int | None = None  # last one seen
         self.links: set[str] = set()
+        self._said: tuple[Header, int] | None = None
+
+    def heard(self, header: Header, mono_ns: int) -> None:
+        """A header came when our clock was at mono_ns."""
+        self._said = header, mono_ns
+
+    def at(self, mono_ns: int, wall_ns: int) -> tuple[int, int]:
+        """Our mono_ns and wall_ns on the publisher's own clock: in a replay or on TCP it is another one."""
+        if self._said is None:
+            return mono_ns, wall_ns
+        header, heard_ns = self._said
+        passed_ns = mono_ns - heard_ns
+        return header.mono_ns + passed_ns, header.wall_ns + passed_ns
 
 
 def check_name(name: str) -> None:

@@ -13,6 +13,9 @@ from lies.bus.rights import Right, Rights, Who
 from lies.errors import LiesError, LinkError, LinkErrorReason, MalformedMessage, ProtocolViolation
 from lies.events import DownReason, Header, LinkDown, LinkStatusChanged, LinkUp, PoAFound, PoALost
 
+MAX_LINKS = 512  # known at a time, those of lost drivers included
+MOST_MISSING = 1 << 24  # indications that a publisher drops at most between two that come: hours of them
+
 
 class PublishDesk:
     """Takes links and events from publishers; nobody publishes for a link that is not theirs."""
@@ -50,6 +53,8 @@ class PublishDesk:
                 raise LinkError(LinkErrorReason.INVALID, f"the link {name} is announced by another driver")
             if state.link != header.link:
                 raise LinkError(LinkErrorReason.INVALID, f"the state of {name} has a header of another link")
+            _check_sequence(publisher.sequence, header.sequence)
+            self._make_room(name)
         except LiesError:
             self._delivery.counters.refused += 1
             raise
@@ -76,6 +81,10 @@ class PublishDesk:
         """The publisher is gone: its links are Down with DRIVER_LOST from these times on."""
         self._delivery.do(lambda: self._lose(publisher, mono_ns, wall_ns))
 
+    def forget_lost(self, name: str) -> None:
+        """The links that the publisher of that name lost are no more."""
+        self._delivery.do(lambda: self._forget_lost(name))
+
     def _check_publish(
         self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None
     ) -> None:
@@ -87,16 +96,27 @@ class PublishDesk:
             )
         if state is not None and state.link is not link and state.link != link:
             raise LinkError(LinkErrorReason.INVALID, f"the state of {link.name} has a header of another link")
-        sequence = publisher.sequence or 0
+        sequence = publisher.sequence
         for event in events:
             of = event.message.header
             if event.primitive == "report" or (of.link is not link and of.link != link):
                 raise LinkError(LinkErrorReason.INVALID, f"{publisher.name} cannot publish {event.name} here")
             if of is not header:
                 _check_header(publisher, of)
-            if of.sequence <= sequence:
-                raise MalformedMessage(f"sequence {of.sequence} of {publisher.name} after {sequence}")
+            if of.sequence <= (sequence or 0):
+                raise MalformedMessage(f"sequence {of.sequence} of {publisher.name} after {sequence or 0}")
+            _check_sequence(sequence, of.sequence)
             sequence = of.sequence
+
+    def _make_room(self, name: str) -> None:
+        """See that one more link can be known: if there are many, one whose driver was lost is forgotten."""
+        delivery = self._delivery
+        if name in delivery.states or len(delivery.states) < MAX_LINKS:
+            return
+        lost = next((known for known in delivery.states if known not in delivery.owners), None)
+        if lost is None:
+            raise LinkError(LinkErrorReason.INVALID, f"{MAX_LINKS} links are known; no more are allowed")
+        del delivery.states[lost]
 
     def _announce(self, publisher: Publisher, header: Header, state: LinkState) -> None:
         delivery, name = self._delivery, state.link.name
@@ -121,7 +141,13 @@ class PublishDesk:
         if link in publisher.links:
             publisher.links.discard(link)
             self._delivery.owners.pop(link, None)
-            self._delivery.states.pop(link, None)
+            self._delivery.forget(link)
+
+    def _forget_lost(self, name: str) -> None:
+        delivery = self._delivery
+        for link, state in tuple(delivery.states.items()):
+            if state.publisher == name and link not in delivery.owners:
+                delivery.forget(link)
 
     def _publish(
         self, publisher: Publisher, header: Header, events: Sequence[Event], state: LinkState | None
@@ -153,6 +179,7 @@ class PublishDesk:
         publisher.closed = True
         if self._publishers.get(publisher.name) is publisher:
             del self._publishers[publisher.name]
+        mono_ns, wall_ns = publisher.at(mono_ns, wall_ns)
         for name in sorted(publisher.links):
             del self._delivery.owners[name]
             before = self._delivery.states.get(name)
@@ -164,6 +191,12 @@ class PublishDesk:
             after = LinkState(before.link, publisher.name, lost=DownReason.DRIVER_LOST)
             self._become(before, after, header)
         publisher.links.clear()
+
+
+def _check_sequence(before: int | None, sequence: int) -> None:
+    """MalformedMessage if more is missing than can be: the numbers of consumers have 64 bits."""
+    if before is not None and sequence - before > MOST_MISSING:
+        raise MalformedMessage(f"sequence {sequence} after {before}")
 
 
 def _check_header(publisher: Publisher, header: Header) -> None:

@@ -15,6 +15,8 @@ from lies.bus.messages import (
     Heartbeat,
     Hello,
     LinkState,
+    Plugins,
+    PluginsRequest,
     Refusal,
     Refused,
     Repair,
@@ -138,7 +140,7 @@ class ConsumerSession(ABC):
     def _sent(self, request: Any, answer: Answer) -> None:  # noqa: ANN401 - any request
         """Send a request; its answer goes where `answer` says."""
         self._pending[request.request_id] = _Pending(request, answer)
-        if isinstance(request, SnapshotRequest):
+        if isinstance(request, SnapshotRequest | PluginsRequest):
             self._send(bus_frames(request))
         else:
             self._send(primitive_frames(request, layer="L2", protocol=self._technology(request.link)))
@@ -185,6 +187,8 @@ class ConsumerSession(ABC):
                 self._take_gap(message)
             case Refused():
                 self._take_refusal(message)
+            case Plugins():
+                self._take_plugins(message)
             case _ if received.tag.cls is PrimitiveClass.CONFIRM:
                 self._take_confirm(message)
             case _:
@@ -231,6 +235,11 @@ class ConsumerSession(ABC):
         if refused.code is Refusal.NOT_PERMITTED:
             error = NotPermitted(refused.reason)
         pending.answer.set_exception(error)
+
+    def _take_plugins(self, plugins: Plugins) -> None:
+        pending = self._pending.pop(plugins.request_id, None)
+        if pending is not None and not pending.answer.done():
+            pending.answer.set_result(plugins)
 
     def _take_snapshot(self, snapshot: Snapshot) -> None:
         every = snapshot.registration is None

@@ -10,6 +10,7 @@ from lies.keys import KeyPair
 
 HANDSHAKE_MS = 5000  # a connection that has said no more than "connected" by then is closed
 KEEPALIVE_IDLE_S = 30  # TCP asks a silent peer; the bus's own heartbeats are quicker unless a host dies
+BACKLOG = 4096  # connections not yet accepted: where there is no room for more, TCP tries again after 1 s
 CURVE_OVERHEAD = 33  # octets that CurveZMQ adds to a frame (ZeroMQ RFC 26): the limit is on what arrives
 ZAP_DOMAIN = b"lies"
 _ADDRESS = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]@;]+):(?P<port>[0-9]{1,5})", re.ASCII)
@@ -63,6 +64,7 @@ class CurveServer:
     def prepare(self, socket: "zmq.Socket[bytes]") -> None:
         """Demand CURVE and an answer of the ZAP handler."""
         _prepare_tcp(socket)
+        socket.setsockopt(zmq.BACKLOG, BACKLOG)
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self._key.secret.encode("ascii"))
         socket.setsockopt(zmq.ZAP_DOMAIN, ZAP_DOMAIN)

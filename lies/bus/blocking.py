@@ -14,7 +14,7 @@ from lies.bus._route import Where
 from lies.bus._session import ConsumerSession
 from lies.bus._verbs import checked
 from lies.bus.frames import primitive_frames
-from lies.bus.messages import Gap, LinkState, Snapshot, SnapshotRequest
+from lies.bus.messages import Gap, LinkState, Plugins, PluginsRequest, PluginState, Snapshot, SnapshotRequest
 from lies.errors import TimedOut
 from lies.events import Indication, Raw
 from lies.runtime import now_s, wall_ns
@@ -121,6 +121,11 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
         snapshot: Snapshot = self._ask_any(SnapshotRequest(next(self._request_ids), link))
         return snapshot.links
 
+    def plugins(self) -> tuple[PluginState, ...]:
+        """How the daemon's configured drivers and consumers are."""
+        answer: Plugins = self._ask_any(PluginsRequest(next(self._request_ids)))
+        return answer.plugins
+
     # ---- what is heard
 
     def on_event(self, callback: EventCallback) -> None:
@@ -197,7 +202,7 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
         try:
             if self._connection.wait(self._timeout_s, lambda: self._connection.up):
                 self._sent(request, answer)
-                self._connection.wait(max(0.0, end_s - now_s()), answer.done)
+                self._connection.wait(max(0.0, end_s - now_s()), answer.done, answered=True)
         finally:
             self._unwanted(request)
         if answer.error is not None:

@@ -14,7 +14,7 @@ from lies.bus._route import Where
 from lies.bus._session import ConsumerSession
 from lies.bus._verbs import Verbs, checked
 from lies.bus.frames import primitive_frames
-from lies.bus.messages import LinkState, Snapshot, SnapshotRequest
+from lies.bus.messages import LinkState, Plugins, PluginsRequest, PluginState, Snapshot, SnapshotRequest
 from lies.errors import TimedOut
 from lies.events import Indication
 from lies.runtime import wall_ns
@@ -98,6 +98,11 @@ class Client(Listener, ConsumerSession, Verbs, Handler):
         """The states of all links now, or of one (empty if there is none)."""
         snapshot: Snapshot = await self._ask_any(SnapshotRequest(next(self._request_ids), link))
         return snapshot.links
+
+    async def plugins(self) -> tuple[PluginState, ...]:
+        """How the daemon's configured drivers and consumers are."""
+        answer: Plugins = await self._ask_any(PluginsRequest(next(self._request_ids)))
+        return answer.plugins
 
     # ---- requests
 

@@ -6,7 +6,7 @@ publisher, in order and before the call returns. What is published from within a
 current event has reached everyone, so all sessions see one order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lies.bus._delivery import Delivery
@@ -15,7 +15,7 @@ from lies.bus._publishing import PublishDesk
 from lies.bus._registration import EVERY_LINK, Registration
 from lies.bus._requests import RequestDesk
 from lies.bus.frames import Event
-from lies.bus.messages import LinkState, Repair, Snapshot
+from lies.bus.messages import LinkState, Plugins, PluginsRequest, PluginState, Repair, Snapshot
 from lies.bus.rights import Right, Rights, Who
 from lies.errors import LiesError, NotPermitted
 from lies.events import Header, Request
@@ -46,6 +46,7 @@ class BusCore:
         self.epoch = epoch
         self.rights = rights or Rights()
         self.sessions: set[Session] = set()
+        self.plugins: Callable[[], tuple[PluginState, ...]] = tuple  # the supervisor says what it runs
         self._delivery = Delivery(history=history)
         self._requests = RequestDesk(self._delivery, self.rights)
         self._publishing = PublishDesk(self._delivery, self.rights)
@@ -59,6 +60,11 @@ class BusCore:
     def links(self) -> Mapping[str, LinkState]:
         """State of every link by name."""
         return self._delivery.states
+
+    @property
+    def tally(self) -> Mapping[str, Mapping[str, int]]:
+        """Link ("*" for what is no link's) -> name of an indication -> how many there were."""
+        return self._delivery.tally
 
     def snapshot(self, link: str = EVERY_LINK) -> Snapshot:
         """The states of one link or of all."""
@@ -102,12 +108,20 @@ class BusCore:
 
     def request_snapshot(self, session: Session, link: str) -> Snapshot:
         """The states of a link or of all; NotPermitted without the right to listen."""
+        self._check_listens(session)
+        return self._delivery.snapshot(link)
+
+    def request_plugins(self, session: Session, request: PluginsRequest) -> Plugins:
+        """How the daemon's drivers and consumers are; NotPermitted without the right to listen."""
+        self._check_listens(session)
+        return Plugins(request.request_id, self.plugins())
+
+    def _check_listens(self, session: Session) -> None:
         try:
             self.rights.check(session.who, Right.LISTEN)
         except NotPermitted:
             self.counters.refused += 1
             raise
-        return self._delivery.snapshot(link)
 
     def repair(self, session: Session, repair: Repair) -> None:
         """Deliver `first`..`last` once more, or say what of it is gone, with a snapshot."""
@@ -161,3 +175,7 @@ class BusCore:
     def close_publisher(self, publisher: Publisher, *, mono_ns: int, wall_ns: int) -> None:
         """The driver has gone: its links are Down with DRIVER_LOST from these times on."""
         self._publishing.close(publisher, mono_ns=mono_ns, wall_ns=wall_ns)
+
+    def forget_lost(self, name: str) -> None:
+        """The links that the publisher of that name lost are no more: no driver is to come back for them."""
+        self._publishing.forget_lost(name)

@@ -169,7 +169,7 @@ def _learn(tag_bytes: bytes) -> tuple[Tag, msgspec.msgpack.Decoder[Any]]:
     table = BUS_MESSAGES if tag.layer == BUS_LAYER else CLASSES
     cls = table.get((tag.cls, tag.name))
     if cls is None:
-        raise MalformedMessage(f"unknown {tag.layer[:8]} {tag.cls.value} {tag.name[:40]!r}")
+        raise MalformedMessage(f"unknown {tag.layer[:8]!r} {tag.cls.value} {tag.name[:40]!r}")
     decoder = decoder_of(cls)
     if len(_known_tags) < _TAGS_KEPT:  # protocol names are the peer's choice: never keep all
         _known_tags[tag_bytes] = (tag, decoder)

@@ -8,7 +8,7 @@ from typing import Any
 from lies.bus._listener import Listener
 from lies.bus._verbs import Verbs, checked
 from lies.bus.core import EVERY_LINK, BusCore, Event, Registration
-from lies.bus.messages import Gap, LinkState, Snapshot
+from lies.bus.messages import Gap, LinkState, PluginsRequest, PluginState, Snapshot
 from lies.errors import TimedOut
 from lies.events import Confirm, Indication
 from lies.runtime import wall_ns
@@ -48,6 +48,10 @@ class LocalClient(Listener, Verbs):
     async def links(self, link: str = EVERY_LINK) -> tuple[LinkState, ...]:
         """The states of all links now, or of one (empty if there is none)."""
         return self._core.request_snapshot(self._session, link).links
+
+    async def plugins(self) -> tuple[PluginState, ...]:
+        """How the daemon's configured drivers and consumers are."""
+        return self._core.request_plugins(self._session, PluginsRequest(0)).plugins
 
     async def _ask(self, request: Any) -> Any:  # noqa: ANN401 - any request and its confirm
         if self._session.closed:

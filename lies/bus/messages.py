@@ -148,6 +148,48 @@ class SnapshotRequest:
     link: str = "*"
 
 
+class PluginStatus(StrEnum):
+    """What a configured driver or consumer does."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FAILED = "failed"  # it is started again
+    FINISHED = "finished"  # its input has ended; it is not started again
+
+
+@frozen
+class PluginState:
+    """One configured driver or consumer of the daemon.
+
+    name: in the configuration; kind: `driver` or `consumer`; plugin: which installed one; starts: how often
+    it was started; reason: what it failed with last; retry_in_ms: when a failed one is started again.
+    """
+
+    name: str
+    kind: str
+    plugin: str
+    status: PluginStatus
+    isolated: bool = False
+    starts: int = 0
+    reason: str = ""
+    retry_in_ms: int | None = None
+
+
+@frozen
+class PluginsRequest:
+    """Ask how the configured drivers and consumers are."""
+
+    request_id: int
+
+
+@frozen
+class Plugins:
+    """The drivers and consumers that the daemon's configuration names; the answer to a PluginsRequest."""
+
+    request_id: int
+    plugins: tuple[PluginState, ...]
+
+
 @frozen
 class Repair:
     """Ask for indications `first`..`last` of a registration once more; the answer is them or a Gap."""
@@ -235,6 +277,8 @@ BUS_MESSAGES: dict[tuple[PrimitiveClass, str], type[Any]] = {
     (_INDICATION, "snapshot"): Snapshot,
     (_REQUEST, "snapshot"): SnapshotRequest,
     (_REQUEST, "repair"): Repair,
+    (_REQUEST, "plugins"): PluginsRequest,
+    (_CONFIRM, "plugins"): Plugins,
     (_INDICATION, "batch"): Batch,
     (_INDICATION, "goodbye"): Goodbye,
     (_REQUEST, "publish_link"): PublishLink,

@@ -59,6 +59,7 @@ class LocalPublisher:
         """A link and its state; LinkError(INVALID) if it is another driver's."""
         if not self._publisher.closed:
             self._core.announce(self._publisher, header, state)
+            self._publisher.heard(header, monotonic_ns())
 
     def remove_link(self, link: str) -> None:
         """A link is no more."""
@@ -69,6 +70,7 @@ class LocalPublisher:
         """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         if not self._publisher.closed:
             self._core.publish(self._publisher, header, events, state)
+            self._publisher.heard(header, monotonic_ns())
 
     def close(self, reason: str = "") -> None:
         """Leave the bus: links that were not removed go Down with DRIVER_LOST."""

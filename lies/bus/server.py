@@ -19,6 +19,7 @@ from lies.bus.messages import (
     Action,
     Gap,
     Hello,
+    PluginsRequest,
     Publish,
     PublishLink,
     RawWanted,
@@ -30,7 +31,7 @@ from lies.bus.messages import (
 from lies.bus.rights import Who
 from lies.errors import ConfigError, MalformedMessage, NotPermitted
 from lies.events import Confirm, PrimitiveClass
-from lies.runtime import monotonic_ns, wall_ns
+from lies.runtime import monotonic_ns, now_s, wall_ns
 
 HEARTBEAT_S = 0.25  # a lost tail is noticed within one interval; DESIGN asks for 1 s
 
@@ -118,6 +119,8 @@ class _Consumers(Endpoint[_Consumer]):
             case SnapshotRequest(request_id=request_id, link=link):
                 states = self.core.request_snapshot(peer.session, link)
                 peer.snapshot(Snapshot(states.links, request_id=request_id))
+            case PluginsRequest():
+                peer.outbox.control(bus_frames(self.core.request_plugins(peer.session, message)))
             case Repair():
                 self.core.repair(peer.session, message)
             case _:
@@ -161,12 +164,15 @@ class _Drivers(Endpoint[_Driver]):
                 core.announce(publisher, header, state)
             case RemoveLink(link=link):
                 core.remove_link(publisher, link)
+                return
             case Publish(header=header, state=state):
                 core.publish(publisher, header, received.events, state)
             case _ if received.tag.cls is PrimitiveClass.INDICATION and received.tag.layer != "BUS":
-                core.publish(publisher, message.header, (Event(message, received.body),))
+                header = message.header
+                core.publish(publisher, header, (Event(message, received.body),))
             case _:
                 raise MalformedMessage(f"a driver sent {received.tag.cls.value} {received.tag.name}")
+        publisher.heard(header, monotonic_ns())
 
 
 class BusServer:
@@ -207,6 +213,7 @@ class BusServer:
         self._consumers: list[_Consumers] = []
         self._drivers: list[_Drivers] = []
         self.addresses: dict[str, str] = {}  # of TCP, once it is open: "bus", "publish" -> address
+        self.beat_s = 0.0  # when all endpoints were last seen to, on the clock of lies.runtime
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
@@ -259,6 +266,14 @@ class BusServer:
         """How many drivers in other processes are there."""
         return sum(len(one.peers) for one in self._drivers)
 
+    def waiting(self) -> dict[str, int]:
+        """Name of each consumer on a socket -> messages that wait for it here; those of one name together."""
+        found: dict[str, int] = {}
+        for one in self._consumers:
+            for peer in one.peers.values():
+                found[peer.name] = found.get(peer.name, 0) + len(peer.outbox)
+        return found
+
     @property
     def _endpoints(self) -> tuple[Endpoint[_Consumer] | Endpoint[_Driver], ...]:
         return (*self._consumers, *self._drivers)
@@ -293,3 +308,4 @@ class BusServer:
         self._timer = asyncio.get_running_loop().call_later(self._heartbeat_s, self._tick)
         for one in self._endpoints:
             one.tick()
+        self.beat_s = now_s()

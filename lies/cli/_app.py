@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
+from lies.cli import INTERRUPTED, leave_on_interrupt
 from lies.cli._options import RuntimeDir
 from lies.cli._remote import add_remote_options
 from lies.errors import LiesError
@@ -27,6 +28,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "convert": "Turn a recording or trace into another form.",
     "info": "Say what is in a recording or trace.",
     "predict": "Write the going-down indications that the abstract entity gives on a trace.",
+    "bench": "Measure the event path beside raw ZeroMQ.",
     "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",
     "config": "Check a configuration file.",
     "keys": "Make and show the CURVE keys for the bus on TCP.",
@@ -54,7 +56,7 @@ class CommandGroup(typer.core.TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name not in COMMANDS:
             return name, command, rest
-        with exit_codes():
+        with exit_codes(), leave_on_interrupt():
             loaded = load(name)
         self.commands[name] = loaded
         return name, loaded, rest
@@ -82,7 +84,7 @@ def exit_codes() -> Iterator[None]:
         typer.echo(f"lies: {error}", err=True)
         raise typer.Exit(error.exit_code) from error
     except KeyboardInterrupt as interrupt:
-        raise typer.Exit(130) from interrupt
+        raise typer.Exit(INTERRUPTED) from interrupt
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # else the reader has seen enough
             about = f"{error.filename}: " if error.filename is not None else ""

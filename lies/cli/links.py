@@ -18,7 +18,10 @@ def links(
     ] = False,
     runtime_dir: RuntimeDir = None,
 ) -> None:
-    """Show every link, its PoA and condition (L2-LinkStatus, RFC 5184 section 4.1)."""
+    """Show every link, its PoA and condition (L2-LinkStatus, RFC 5184 section 4.1).
+
+    Below the links: the drivers and consumers that do not run, why, and when they are started again.
+    """
     del runtime_dir  # its callback did it
     from lies.cli._client import run
     from lies.cli._links import show, watch_links

@@ -31,7 +31,8 @@ class DriveOptions:
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
     instead; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
-    isolate_radio: the radio's driver as a process of its own; abstract, fmipv6: further options of the
+    isolate_radio, isolate_fmipv6: the radio's driver, and the mobile node's FMIPv6, as processes of their own
+    on ZeroMQ, in place of the mobile node's daemon; abstract, fmipv6: further options of the
     abstract entity and of the mobile node's FMIPv6.
     """
 
@@ -49,6 +50,7 @@ class DriveOptions:
     traces: tuple[Path, ...] = ()
     grace_s: float = 2.0
     isolate_radio: bool = False
+    isolate_fmipv6: bool = False
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
 
@@ -148,7 +150,7 @@ class Configurations:
         return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
 
     def mobile_node(self) -> Config:
-        """The mobile node's daemon: the radio in it, the consumers beside it on ZeroMQ."""
+        """The mobile node's daemon: radio and FMIPv6 in it, Mobile IPv6 beside it on ZeroMQ."""
         plan = self._plan
         fmipv6 = {
             "role": "mobile-node",
@@ -167,8 +169,8 @@ class Configurations:
             "parameters": {"grace_s": plan.options.grace_s},
         }
         consumers = (
+            ConsumerConfig("fmipv6", "fmipv6", isolate=plan.options.isolate_fmipv6, options=fmipv6),
             ConsumerConfig("mipv6", "mipv6", isolate=True, options=mipv6),
-            ConsumerConfig("fmipv6", "fmipv6", isolate=True, options=fmipv6),
         )
         return self._config("mn", drivers=(self._radio(),), consumers=consumers)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
+from typing import Any
 
 import pytest
 from drives import Onlooker, drive, inside, state_of, until
@@ -264,9 +265,8 @@ def test_killed_consumers_of_the_mobile_node_come_back(logs: dict[str, str]) -> 
         logs.update(_logs(drive_))
 
     with _logging_as_in_a_demo():
-        result = drive(
-            routers=2, speed_kmh=60.0, on_built=drives.append, on_settled=settled, onlooker=Killer()
-        )
+        hooks: dict[str, Any] = {"on_built": drives.append, "on_settled": settled, "onlooker": Killer()}
+        result = drive(routers=2, speed_kmh=60.0, isolate_fmipv6=True, **hooks)
     assert len(killed) == 2
     assert len(running) == 2
     assert not running & killed

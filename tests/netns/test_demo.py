@@ -211,7 +211,7 @@ def test_stop_the_bus_and_handovers_stop(tmp_path: Path) -> None:
         capture.start(drive_)
 
     try:
-        result = drive(isolate_radio=True, on_built=built, onlooker=Stopper())
+        result = drive(isolate_radio=True, isolate_fmipv6=True, on_built=built, onlooker=Stopper())
     finally:
         capture.stop()
     assert bridges == ["air1", "air3"]

@@ -47,6 +47,14 @@ def open_descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+def overflows() -> int:
+    """How many connections did not fit into the queue of a listening TCP socket of this namespace."""
+    names, values = (
+        line.split() for line in Path("/proc/net/netstat").read_text().splitlines() if line[:7] == "TcpExt:"
+    )
+    return int(values[names.index("ListenOverflows")])
+
+
 def door_of(d: TcpRig, kind: str) -> Door:
     """The door of that endpoint."""
     door = d.server._consumers[kind == "tcp"]._door
@@ -63,7 +71,7 @@ async def test_connections_opened_and_dropped(tmp_path: Path, kind: str) -> None
         async with await Client.connect(where, name="witness", timeout_s=10) as witness:
             heard = hear(witness)
             await witness.register("link_up")
-            known = open_descriptors()
+            known, turned_off = open_descriptors(), overflows()
             for i in range(CROWD):
                 knock(d, kind).close()
                 if i % 10 == 0:
@@ -71,6 +79,7 @@ async def test_connections_opened_and_dropped(tmp_path: Path, kind: str) -> None
                     await until(partial(_has, heard, i // 10 + 1))
             await until(lambda: door_of(d, kind).connections == 1)
             await until(lambda: open_descriptors() <= known)
+            assert overflows() == turned_off  # each would have cost whoever came a second
             assert [m.poa for m in heard.events] == [f"ap{i}" for i in range(0, CROWD, 10)]
             assert heard.gaps == []
 

@@ -276,3 +276,23 @@ async def test_remote_host_end_to_end(tmp_path: Path) -> None:
             port.feed(Sample(i, poa=f"cell{i}"))
         await until(lambda: len(heard.events) == 100)
         assert [m.header.sequence for m in heard.events] == list(range(1, 101))
+
+
+@BOTH
+@on_loop
+async def test_lost_driver_is_stamped_on_its_own_clock(tmp_path: Path, publish: Publish) -> None:
+    """The LinkDown of a lost driver goes on from its last header: a replay has a clock of its own."""
+    async with setup(tmp_path, publish) as s:
+        port = await s.port()
+        await s.consumer.register("link_up")
+        await s.consumer.register("link_down")
+        for ahead_s in (86_400, 2 * 86_400):  # much faster than real time
+            port.feed(Attached(s.host.now_ns() + ahead_s * 10**9, f"ap{ahead_s}"))
+        await until(lambda: len(s.heard.events) == 2)
+        s.publisher.close()
+        await until(lambda: len(s.heard.events) == 3)
+        _, last, down = (m.header for m in s.heard.events)
+        assert s.heard.events[2].reason is DownReason.DRIVER_LOST
+        passed_ns = down.mono_ns - last.mono_ns
+        assert 0 <= passed_ns < 3600 * 10**9
+        assert down.wall_ns - last.wall_ns == passed_ns

@@ -72,6 +72,7 @@ def test_help_loads_little() -> None:
     loaded = {line.rsplit("|", 1)[-1].strip().partition(".")[0] for line in shown.stderr.splitlines()}
     assert "typer" in loaded
     assert not loaded & {"zmq", "pyroute2", "scapy", "rich", "asyncio"}
+    assert not loaded & {"dbus_next", "structlog", "prometheus_client"}
 
 
 def test_trace_loads_little() -> None:
@@ -261,6 +262,21 @@ def test_predict_reads_recordings(tmp_path: Path) -> None:
     outputs = [lies("predict", str(file), "-o", "-").stdout for file in (trace, tmp_path / "x.ndjson")]
     assert outputs[0]
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("ending", [".lies", ".ndjson"])
+def test_predict_says_what_it_could_not_read(tmp_path: Path, ending: str) -> None:
+    """A torn recording is read as far as it goes, and one sentence says that it is torn."""
+    whole, torn = tmp_path / f"x{ending}", tmp_path / f"torn{ending}"
+    assert lies("convert", str(falling_trace(tmp_path / "x.csv")), str(whole)).exit_code == 0
+    octets = whole.read_bytes()
+    torn.write_bytes(octets + octets[-30:-10])
+    wanted = lies("predict", str(whole), "-o", "-")
+    assert (wanted.stderr, wanted.stdout != "") == ("", True)
+    done = lies("predict", str(torn), "-o", "-")
+    assert (done.exit_code, done.stdout) == (0, wanted.stdout)
+    assert done.stderr.startswith(f"lies: {torn}: torn: 20 octets could not be read")
+    assert done.stderr.count("\n") == 1
 
 
 def test_names_from_the_air_do_not_steer_the_terminal() -> None:

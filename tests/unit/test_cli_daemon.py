@@ -192,9 +192,10 @@ def test_daemon_stops_clean(number: signal.Signals, code: int, own: Daemon) -> N
 
 def test_second_daemon_ends_with_1(idle: Daemon) -> None:
     """An occupied endpoint: one sentence and 1."""
-    done = idle.lies("run", "-c", str(idle.file))
-    assert done.exit_code == 1
-    assert done.stderr.startswith("lies: another daemon")
+    second = idle.begin("run", "-c", str(idle.file))
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert err.startswith("lies: another daemon")
 
 
 @pytest.mark.parametrize(

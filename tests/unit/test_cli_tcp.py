@@ -43,7 +43,7 @@ class Remote:
     def __init__(self, running: Daemon, keys: Path, pairs: dict[str, KeyPair]) -> None:
         self.daemon = running
         self.pairs = pairs
-        found = re.search(r"the bus is at \S+, (\S+), (\S+)\n", text_of(running.log))
+        found = re.search(r"the bus is at \S+, (\S+), (\S+) ", text_of(running.log))
         assert found
         self.bus, self.publish = found.groups()
         self._env = {

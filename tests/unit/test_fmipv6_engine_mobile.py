@@ -108,7 +108,7 @@ def test_any_of_the_repeated_fbus_may_be_answered() -> None:
     until(mn, 5.2)
     assert mn.receive(fback(0, 77), 5.25) == []
     assert mn.receive(evolve(fback(0, 0xFFFF), source=NAR), 5.25) == []
-    assert kinds(mn.receive(fback(0, 0xFFFF), 5.25)) == ["HoldUplink", "RequestConnect"]
+    assert kinds(mn.receive(fback(0, 0xFFFF), 5.25)) == ["HoldUplink", "RequestConnect", "ExpectLinkUp"]
 
 
 @pytest.mark.parametrize("status", [128, 129, 130, 131, 255])
@@ -128,9 +128,13 @@ def test_supplied_ncoa_is_used() -> None:
     leaving(mn)
     other = prefix_of(2)[0x1234]
     actions = mn.receive(fback(1, 0xFFFF, alternate_coa=other), 5.1)
-    assert kinds(actions) == ["AbandonHandover", "PrepareHandover", "HoldUplink", "RequestConnect"]
+    assert kinds(actions[:-1]) == ["AbandonHandover", "PrepareHandover", "HoldUplink", "RequestConnect"]
     mn.receive(LinkDown(HEADER, poa_of(1), DownReason.REQUESTED), 5.2)
-    una = mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)[0]
+    first = mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)
+    una = first[0]
+    expected = actions[-1]
+    assert isinstance(expected, fa.ExpectLinkUp)
+    assert [expected.poa, expected.announce, expected.complete] == [poa_of(2), *first[:2]]
     assert una == fa.SendMessage(UnsolicitedNeighbourAdvertisement(other, MN_LLA), other, ALL_NODES)
     assert mn.coa == other
 
@@ -141,7 +145,7 @@ def test_unauthenticated_fback_is_no_fback() -> None:
     mn = resolved(keyed)
     leaving(mn)
     assert mn.receive(fback(0, 0xFFFF), 5.1) == []
-    assert kinds(mn.receive(evolve(fback(0, 0xFFFF), authenticated=True), 5.2))[-1] == "RequestConnect"
+    assert kinds(mn.receive(evolve(fback(0, 0xFFFF), authenticated=True), 5.2))[-2] == "RequestConnect"
     mn = attached(evolve(CONFIG, insecure=False))
     assert mn.receive(poas(p2=Quality.GOOD), 0.02) == []
 

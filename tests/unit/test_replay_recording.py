@@ -380,3 +380,16 @@ def test_the_recording_is_what_it_claims(tmp_path: Path) -> None:
     assert types[0] == "header"
     assert {"raw_sample", "raw_attached", "raw_detached", "link_up", "link_down"} <= set(types)
     assert [r.type for r in read_recording(tmp_path / "r.ndjson")] == types
+
+
+def test_map_of_a_poa_that_is_not_in_the_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """After the first pass it is said, once, which PoAs of `map` were in no raw line and no state."""
+    simulated(tmp_path / "r.ndjson", begin_at=40)
+    replayed(tmp_path / "r.ndjson", map={"NOSUCH": "y"}, loop=2)
+    said = [r.getMessage() for r in caplog.records if "map" in r.getMessage()]
+    assert len(said) == 1
+    assert "map renames NOSUCH," in said[0]
+    caplog.clear()
+    recording(tmp_path / "s.ndjson", SHORT)
+    replayed(tmp_path / "s.ndjson", map={"a": "y"})
+    assert "map" not in caplog.text

@@ -306,3 +306,14 @@ def test_a_recorded_cellular_drive_changes_cells() -> None:
     host = drive(Replay, config, on_item=to_the_best)
     ups = [i.poa for i in host.indications if isinstance(i, LinkUp)]
     assert len(set(ups)) >= 3
+
+
+def test_map_of_a_poa_that_is_not_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A PoA that `map` renames and that the traces do not have is named; one that they have is not."""
+    path = fading(tmp_path / "x.csv")
+    for follow in (False, True):
+        caplog.clear()
+        played(path, map={"x": "cell1", "NOSUCH": "cell2"}, follow_requests=follow)
+        assert [r.getMessage() for r in caplog.records if "map" in r.getMessage()] == [
+            "test: map renames NOSUCH, but what is played has no such PoA"
+        ]

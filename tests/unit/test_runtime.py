@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from lies.runtime import Runtime, monotonic_ns, now_s, wall_ns
+from lies.runtime import Runtime, WallOffset, monotonic_ns, now_s, wall_ns
 
 
 class Echo:
@@ -209,3 +209,45 @@ def test_clocks() -> None:
     assert before <= round(seconds * 1e9) + 1000
     assert round(seconds * 1e9) <= after + 1000
     assert wall_ns() > 1_700_000_000 * 10**9
+
+
+class Clocks:
+    """Two clocks that go as they are told; each look at the wall clock takes `looking_ns`."""
+
+    def __init__(self) -> None:
+        self.mono_ns = 1_000
+        self.offset_ns = 5_000_000_000
+        self.looking_ns = 100
+
+    def wall(self) -> int:
+        """Unix time."""
+        self.mono_ns += self.looking_ns
+        return self.mono_ns - self.looking_ns + self.offset_ns
+
+
+def test_wall_offset_follows_a_clock_that_is_set() -> None:
+    """Once the wall clock is set, times are the new ones; while it is only slewed, distances stay."""
+    clocks = Clocks()
+    offset = WallOffset(lambda: clocks.mono_ns, clocks.wall)
+    first_ns = offset.ns()
+    for change_ns in (400_000, -300_000):
+        clocks.offset_ns += change_ns
+        clocks.mono_ns += 1_000_000_000
+        assert offset.ns() == first_ns
+    clocks.offset_ns -= 3_600_000_000_000
+    assert offset.ns() == first_ns  # it was looked at just now
+    clocks.mono_ns += 100_000_000
+    assert offset.ns() == clocks.offset_ns
+
+
+def test_wall_offset_is_not_that_of_a_pause() -> None:
+    """A process that did not run between the two clocks does not take the pause for a change of time."""
+    clocks = Clocks()
+    offset = WallOffset(lambda: clocks.mono_ns, clocks.wall)
+    first_ns = offset.ns()
+    clocks.mono_ns += 1_000_000_000
+    clocks.looking_ns = 50_000_000
+    clocks.offset_ns += 50_000_000
+    assert offset.ns() == first_ns
+    clocks.looking_ns = 100
+    assert offset.ns() == clocks.offset_ns

@@ -255,7 +255,8 @@ def test_consumer_that_raises_is_started_again(tmp_path: Path, caplog: pytest.Lo
             assert (await until(client, "d-link", up)).poa == "ap2"
 
     asyncio.run(main())
-    assert "ear: ValueError: ap2 tastes bad" in caplog.text
+    failed = [vars(r) for r in caplog.records if r.getMessage() == "failed; it is started again"]
+    assert {(f["plugin"], f["reason"]) for f in failed} == {("ear", "ValueError: ap2 tastes bad")}
     assert fake_plugins.LOG.count("d start") == 1
 
 
@@ -308,7 +309,7 @@ def test_service_manager_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
         async def main() -> None:
             async with daemon(config_of(tmp_path, fake("d"))):
-                assert manager.recv(100) == b"READY=1"
+                assert manager.recv(100) == b"READY=1\nSTATUS=1 of 1 links up"
                 with pytest.raises(BlockingIOError):
                     manager.recv(100)
 

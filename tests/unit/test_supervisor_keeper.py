@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from lies._keeper import Ended, Ending, Keeper, Patience
+from lies.bus.messages import PluginStatus
 
 QUICK = Patience(start_s=0.2, stop_s=0.1, restart_min_s=0.001, restart_max_s=0.004)
 
@@ -73,6 +76,11 @@ class House:
         return self.rooms[-1]
 
 
+def said(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
+    """The keys of each time that an event was logged."""
+    return [vars(record) for record in caplog.records if record.getMessage() == event]
+
+
 def test_failed_starts_are_repeated(caplog: pytest.LogCaptureFixture) -> None:
     """A plugin that cannot start is logged and tried again until it can; each try is cleared away."""
 
@@ -93,8 +101,11 @@ def test_failed_starts_are_repeated(caplog: pytest.LogCaptureFixture) -> None:
         "open 3",
         "stop 3",
     ]
-    assert "wlan0: did not start: OSError: no radio; it is started again in 0.001 s" in caplog.text
-    assert "it is started again in 0.002 s" in caplog.text
+    failed = said(caplog, "failed; it is started again")
+    assert [(f["plugin"], f["reason"], f["starts"], f["pause_s"]) for f in failed] == [
+        ("wlan0", "did not start: OSError: no radio", 1, 0.001),
+        ("wlan0", "did not start: OSError: no radio", 2, 0.002),
+    ]
 
 
 def test_start_returns_after_a_failed_attempt() -> None:
@@ -159,7 +170,11 @@ def test_hanging_plugin_is_left_behind(where: str, caplog: pytest.LogCaptureFixt
 
     house = asyncio.run(run())
     assert house.log[-1] == "release 1"
-    assert ("still starting after 0.2 s" if where == "start" else "did not stop within 0.1 s") in caplog.text
+    if where == "start":
+        (late,) = said(caplog, "still starting; the others go on")
+    else:
+        (late,) = said(caplog, "did not stop in time; it is left behind")
+    assert (late["plugin"], late["after_s"]) == ("wlan0", 0.2 if where == "start" else 0.1)
 
 
 def test_broken_stop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -172,7 +187,37 @@ def test_broken_stop_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(run())
-    assert "wlan0: did not stop cleanly: RuntimeError: cannot clear" in caplog.text
+    (unclean,) = said(caplog, "did not stop cleanly")
+    assert (unclean["plugin"], unclean["reason"]) == ("wlan0", "RuntimeError: cannot clear")
+
+
+def test_keeper_says_how_its_plugin_is() -> None:
+    """Status, reason and time of the next start are there for who asks; what runs has no next start."""
+
+    async def run() -> list[tuple[PluginStatus, str, bool]]:
+        house = House(broken_starts=1)
+        keeper = Keeper("wlan0", house.room, Patience(restart_min_s=0.2, restart_max_s=0.2))
+        seen = [(keeper.status, keeper.reason, keeper.retry_s is None)]
+        await keeper.start()
+        await eventually(lambda: keeper.retry_s is not None)
+        seen.append((keeper.status, keeper.reason, keeper.retry_s is None))
+        await eventually(lambda: keeper.status is PluginStatus.RUNNING)
+        seen.append((keeper.status, keeper.reason, keeper.retry_s is None))
+        await keeper.stop()
+        return seen
+
+    assert asyncio.run(run()) == [
+        (PluginStatus.STARTING, "", True),
+        (PluginStatus.FAILED, "did not start: OSError: no radio", False),
+        (PluginStatus.RUNNING, "did not start: OSError: no radio", True),
+    ]
+
+
+async def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - a keeper tells nobody
+            await asyncio.sleep(0.005)
 
 
 def test_pause_grows_to_its_limit(caplog: pytest.LogCaptureFixture) -> None:
@@ -186,5 +231,5 @@ def test_pause_grows_to_its_limit(caplog: pytest.LogCaptureFixture) -> None:
         await keeper.stop()
 
     asyncio.run(run())
-    pauses = [r.getMessage().rsplit(" in ", 1)[1] for r in caplog.records if "again in" in r.getMessage()]
-    assert pauses == ["0.001 s", "0.002 s", "0.004 s", "0.004 s"]
+    pauses = [failed["pause_s"] for failed in said(caplog, "failed; it is started again")]
+    assert pauses == [0.001, 0.002, 0.004, 0.004]

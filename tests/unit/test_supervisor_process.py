@@ -104,14 +104,15 @@ def test_no_service_manager(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     """Without a service manager nothing is sent; a manager that is gone is logged."""
     assert not notify("READY=1", {})
     assert not notify("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "none")})
-    assert "systemd is not told READY=1" in caplog.text
+    (untold,) = caplog.records
+    assert (untold.getMessage(), vars(untold)["state"]) == ("systemd is not told", "READY=1")
 
 
 @pytest.mark.parametrize("order", [b"", b"junk\n", b'{"kind": "driver"}\n'])
 def test_worker_refuses_what_is_no_order(order: bytes) -> None:
     """A child process without a good order says so on its channel and ends with 1."""
     done = subprocess.run(
-        [sys.executable, "-m", "lies.worker"], input=order, capture_output=True, timeout=30, check=False
+        [sys.executable, "-m", "lies._isolated"], input=order, capture_output=True, timeout=30, check=False
     )
     assert done.returncode == 1
     report = decode_report(done.stdout)
