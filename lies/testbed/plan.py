@@ -32,8 +32,8 @@ class DriveOptions:
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
     instead; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
     isolate_radio, isolate_fmipv6: the radio's driver, and the mobile node's FMIPv6, as processes of their own
-    on ZeroMQ, in place of the mobile node's daemon; abstract, fmipv6: further options of the
-    abstract entity and of the mobile node's FMIPv6.
+    on ZeroMQ, in place of the mobile node's daemon; abstract, fmipv6, access_router: further options of the
+    abstract entity, of the mobile node's FMIPv6 and of the routers'.
     """
 
     mode: str = "predictive"
@@ -53,6 +53,7 @@ class DriveOptions:
     isolate_fmipv6: bool = False
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
+    access_router: Mapping[str, Any] = field(factory=dict)
 
     @property
     def packets_per_s(self) -> float:
@@ -146,6 +147,7 @@ class Configurations:
             "prefix": str(router.prefix),
             "access_points": [router.bssid],
             "neighbours": neighbours,
+            **self._plan.options.access_router,
         }
         return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
 
