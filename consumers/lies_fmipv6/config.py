@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from lies.errors import ConfigError
+from lies.kernel.kinds import TunnelKind
 from lies_fmipv6.items import access_point_id
 from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour, Parameters
@@ -41,7 +42,8 @@ class NeighbourOptions:
 class Config:
     """Options of the consumer.
 
-    role; insecure: exchange FBU, FBack, HI and HAck without authentication, for a test network only.
+    role; insecure: exchange FBU, FBack, HI and HAck without authentication, for a test network only;
+    tunnels: how the kernel makes them.
     mobile-node: link, mode, policy (lies_fmipv6.policy_shell), parameters. access-router: access and
     backbone interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering
     (where packets wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes
@@ -60,6 +62,7 @@ class Config:
     prefix: IPv6Network | None = None
     access_points: tuple[str, ...] = ()
     neighbours: tuple[NeighbourOptions, ...] = ()
+    tunnels: TunnelKind = TunnelKind.AUTO
     buffering: Buffering = Buffering.AUTO
     buffer_octets: int = 4 << 20
     buffer_total_octets: int = 64 << 20

@@ -14,13 +14,14 @@ from ipaddress import IPv6Address
 from attrs import define, frozen
 
 from lies.kernel import messages as m
+from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.tunnels import (
     DEFAULT,
     GONE,
-    Decapsulator,
     Hold,
     Lane,
     forget_label,
@@ -67,14 +68,14 @@ class MobilePlane:
     Begins by removing what a plane that was killed has left in this namespace.
     """
 
-    def __init__(self, netlink: Netlink, link: str) -> None:
+    def __init__(self, netlink: Netlink, link: str, tunnels: TunnelKind = TunnelKind.AUTO) -> None:
         self._netlink = netlink
         self._index = index_of(link)
         self._link = link
         sweep(netlink)
         with ExitStack() as undo:
             self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
-            self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+            self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False)
             undo.pop_all()
         self._care_of: dict[IPv6Address, _CareOf] = {}
         self._tunnels: dict[IPv6Address, tuple[IPv6Address, IPv6Address]] = {}  # pcoa -> (ncoa, par)
@@ -108,7 +109,8 @@ class MobilePlane:
         self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar)
         setup = [
             *tunnel_source(par, ncoa),
-            self._decapsulator.accept(ncoa, par),
+            *self._tunnelling.guard(ncoa),
+            self._tunnelling.accept(ncoa, par),
         ]
         self._netlink.execute(setup, ignore=(errno.EEXIST, *GONE))
 
@@ -178,7 +180,7 @@ class MobilePlane:
         """Remove everything."""
         labelled = {*self._care_of, *(par for _, par in self._ends())}
         with ExitStack() as undo:
-            undo.callback(self._decapsulator.close)
+            undo.callback(self._tunnelling.close)
             undo.callback(self._hold.close)
             undo.callback(sweep, self._netlink)
             self._netlink.execute([forget_label(address) for address in labelled], ignore=GONE)
@@ -200,7 +202,7 @@ class MobilePlane:
     def _close_end(self, ncoa: IPv6Address, par: IPv6Address) -> None:
         """Open nothing from par at ncoa any more, unless another handover between them needs it."""
         ends = self._ends()
-        gone = [] if (ncoa, par) in ends else [self._decapsulator.accept(ncoa, par, add=False)]
+        gone = [] if (ncoa, par) in ends else [self._tunnelling.accept(ncoa, par, add=False)]
         if all(par != other for _, other in ends):
             gone.append(forget_label(par))
         self._netlink.execute(gone, ignore=GONE)
@@ -229,7 +231,8 @@ class MobilePlane:
         tunnel: list[bytes] = []
         if old is not None:
             drain, table = (
-                m.route(DEFAULT, table=t, oif=self._index, encap=par) for t in (old.drain, old.table)
+                self._tunnelling.towards(DEFAULT, par, local=ncoa, oif=self._index, table=t)
+                for t in (old.drain, old.table)
             )
             tunnel = [drain, *old.lane.let_go, table]
         return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])

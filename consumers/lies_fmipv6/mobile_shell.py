@@ -60,7 +60,7 @@ class MobileShell:
         self._bus = bus
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
-            self._plane = undo.enter_context(closing(MobilePlane(netlink, self._link)))
+            self._plane = undo.enter_context(closing(MobilePlane(netlink, self._link, config.tunnels)))
             self._signalling = undo.enter_context(
                 closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
             )

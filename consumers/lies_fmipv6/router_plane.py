@@ -10,13 +10,14 @@ from contextlib import ExitStack, closing, suppress
 from ipaddress import IPv6Address
 
 from lies.kernel import messages as m
-from lies.kernel.intake import IntakeKind
+from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import IntakeKind, TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.template import Template
-from lies.kernel.tunnels import GONE, Decapsulator, host
+from lies.kernel.tunnels import GONE, host
 from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.waiting_plane import METRIC, OnTally, WaitingRoom
 
@@ -36,6 +37,7 @@ class RouterPlane:
         access: str,
         backbone: str,
         address: IPv6Address,
+        tunnels: TunnelKind = TunnelKind.AUTO,
         buffering: Buffering = Buffering.AUTO,
         limits: Limits | None = None,
         on_tally: OnTally | None = None,
@@ -46,7 +48,8 @@ class RouterPlane:
         self._address = address
         limits = limits or Limits()
         sweep(netlink)
-        self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=True)
+        self._netlink.execute(self._tunnelling.guard(address))
         self._compile()
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
         self._room: WaitingRoom | None = None
@@ -60,7 +63,7 @@ class RouterPlane:
                 self._room = WaitingRoom(
                     netlink,
                     access=access,
-                    backbone=backbone,
+                    away=self._tunnelling.device(backbone),
                     limits=limits,
                     intake=IntakeKind(buffering.value),
                     on_tally=on_tally,
@@ -81,7 +84,8 @@ class RouterPlane:
         """The messages that a handover waits for, all but their addresses."""
         ap, bb = self._access, self._backbone
         one, two = (IPv6Address,), (IPv6Address, IPv6Address)
-        self._to_tunnel = Template(lambda p, e: m.route(host(p), oif=bb, encap=e), *two)
+        into = self._tunnelling.towards
+        self._to_tunnel = Template(lambda p, e: into(host(p), e, local=self._address, oif=bb), *two)
         self._no_route = Template(lambda p: m.route(host(p), add=False), *one)
         self._here = Template(lambda n: m.route(host(n), oif=ap, metric=METRIC), *one)
         self._not_here = Template(lambda n: m.route(host(n), oif=ap, metric=METRIC, add=False), *one)
@@ -100,7 +104,7 @@ class RouterPlane:
         self._netlink.execute(
             [
                 self._accept(endpoint),
-                self._decapsulator.forward_inner(pcoa),
+                self._tunnelling.forward_inner(pcoa),
                 self._to_tunnel(pcoa, endpoint),
             ],
             ignore=(errno.EEXIST,),
@@ -113,7 +117,7 @@ class RouterPlane:
         self._tunnels.pop(pcoa, None)
         messages = [
             self._no_route(pcoa),
-            self._decapsulator.forward_inner(pcoa, add=False),
+            self._tunnelling.forward_inner(pcoa, add=False),
         ]
         if endpoint not in self._tunnels.values():
             messages.append(self._accept(endpoint, add=False))
@@ -154,7 +158,7 @@ class RouterPlane:
     def close(self) -> None:
         """Remove every tunnel and proxy entry, and put the access link's settings back."""
         with ExitStack() as undo:
-            undo.callback(self._decapsulator.close)
+            undo.callback(self._tunnelling.close)
             undo.callback(sweep, self._netlink)
             if self._room is not None:
                 undo.enter_context(closing(self._room))
@@ -163,4 +167,4 @@ class RouterPlane:
                     sysctl(name, value)
 
     def _accept(self, peer: IPv6Address, *, add: bool = True) -> bytes:
-        return self._decapsulator.accept(self._address, peer, add=add)
+        return self._tunnelling.accept(self._address, peer, add=add)

@@ -54,6 +54,7 @@ class RouterShell:
                 access=access,
                 backbone=backbone,
                 address=engine_config.address,
+                tunnels=config.tunnels,
                 buffering=config.buffering,
                 limits=config.limits,
             )

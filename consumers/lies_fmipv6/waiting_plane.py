@@ -16,8 +16,9 @@ from ipaddress import IPv6Address
 from attrs import define
 
 from lies.kernel.alarm import Alarm
-from lies.kernel.intake import Intake, IntakeKind, open_intake
+from lies.kernel.intake import Intake, open_intake
 from lies.kernel.interfaces import mtu_of
+from lies.kernel.kinds import IntakeKind
 from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.packets import PacketSender
 from lies.kernel.template import Template
@@ -39,7 +40,7 @@ OnTally = Callable[[IPv6Address, Tally], None]
 
 @define(eq=False)
 class _Wait:
-    """How one node's packets go on: by the access link, or (away) by the backbone in its tunnel.
+    """How one node's packets go on: by the access link, or (away) through its tunnel.
 
     ahead: packets may wait at the next hop.
     """
@@ -51,6 +52,8 @@ class _Wait:
 class WaitingRoom:
     """Waits of nodes by address. `start` before the first packet; on_tally is told how each wait ended.
 
+    access: the interface of nodes that are here; away: the one by which routes lead into tunnels.
+
     unsent counts packets that the kernel did not take, by cause.
     """
 
@@ -59,7 +62,7 @@ class WaitingRoom:
         netlink: Netlink,
         *,
         access: str,
-        backbone: str,
+        away: str,
         limits: Limits,
         intake: IntakeKind = IntakeKind.AUTO,
         on_tally: OnTally | None = None,
@@ -78,8 +81,8 @@ class WaitingRoom:
             )
             self._alarm = undo.enter_context(closing(Alarm()))
             self._senders = {
-                away: undo.enter_context(closing(PacketSender(name)))
-                for away, name in ((False, access), (True, backbone))
+                gone: undo.enter_context(closing(PacketSender(name)))
+                for gone, name in ((False, access), (True, away))
             }
             route = self._intake.route
             self._divert = Template(lambda n: route(host(n), metric=METRIC), IPv6Address)

@@ -10,7 +10,6 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +18,7 @@ from lies.errors import LiesError
 from lies.kernel import messages as m
 from lies.kernel.attributes import sent_dropped
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import IntakeKind
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import sysctl
 from lies.kernel.offload import complete_checksums
@@ -36,14 +36,6 @@ _NEXT_HOP = IPv6Address("fe80::5184:b")
 _NOBODY_MAC = b"\x02\x51\x84\x00\x00\x0b"  # not the far end's: its kernel takes nothing in
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _SO_RCVBUFFORCE = 33
-
-
-class IntakeKind(StrEnum):
-    """How packets come to the program."""
-
-    AUTO = "auto"  # TUN, or the packet socket where TUN is closed
-    TUN = "tun"
-    PACKET = "packet"
 
 
 class Intake(Protocol):

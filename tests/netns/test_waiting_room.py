@@ -18,6 +18,7 @@ from lies.errors import LiesError
 from lies.kernel import intake
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of, mtu_of
+from lies.kernel.kinds import IntakeKind
 from lies.kernel.netns import entered
 from lies.kernel.packets import ETH_P_IPV6
 from lies.kernel.tunnels import host, link_address
@@ -310,12 +311,12 @@ def test_where_tun_is_closed_a_packet_socket_does(pair: Pair, monkeypatch: pytes
     assert isinstance(found, intake.PacketIntake)
     found.close()
     with pytest.raises(LiesError, match=r"nothing-here cannot be used .*; a packet socket can"):
-        intake.open_intake(pair.kernel, kind=intake.IntakeKind.TUN, mtu=1500)
+        intake.open_intake(pair.kernel, kind=IntakeKind.TUN, mtu=1500)
     assert pair.more() == {}
 
 
-@pytest.mark.parametrize("kind", [intake.IntakeKind.TUN, intake.IntakeKind.PACKET])
-def test_what_an_intake_cannot_keep_is_counted(pair: Pair, kind: intake.IntakeKind) -> None:
+@pytest.mark.parametrize("kind", [IntakeKind.TUN, IntakeKind.PACKET])
+def test_what_an_intake_cannot_keep_is_counted(pair: Pair, kind: IntakeKind) -> None:
     """Of packets that nobody reads in time, those that are read later and those that are lost make up all."""
     found = intake.open_intake(pair.kernel, kind=kind, mtu=mtu_of("v0"))
     try:
