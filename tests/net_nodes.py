@@ -127,6 +127,7 @@ class RouterNode:
     runner: Runner = field(init=False)
     tunnels: dict[IPv6Address, IPv6Address] = field(factory=dict)
     waiting: dict[IPv6Address, list[Packet]] = field(factory=dict)
+    held: set[IPv6Address] = field(factory=set)  # of those waiting, the ones whose node has left
 
     def __attrs_post_init__(self) -> None:
         self.runner = Runner(self.net, AccessRouter(self.config, self.net.parameters), self.perform)
@@ -168,6 +169,11 @@ class RouterNode:
         else:
             self.net.backbone(self, packet)
 
+    def _let_go(self, address: IPv6Address) -> None:
+        self.held.discard(address)
+        for packet in self.waiting.pop(address, []):
+            self.route(packet)
+
     def perform(self, action: fa.AccessRouterAction) -> None:
         """Change the model as the action says."""
         match action:
@@ -179,17 +185,24 @@ class RouterNode:
                     self.route(packet)
             case fa.AddTunnel(pcoa, endpoint, _):
                 self.tunnels[pcoa] = endpoint
+                self._let_go(pcoa)
+            case fa.HoldNode(pcoa):
+                self.held.add(pcoa)
+                self.waiting.setdefault(pcoa, [])
+            case fa.ReleaseNode(pcoa):
+                self._let_go(pcoa)
             case fa.RemoveTunnel(pcoa, endpoint):
                 assert self.tunnels.pop(pcoa) == endpoint
             case fa.ExpectNode(ncoa, mn_lla, _):
                 assert mn_lla == MN_LLA
-                assert ncoa not in self.waiting
-                self.waiting[ncoa] = []
+                assert ncoa in self.held or ncoa not in self.waiting
+                self.held.discard(ncoa)
+                self.waiting.setdefault(ncoa, [])
             case fa.AdmitNode(ncoa, mn_lla):
                 assert mn_lla == MN_LLA
-                for packet in self.waiting.pop(ncoa, []):
-                    self.route(packet)
+                self._let_go(ncoa)
             case fa.ForgetNode(ncoa):
+                self.held.discard(ncoa)
                 for packet in self.waiting.pop(ncoa):
                     self.net.lose(packet, "the node did not come")
 

@@ -33,6 +33,7 @@ from lies.runtime import Runtime, monotonic_ns, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
+from lies_fmipv6.data_plane import MobileDataPlane
 from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
@@ -60,7 +61,8 @@ class MobileShell:
         self._bus = bus
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
-            self._plane = undo.enter_context(closing(MobilePlane(netlink, self._link, config.tunnels)))
+            plane: MobileDataPlane = MobilePlane(netlink, self._link, config.tunnels)
+            self._plane = undo.enter_context(closing(plane))
             self._signalling = undo.enter_context(
                 closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
             )

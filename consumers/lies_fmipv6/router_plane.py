@@ -123,6 +123,17 @@ class RouterPlane:
             messages.append(self._accept(endpoint, add=False))
         self._netlink.execute(messages, ignore=GONE)
 
+    def hold(self, pcoa: IPv6Address) -> None:
+        """Packets to a node that has left wait until its tunnel stands; not where the kernel is to buffer."""
+        if self._room is not None and pcoa not in self._room:
+            self._netlink.execute(self._room.begin(pcoa, ahead=False), ignore=(errno.EEXIST,))
+
+    def release(self, pcoa: IPv6Address) -> None:
+        """There is no new tunnel: what was held goes into the one that stands, or to the access link."""
+        if self._room is not None:
+            go = self._room.left if pcoa in self._tunnels else self._room.arrived
+            go(pcoa)
+
     def tunnels_away(self, pcoa: IPv6Address) -> bool:
         """Whether packets to pcoa go to a tunnel of this router."""
         return pcoa in self._tunnels

@@ -18,6 +18,7 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
+from lies_fmipv6.data_plane import RouterDataPlane
 from lies_fmipv6.items import AccessRouterItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
@@ -49,7 +50,7 @@ class RouterShell:
         )
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
-            self._plane = RouterPlane(
+            self._plane: RouterDataPlane = RouterPlane(
                 netlink,
                 access=access,
                 backbone=backbone,
@@ -122,6 +123,10 @@ class RouterShell:
                 plane.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
                 plane.remove_tunnel(pcoa, endpoint)
+            case a.HoldNode(pcoa):
+                plane.hold(pcoa)
+            case a.ReleaseNode(pcoa):
+                plane.release(pcoa)
             case a.ExpectNode(ncoa, lla, buffer):
                 plane.expect(ncoa, buffer=buffer)
                 if not plane.tunnels_away(ncoa):  # else the tunnel ends first

@@ -248,6 +248,42 @@ async def test_a_node_that_leaves_is_followed_by_what_waits(pair: Pair) -> None:
         pair.kernel.execute([m.neighbour(index_of("v0"), NODE, add=False)])
 
 
+@on_loop
+async def test_a_node_that_has_left_is_waited_for_until_its_tunnel_stands(pair: Pair) -> None:
+    """Held packets go through the tunnel in order, then what comes; without a tunnel they go to the link."""
+    async with router(pair, Buffering.AUTO) as r:
+        r.plane.hold(NODE)
+        r.plane.hold(NODE)
+        r.send(0, 100)
+        await r.until_waiting(100)
+        r.plane.add_tunnel(NODE, BEYOND)
+        inner: list[int] = []
+
+        def through(count: int) -> bool:
+            inner.extend(int.from_bytes(f[102:106]) for f in waiting(pair.behind) if f[20] == 41)
+            return NODE in r.tallies and len(inner) >= count
+
+        await r.until(lambda: through(100))
+        r.plane.hold(NODE)  # it goes on, and nobody takes it
+        del r.tallies[NODE]
+        r.send(100, 10)
+        await r.until_waiting(10)
+        r.plane.release(NODE)
+        await r.until(lambda: through(110))
+        assert inner == list(range(110))
+        assert r.numbers() == []
+        r.plane.remove_tunnel(NODE, BEYOND)
+        r.plane.hold(NODE)
+        del r.tallies[NODE]
+        r.send(110, 10)
+        await r.until_waiting(10)
+        pair.kernel.execute([m.neighbour(index_of("v0"), NODE, MAC)])
+        r.plane.release(NODE)
+        await r.until_ended()
+        await r.until(lambda: len(r.numbers()) == 10)
+        pair.kernel.execute([m.neighbour(index_of("v0"), NODE, add=False)])
+
+
 @pytest.mark.parametrize("buffering", list(Buffering))
 @on_loop
 async def test_a_node_that_comes_back_is_waited_for(pair: Pair, buffering: Buffering) -> None:
