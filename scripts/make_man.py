@@ -43,7 +43,7 @@ _ENVIRONMENT = {
 }
 _FILES = {
     "/etc/lies/lies.toml": "Configuration of the system's daemon.",
-    "/etc/lies/keys": "Key pairs of the system's daemon.",
+    "/etc/lies/keys": "Key pairs and handover keys of the system's daemon.",
     "/run/lies": "Endpoints of the system's daemon.",
 }
 

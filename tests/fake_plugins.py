@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from lies.consumer import BusClient, Consumer
 from lies.driver import Driver, DriverHost, LinkPort
 from lies.events import Attached, Link, LinkUp, Technology
 
+log = logging.getLogger("fake")
 LOG: list[str] = []  # what happened in this process, in order
 
 
@@ -93,7 +95,7 @@ class FakeDriver(Driver):
 
     def link_connect(self, link: str, poa: str) -> None:
         """Be there at once; to the PoAs `crash` and `block`, raise and block the loop."""
-        del link
+        log.info("moving", extra={"link": link, "poa": poa})
         while poa == "block":
             pass
         if poa == "crash":

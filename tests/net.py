@@ -6,6 +6,7 @@ hop by hop, so that a test can ask where a packet goes now. What is in the air o
 mobile node leaves it is lost.
 """
 
+from collections.abc import Mapping
 from heapq import heappop, heappush
 from ipaddress import IPv6Address
 from random import Random
@@ -121,7 +122,11 @@ class Radio:
 
 
 class Net:
-    """Everything, on one clock that starts at 0.0."""
+    """Everything, on one clock that starts at 0.0.
+
+    keys: the routers' handover keys by link-layer address; the mobile node knows its own. router: further
+    fields of their configuration. config: of the mobile node's.
+    """
 
     def __init__(
         self,
@@ -135,6 +140,8 @@ class Net:
         faults: Faults = Faults(),  # noqa: B008 - frozen
         parameters: FmipParameters | None = None,
         policy: Policy | None = None,
+        keys: Mapping[bytes, bytes] | None = None,
+        router: Mapping[str, Any] | None = None,
         **config: Any,
     ) -> None:
         self.now = 0.0
@@ -167,13 +174,17 @@ class Net:
                     own.access_points,
                     tuple(o for o in neighbours if o is not own),
                     insecure=True,
+                    keys=keys or {},
+                    **(router or {}),
                 ),
             )
             for n, own in enumerate(neighbours, 1)
         ]
         self.home = HomeNode(self, grace_s)
         self.radio = Radio(self)
-        config = {"insecure": True, **config}
+        own_key = (keys or {}).get(MN_LLA)
+        own = {r.config.address: own_key for r in self.routers} if own_key is not None else {}
+        config = {"insecure": True, "keys": own, **config}
         self.mobile = MobileHost(
             self, MobileNodeConfig("wlan0", MN_LLA, INTERFACE_ID, **config), policy or LevelPolicy()
         )

@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
+from net_runner import Runner, opened, sealed
 
 from lies.events import (
     CareOfAddressChanged,
@@ -14,6 +15,7 @@ from lies.events import (
 from lies_fmipv6 import actions as fa
 from lies_fmipv6 import items as fi
 from lies_fmipv6.access_router import AccessRouter
+from lies_fmipv6.messages import FastBindingUpdate
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import ALL_NODES, ALL_ROUTERS, AccessRouterConfig, MobileNodeConfig
 from lies_fmipv6.policy import Policy
@@ -34,7 +36,7 @@ HOME_AGENT, HOME_ADDRESS = HOME_PREFIX[1], HOME_PREFIX[0x99]
 CORRESPONDENT = IPv6Address("2001:db8:2000::2")
 LINK = Link("wlan0", Technology.WIFI)
 MN_LLA = bytes.fromhex("020000009900")
-INTERFACE_ID = 0x99
+INTERFACE_ID = 0xFFFE009900  # the modified EUI-64 of that address
 WALL_NS = 1_700_000_000_000_000_000
 MAX_NESTING = 12
 
@@ -82,44 +84,8 @@ class Faults:
 
 
 @define(eq=False)
-class Runner:
-    """One engine on the virtual clock: items in, actions performed, one timer."""
-
-    net: "Net"
-    engine: Any
-    perform: Any
-    armed: float | None = None
-    log: list[tuple[float, Any]] = field(factory=list)
-
-    def feed(self, item: Any) -> None:
-        """Give the engine an item."""
-        self._do(self.engine.receive(item, self.net.now))
-
-    def _do(self, actions: list[Any]) -> None:
-        for action in actions:
-            self.log.append((self.net.now, action))
-            self.perform(action)
-        self._arm()
-
-    def _arm(self) -> None:
-        due = self.engine.next_timeout()
-        if due is not None and (self.armed is None or due < self.armed or self.armed < self.net.now):
-            self.armed = due
-            self.net.at(due, lambda: self._timeout(due))
-
-    def _timeout(self, due: float) -> None:
-        if self.armed == due:
-            self.armed = None
-            wanted = self.engine.next_timeout()
-            if wanted is not None and wanted <= self.net.now:
-                self._do(self.engine.handle_timeout(self.net.now))
-            else:
-                self._arm()
-
-
-@define(eq=False)
 class RouterNode:
-    """An access router: tunnels of PCoAs, addresses whose packets wait, and the access link."""
+    """An access router: tunnels of PCoAs, addresses whose packets wait, host routes, and the access link."""
 
     net: "Net"
     number: int
@@ -128,6 +94,7 @@ class RouterNode:
     tunnels: dict[IPv6Address, IPv6Address] = field(factory=dict)
     waiting: dict[IPv6Address, list[Packet]] = field(factory=dict)
     held: set[IPv6Address] = field(factory=set)  # of those waiting, the ones whose node has left
+    host_routes: dict[IPv6Address, IPv6Address] = field(factory=dict)  # pcoa -> par
 
     def __attrs_post_init__(self) -> None:
         self.runner = Runner(self.net, AccessRouter(self.config, self.net.parameters), self.perform)
@@ -143,19 +110,26 @@ class RouterNode:
         """A packet reaches the router."""
         own = {self.config.address, self.config.link_local, ALL_ROUTERS, ALL_NODES}
         if packet.destination not in own:
-            if on_link and packet.source not in self.config.prefix:
+            if on_link and packet.source in self.host_routes:
+                par = self.host_routes[packet.source]
+                self.net.backbone(self, Packet(self.config.address, par, packet))
+            elif on_link and packet.source not in self.config.prefix:
                 self.net.lose(packet, "ingress filter")
             else:
                 self.route(packet)
         elif isinstance(packet.payload, Packet):
             inner = packet.payload
-            if self.tunnels.get(inner.source) == packet.source:  # F35
+            if self.host_routes.get(inner.destination) == packet.source:
                 self.route(inner)
+            elif self.tunnels.get(inner.source) == packet.source:  # F35
+                own_message = inner.destination == self.config.address
+                self.receive(inner, on_link=False) if own_message else self.route(inner)
             else:
                 self.net.lose(packet, "reverse tunnel without a binding")
         else:
             lla = MN_LLA if on_link else None
-            self.runner.feed(fi.Received(packet.payload, packet.source, packet.destination, lla))
+            message, authentic = opened(packet.payload, self.engine.key_for)
+            self.runner.feed(fi.Received(message, packet.source, packet.destination, lla, authentic))
 
     def route(self, packet: Packet) -> None:
         """Send a packet on its way."""
@@ -164,7 +138,7 @@ class RouterNode:
             self.waiting[to].append(packet)
         elif to in self.tunnels:
             self.net.backbone(self, Packet(self.config.address, self.tunnels[to], packet))
-        elif to in self.config.prefix or to.is_link_local or to.is_multicast:
+        elif to in self.config.prefix or to in self.host_routes or to.is_link_local or to.is_multicast:
             self.net.to_mobile(self, packet)
         else:
             self.net.backbone(self, packet)
@@ -177,8 +151,9 @@ class RouterNode:
     def perform(self, action: fa.AccessRouterAction) -> None:
         """Change the model as the action says."""
         match action:
-            case fa.SendMessage(message, source, destination, link_layer):
-                packet = Packet(source, destination, message)
+            case fa.SendMessage(message, source, destination, link_layer, pcoa):
+                key = self.engine.key_for(pcoa) if pcoa is not None else None
+                packet = Packet(source, destination, sealed(message, source, destination, key))
                 if link_layer is not None:
                     self.net.to_mobile(self, packet)
                 else:
@@ -186,13 +161,22 @@ class RouterNode:
             case fa.AddTunnel(pcoa, endpoint, _):
                 self.tunnels[pcoa] = endpoint
                 self._let_go(pcoa)
+            case fa.RemoveTunnel(pcoa, endpoint):
+                assert self.tunnels.pop(pcoa) == endpoint
+            case fa.AddHostRoute(pcoa, par):
+                self.host_routes[pcoa] = par
+            case fa.RemoveHostRoute(pcoa, par):
+                assert self.host_routes.pop(pcoa) == par
+            case _:
+                self._buffer(action)
+
+    def _buffer(self, action: fa.AccessRouterAction) -> None:
+        match action:
             case fa.HoldNode(pcoa):
                 self.held.add(pcoa)
                 self.waiting.setdefault(pcoa, [])
             case fa.ReleaseNode(pcoa):
                 self._let_go(pcoa)
-            case fa.RemoveTunnel(pcoa, endpoint):
-                assert self.tunnels.pop(pcoa) == endpoint
             case fa.ExpectNode(ncoa, mn_lla, _):
                 assert mn_lla == MN_LLA
                 assert ncoa in self.held or ncoa not in self.waiting
@@ -272,6 +256,7 @@ class MobileHost:
     prepared: dict[IPv6Address, bool] = field(factory=dict)  # ncoa -> it was an address before
     uplink: IPv6Address | None = None
     reports: list[Any] = field(factory=list)
+    wants_address: bool = False
 
     def __attrs_post_init__(self) -> None:
         engine = MobileNode(self.config, self.net.parameters, self.policy)
@@ -313,7 +298,8 @@ class MobileHost:
         elif isinstance(packet.payload, MipMessage):
             self.mip.feed(mi.Received(packet.payload, packet.source, to))
         elif not isinstance(packet.payload, Packet):
-            self.fmip.feed(fi.Received(packet.payload, packet.source, to))
+            message, authentic = opened(packet.payload, self.config.keys.get)
+            self.fmip.feed(fi.Received(message, packet.source, to, None, authentic))
         elif (to, packet.source) not in self.accepted:
             self.net.lose(packet, "tunnelled from an unexpected router")
         elif packet.payload.destination == HOME_ADDRESS:
@@ -329,10 +315,18 @@ class MobileHost:
     def perform(self, action: fa.MobileNodeAction) -> None:
         """Change the model as the action says."""
         match action:
-            case fa.SendMessage(message, source, destination, _):
-                self.send(Packet(source, destination, message))
+            case fa.SendMessage(message, source, destination):
+                key = self.config.keys.get(destination)
+                with_badf = isinstance(message, FastBindingUpdate)
+                payload = sealed(message, source, destination, key if with_badf else None)
+                self.send(Packet(source, destination, payload))
             case fa.RequestPoAList(_):
                 self.net.radio.list_poas()
+            case fa.DropAddress(coa):
+                assert coa != self.engine.coa
+                self.addresses.discard(coa)
+            case fa.ConfigureAddress():
+                self.wants_address = True
             case fa.ExpectLinkUp():
                 pass  # a LinkUp is answered soon enough here
             case fa.RequestConnect(_, poa):

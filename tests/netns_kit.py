@@ -29,6 +29,7 @@ _STATE = {
     "permanent": ("ip", "-6", "neigh", "show", "nud", "permanent"),
     "proxies": ("ip", "-6", "neigh", "show", "proxy"),
     "labels": ("ip", "addrlabel", "list"),
+    "ipsec": ("ip", "xfrm", "policy"),
 }
 
 

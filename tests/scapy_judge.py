@@ -112,14 +112,23 @@ def _discovery(message: Any) -> Packet:
             for info in message.access_points:
                 options += _tuple(info)
             return fl.PrRtAdv(code=message.code, id=message.identifier, options=options)
-        case fm.UnsolicitedNeighbourAdvertisement():
-            target = fl.TargetLinkLayerAddress(lla=message.lla)
-            return fl.NeighbourAdvertisement(tgt=str(message.target), options=[target])
         case fm.RouterSolicitation():
             own = [fl.SourceLinkLayerAddress(lla=message.source_lla)] if message.source_lla else []
             return fl.RouterSolicitation(options=own)
-        case _:
+        case fm.RouterAdvertisement():
             return _router_advertisement(message)
+        case _:
+            return _neighbour(message)
+
+
+def _neighbour(message: Any) -> Packet:
+    if isinstance(message, fm.NeighbourSolicitation):
+        return fl.NeighbourSolicitation(tgt=str(message.target), options=[])
+    flags: dict[str, Any] = {}
+    if isinstance(message, fm.NeighbourAdvertisement):
+        flags = {"R": int(message.router), "S": int(message.solicited), "O": int(message.override)}
+    target = fl.TargetLinkLayerAddress(lla=message.lla)
+    return fl.NeighbourAdvertisement(tgt=str(message.target), options=[target], **flags)
 
 
 def _tuple(info: fm.AccessPointInfo) -> list[Packet]:
@@ -307,11 +316,16 @@ def _read_prrtadv(_: Packet, message: Packet) -> fm.PrRtAdv:
     )
 
 
-def _read_una(_: Packet, na: Packet) -> fm.UnsolicitedNeighbourAdvertisement:
-    assert (na.R, na.S, na.O) == (0, 0, 0)
-    return fm.UnsolicitedNeighbourAdvertisement(
-        IPv6Address(na.tgt), _option(na, fl.TargetLinkLayerAddress, "lla")
-    )
+def _read_fast_na(_: Packet, na: Packet) -> fm.UnsolicitedNeighbourAdvertisement | fm.NeighbourAdvertisement:
+    target, lla = IPv6Address(na.tgt), _option(na, fl.TargetLinkLayerAddress, "lla")
+    if (na.R, na.S, na.O) == (0, 0, 0):
+        return fm.UnsolicitedNeighbourAdvertisement(target, lla)
+    return fm.NeighbourAdvertisement(target, lla, bool(na.R), bool(na.S), bool(na.O))
+
+
+def _read_ns(packet: Packet, ns: Packet) -> fm.NeighbourSolicitation:
+    assert (packet.src, ns.options) == ("::", [])
+    return fm.NeighbourSolicitation(IPv6Address(ns.tgt))
 
 
 def _read_rs(_: Packet, rs: Packet) -> fm.RouterSolicitation:
@@ -372,7 +386,8 @@ _READERS: dict[type[Packet], Callable[[Packet, Packet], Any]] = {
     fl.HAck: _read_hack,
     fl.RtSolPr: _read_rtsolpr,
     fl.PrRtAdv: _read_prrtadv,
-    fl.NeighbourAdvertisement: _read_una,
+    fl.NeighbourAdvertisement: _read_fast_na,
+    fl.NeighbourSolicitation: _read_ns,
     fl.RouterSolicitation: _read_rs,
     fl.RouterAdvertisement: _read_ra,
     ml.BU: _read_bu,

@@ -230,3 +230,11 @@ def _settings() -> dict[str, str]:
 
 def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the shell work until something holds."""
+    end_s = now_s() + 20
+    while not condition():
+        assert now_s() < end_s
+        await asyncio.sleep(0.01)

@@ -2,9 +2,9 @@
 
 Addresses are IPv6Address. Actions of one batch are carried out in order. Every CompleteHandover(pcoa, ncoa)
 is followed by exactly one EndTunnel(pcoa, ncoa), every ExpectNode by AdmitNode or ForgetNode, every AddTunnel
-by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every HoldNode by AddTunnel,
-ReleaseNode, ExpectNode or ForgetNode for the same address, every HoldUplink by ReleaseUplink, by
-CompleteHandover with `tunnel`, or by EndTunnel.
+by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every AddHostRoute by
+RemoveHostRoute (or another AddHostRoute), every HoldNode by AddTunnel, ReleaseNode, ExpectNode or ForgetNode
+for the same address, every HoldUplink by ReleaseUplink, by CompleteHandover with `tunnel`, or by EndTunnel.
 """
 
 from ipaddress import IPv6Address
@@ -20,13 +20,15 @@ class SendMessage:
     """Send a message.
 
     link_layer: when not None, send it on the access link to this link-layer address, whatever the routes say
-    (an FBack to PCoA on the old link, while packets to PCoA are already tunnelled away).
+    (an FBack to PCoA on the old link, while packets to PCoA are already tunnelled away). pcoa: of an FBack,
+    whose handover key its BADF option is made with; that of an FBU is the destination's.
     """
 
     message: Message
     source: IPv6Address
     destination: IPv6Address
     link_layer: bytes | None = None
+    pcoa: IPv6Address | None = None
 
 
 # Mobile node
@@ -51,6 +53,7 @@ class RequestConnect:
 class UseRouter:
     """First attachment or plain fallback: coa becomes an address and the router its default route.
 
+    Also for an address that is there already and stays in use at another router (HAck code 3, NAACK 4).
     router: the next hop (link-local as a rule); router_lla: its link-layer address if known.
     """
 
@@ -141,6 +144,20 @@ class AbandonHandover:
 
 
 @frozen
+class DropAddress:
+    """A care-of address may not be used: the new router said so (RFC 5568 section 6.4.6)."""
+
+    coa: IPv6Address
+
+
+@frozen
+class ConfigureAddress:
+    """Have the link get an address by DHCP, and feed AddressConfigured (RFC 5568 section 5.2)."""
+
+    link: str
+
+
+@frozen
 class Publish:
     """Publish a report; publisher, epoch and sequence of its header are for the bus client to set."""
 
@@ -219,11 +236,51 @@ class ForgetNode:
     ncoa: IPv6Address
 
 
+@frozen
+class AddHostRoute:
+    """The node of a PCoA of par's link is to keep it here (RFC 5568 section 4, item 3).
+
+    What par tunnels to this router for pcoa goes to the access link, and what pcoa sends from there goes to
+    par in a tunnel. An ExpectNode(pcoa) follows; replaces a host route of pcoa from another par.
+    """
+
+    pcoa: IPv6Address
+    par: IPv6Address
+
+
+@frozen
+class RemoveHostRoute:
+    """It is over."""
+
+    pcoa: IPv6Address
+    par: IPv6Address
+
+
 KernelAction = (
-    UseRouter | PrepareHandover | HoldUplink | ReleaseUplink | CompleteHandover | EndTunnel | AbandonHandover
+    UseRouter
+    | PrepareHandover
+    | HoldUplink
+    | ReleaseUplink
+    | CompleteHandover
+    | EndTunnel
+    | AbandonHandover
+    | DropAddress
 )
-MobileNodeAction = SendMessage | RequestPoAList | RequestConnect | ExpectLinkUp | Publish | KernelAction
+"""Those of a mobile node that change its kernel's state."""
+
+MobileNodeAction = (
+    SendMessage | RequestPoAList | RequestConnect | ExpectLinkUp | ConfigureAddress | Publish | KernelAction
+)
 AccessRouterAction = (
-    SendMessage | AddTunnel | RemoveTunnel | HoldNode | ReleaseNode | ExpectNode | AdmitNode | ForgetNode
+    SendMessage
+    | AddTunnel
+    | RemoveTunnel
+    | HoldNode
+    | ReleaseNode
+    | ExpectNode
+    | AdmitNode
+    | ForgetNode
+    | AddHostRoute
+    | RemoveHostRoute
 )
 Action = MobileNodeAction | AccessRouterAction

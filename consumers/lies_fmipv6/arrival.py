@@ -1,8 +1,10 @@
 """Coming to a link: UNA, FBU from the new link, router discovery where nothing is known (RFC 5568, 4)."""
 
+from ipaddress import IPv6Address
+
 from lies.timers import Backoff
+from lies_fmipv6.actions import ConfigureAddress, SendMessage, UseRouter
 from lies_fmipv6.actions import MobileNodeAction as Action
-from lies_fmipv6.actions import SendMessage, UseRouter
 from lies_fmipv6.discovery import Outcome
 from lies_fmipv6.handover import Handover, Router, to_ns
 from lies_fmipv6.items import Received
@@ -33,6 +35,7 @@ class Arrival:
         self._rebinding: Tunnel | None = None
         self._rs: Backoff | None = None
         self._una: tuple[SendMessage, Backoff] | None = None
+        self._announced_at: float | None = None
 
     def link_up(self, poa: str, now: float) -> list[Action]:
         """The link is up at a PoA."""
@@ -45,20 +48,24 @@ class Arrival:
         target = m.target(poa)
         if poa == m.scout.poa or (target is not None and m.same_router(target)):
             m.go(E.LINK_UP_SAME_ROUTER)
-            return m.stay(now)
+            home = target is not None and m.comes_home(target)
+            return self._home_again(now) if home else m.stay(now)
         if target is None or target.outcome is not Outcome.TUPLE or not m.fast():
             return self._solicit(now)
+        if target.dhcp:  # no data from an NCoA that was only formed for the FBU (6.1.2, code 5)
+            configure = [ConfigureAddress(m.c.link)] if m.c.dhcp else []
+            return [*configure, *self._solicit(now)]
         actions: list[Action] = []
         if h is None or h.to_poa != poa:
-            actions += [h.abandon()] if h is not None else []
+            actions += h.abandon() if h is not None else []
             h = m.new_handover(poa, target)
             actions.append(h.prepare())
         m.go(E.LINK_UP_KNOWN)
-        return actions + self._rebind(h, now, una=True)
+        return actions + self.rebind(h, now, una=True)
 
     def link_lost(self) -> None:
         """What was to be repeated on the link is void."""
-        self._una = self._rs = None
+        self._una = self._rs = self._announced_at = None
 
     def heard_of(self) -> None:
         """Something came that only comes to a node that the router has: no more UNA."""
@@ -92,6 +99,25 @@ class Arrival:
                 self._una = None
         return actions
 
+    def listens(self, now: float) -> bool:
+        """Whether a UNA was sent so lately that an answer to it may come (6.4.6)."""
+        return self._announced_at is not None and now - self._announced_at <= self._m.p.naack_window_s
+
+    def configured(self, coa: IPv6Address, now: float) -> list[Action]:
+        """DHCP gave an address at a link that is known from a PrRtAdv."""
+        m = self._m
+        assert m.poa is not None
+        target = m.target(m.poa)
+        if m.state is not S.SOLICITING or target is None or target.prefix is None or coa not in target.prefix:
+            return []
+        if m.coa is None or m.home is None:
+            return []
+        router = Router(target.router, None, target.router_lla, target.prefix)
+        use = UseRouter(coa, target.prefix.prefixlen, router.next_hop, router.lla)
+        par = m.home.address or m.home.next_hop
+        self._rs = None
+        return self._moved(Handover(m.scout.poa, m.poa, m.coa, coa, par, router, home=m.home), use, now)
+
     def advertised(self, ra: RouterAdvertisement, item: Received, now: float) -> list[Action]:
         """A Router Advertisement; it matters only where the router is unknown: link events tell movement."""
         m = self._m
@@ -106,12 +132,13 @@ class Arrival:
         self._rs = None
         if coa == m.coa:
             m.go(E.ADVERTISED)
-            return m.stay(now)
+            return m.stay(now) if m.kept is None else self._home_again(now)
         use = UseRouter(coa, info.prefix.prefixlen, item.source, router.lla)
         assert m.poa is not None
         if m.coa is not None:
-            assert m.router is not None
-            h = Handover(m.scout.poa, m.poa, m.coa, coa, m.router.address or m.router.next_hop, router)
+            assert m.home is not None
+            par = m.home.address or m.home.next_hop
+            h = Handover(m.scout.poa, m.poa, m.coa, coa, par, router, home=m.home)
             return self._moved(h, use, now)
         m.go(E.ADVERTISED)
         m.coa, m.router = coa, router
@@ -123,18 +150,41 @@ class Arrival:
         m = self._m
         m.go(E.LINK_UP_PREPARED)
         h.mode = "predictive"
+        if h.kept:
+            return self.keep(h, now)
         before, after = m.tunnels.returned(h.ncoa, now)
-        actions = [self._announce(h, now), *before, h.complete(tunnel=True), *after]
+        actions = [self.announce(h, now), *before, h.complete(tunnel=True), *after]
         actions.append(m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, h.par, now))
         self._open(h, now)
         return actions + m.attach(h, now)
 
-    def _rebind(self, h: Handover, now: float, *, una: bool) -> list[Action]:
+    def keep(self, h: Handover, now: float) -> list[Action]:
+        """At the new link with PCoA, for which the router has a host route (4, item 3)."""
+        m = self._m
+        h.kept = True
+        h.link_down_ns, h.link_up_ns = m.down_ns, m.up_ns
+        use = UseRouter(h.pcoa, h.nar.prefix.prefixlen, h.nar.next_hop, h.nar.lla)
+        una = self.announce(h, now)
+        actions = [una, use, *m.release(), m.reporter.done(h, now), *m.attach(h, now)]
+        return [*actions, ConfigureAddress(m.c.link)] if h.dhcp and m.c.dhcp else actions
+
+    def _home_again(self, now: float) -> list[Action]:
+        """Back on the link of a PCoA that was used elsewhere (5.6)."""
+        m = self._m
+        kept, m.kept = m.kept, None
+        assert kept is not None
+        assert kept.home is not None
+        m.router = kept.home
+        use = UseRouter(kept.pcoa, kept.home.prefix.prefixlen, kept.home.next_hop, kept.home.lla)
+        m.discovery.reset()
+        return [use, *m.stay(now), *m.tunnels.farewell(kept, kept.pcoa, 0, now)]
+
+    def rebind(self, h: Handover, now: float, *, una: bool) -> list[Action]:
         """At the new link without an FBack: UNA, then the FBU from there (4)."""
         m = self._m
         h.granted_s = None
         before, after = m.tunnels.returned(h.ncoa, now)
-        actions: list[Action] = [self._announce(h, now)] if una else []
+        actions: list[Action] = [self.announce(h, now)] if una else []
         actions += [*before, h.complete(tunnel=False)]
         if h.exchange is None:
             h.exchange = m.exchange(h.pcoa, h.ncoa, h.par, m.p.fbu_lifetime_s)
@@ -153,12 +203,12 @@ class Arrival:
         target = m.target(h.to_poa)
         if target is not None and target.outcome is Outcome.NO_FAST_HANDOVER:
             fast = False  # 6.1.2, option-code 7
-        actions: list[Action] = [old.abandon()] if old is not None and old.ncoa != h.ncoa else []
+        actions: list[Action] = [*old.abandon()] if old is not None and old.ncoa != h.ncoa else []
         if fast:
             h.fbu_ns = old.fbu_ns if old is not None else None
             m.go(E.ADVERTISED_MOVED)
             # 6.2.2: a node that moved without a PrRtAdv sends no UNA
-            return [*actions, use, *self._rebind(h, now, una=False)]
+            return [*actions, use, *self.rebind(h, now, una=False)]
         m.go(E.ADVERTISED)
         before, after = m.tunnels.returned(h.ncoa, now)
         actions += [*before, use, *m.release(), *after]
@@ -167,9 +217,11 @@ class Arrival:
         actions += [h.end(), m.reporter.done(h, now)]
         return actions + m.attach(h, now)
 
-    def _announce(self, h: Handover, now: float) -> SendMessage:
+    def announce(self, h: Handover, now: float) -> SendMessage:
+        """Say UNA, and again until there is a sign that the router has the node."""
         m = self._m
         h.una_ns = to_ns(now)
+        self._announced_at = now
         message = h.announce(m.c.lla)
         self._una = (message, Backoff(now, m.p.una_first_wait_s, retries=m.p.una_repeats))
         return message

@@ -11,6 +11,11 @@ from typing import Protocol
 class RouterDataPlane(Protocol):
     """An access router's: tunnels of nodes that left, waiting packets of nodes to come."""
 
+    @property
+    def opened(self) -> str:
+        """The interface by which packets come in that were in a tunnel."""
+        ...
+
     def start(self) -> None:
         """Begin to serve, on the running loop."""
         ...
@@ -43,6 +48,14 @@ class RouterDataPlane(Protocol):
         """ForgetNode."""
         ...
 
+    def add_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
+        """AddHostRoute."""
+        ...
+
+    def remove_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
+        """RemoveHostRoute."""
+        ...
+
     def tunnels_away(self, pcoa: IPv6Address) -> bool:
         """Whether packets to pcoa go to a tunnel of this router."""
         ...
@@ -54,6 +67,11 @@ class RouterDataPlane(Protocol):
 
 class MobileDataPlane(Protocol):
     """A mobile node's, on one link: care-of addresses, what is held of them, tunnels with earlier routers."""
+
+    @property
+    def addresses(self) -> tuple[IPv6Address, ...]:
+        """The care-of addresses that the node has now."""
+        ...
 
     def use_router(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> None:
         """UseRouter."""
@@ -90,6 +108,10 @@ class MobileDataPlane(Protocol):
         self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, *, keep_address: bool
     ) -> None:
         """EndTunnel."""
+        ...
+
+    def drop(self, coa: IPv6Address) -> None:
+        """DropAddress."""
         ...
 
     def abandon(self, ncoa: IPv6Address) -> None:

@@ -51,7 +51,7 @@ class Departure:
         h = m.handover
         if h is None or h.exchange is None or m.state is not S.FBU_SENT:
             return None
-        ack = h.exchange.answered_by(item, insecure=m.c.insecure)
+        ack = h.exchange.answered_by(item, now, unproven=m.c.unproven)
         return self._fback(h, ack, now) if ack is not None else None
 
     def connect_refused(self, item: ConnectRefused, now: float) -> list[Action]:
@@ -85,14 +85,19 @@ class Departure:
             m.scout.penalise(h.to_poa, now)
             return self._give_up(h)
         actions: list[Action] = []
-        if supplied != h.ncoa:  # 4: the MN must use the address that the NAR assigned
-            actions.append(h.abandon())
+        if supplied == h.pcoa or h.dhcp:  # the NAR has a host route for PCoA (4, item 3; 6.1.2, code 5)
+            actions += h.abandon()
+            h.kept = True
+        elif supplied != h.ncoa:  # 4: the MN must use the address that the NAR assigned
+            actions += h.abandon()
             h.ncoa = supplied
             actions.append(h.prepare())
         h.granted_s, h.fback_ns = ack.lifetime_s, to_ns(now)
         m.go(E.FBACK)
-        expect = ExpectLinkUp(h.to_poa, h.announce(m.c.lla), h.complete(tunnel=True))
-        return [*actions, *self._connect(h.to_poa, now), expect]
+        actions += self._connect(h.to_poa, now)
+        if h.kept:
+            return actions
+        return [*actions, ExpectLinkUp(h.to_poa, h.announce(m.c.lla), h.complete(tunnel=True))]
 
     def _fbu_timeout(self, now: float) -> list[Action]:
         m = self._m
@@ -110,7 +115,7 @@ class Departure:
     def _give_up(self, h: Handover) -> list[Action]:
         self._m.handover = None
         self._m.go(E.REFUSED)
-        return [h.abandon()]
+        return [*h.abandon()]
 
     def _connect(self, poa: str, now: float) -> list[Action]:
         m = self._m

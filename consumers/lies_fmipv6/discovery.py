@@ -26,13 +26,17 @@ class Outcome(StrEnum):
 
 @frozen
 class Target:
-    """One resolved access point; router, router_lla, prefix, ncoa only with outcome TUPLE."""
+    """One resolved access point; router, router_lla, prefix, ncoa only with outcome TUPLE.
+
+    dhcp: addresses behind it are given by DHCP, and NCoA is for the FBU only (code 5).
+    """
 
     outcome: Outcome
     router: IPv6Address | None = None
     router_lla: bytes | None = None
     prefix: IPv6Network | None = None
     ncoa: IPv6Address | None = None
+    dhcp: bool = False
 
 
 _OUTCOMES: dict[int, Outcome] = {
@@ -42,13 +46,14 @@ _OUTCOMES: dict[int, Outcome] = {
 }
 
 
-def target_of(info: AccessPointInfo) -> Target:
+def target_of(info: AccessPointInfo, code: int = PrRtAdvCode.TUPLES) -> Target:
     """What a tuple of a PrRtAdv says; a tuple that lacks its router is no knowledge (6.1.2)."""
     if info.option_code == OptionCode.TUPLE_FOLLOWS and info.router_address is not None:
         # 6.1.2: the prefix may be left out where it is that of the router's address
         prefix = info.prefix or IPv6Network((info.router_address, 64), strict=False)
         if prefix.prefixlen == 64:
-            return Target(Outcome.TUPLE, info.router_address, info.router_lla, prefix, info.ncoa)
+            dhcp = code == PrRtAdvCode.USE_DHCP
+            return Target(Outcome.TUPLE, info.router_address, info.router_lla, prefix, info.ncoa, dhcp)
     return Target(_OUTCOMES.get(info.option_code, Outcome.UNKNOWN))
 
 
@@ -63,22 +68,19 @@ class Discovery:
         self._wanted: dict[bytes, None] = {}
         self._asked: tuple[bytes, ...] = ()
         self._identifier = 0
+        self._answered: int | None = None
         self._sent: deque[float] = deque(maxlen=parameters.max_rtsolpr_rate)
         self._backoff: Backoff | None = None
 
     def reset(self) -> None:
         """At another router: what was learned is of no use any more."""
         self._go(DiscoveryEvent.NEW_ROUTER)
-        self._known.clear()
-        self._wanted.clear()
-        self._backoff = None
+        self._forget()
 
     def give_up(self) -> None:
         """No FMIPv6 at this router (5.1)."""
         self._go(DiscoveryEvent.GIVE_UP)
-        self._known.clear()
-        self._wanted.clear()
-        self._backoff = None
+        self._forget()
 
     def target(self, access_point: bytes) -> Target | None:
         """What is known of an access point; None while it is not resolved."""
@@ -94,16 +96,20 @@ class Discovery:
         return self._ask(now) if self.state is DiscoveryState.IDLE else None
 
     def advertised(self, adv: PrRtAdv, now: float) -> RtSolPr | None:
-        """Take a PrRtAdv in: the answer, or an unsolicited one (code 1 or 4, identifier 0; 6.1.2)."""
+        """Take a PrRtAdv in: the answer, or an unsolicited one (code 1 or 4, identifier 0; 6.1.2).
+
+        An answer may have a second part, for its code is said of a whole message.
+        """
         solicited = self.state is DiscoveryState.ASKING and adv.identifier == self._identifier
+        more = adv.identifier == self._answered
         unsolicited = adv.identifier == 0 and adv.code in (
             PrRtAdvCode.HANDOVER,
             PrRtAdvCode.NEIGHBOURHOOD,
         )
-        if not (solicited or unsolicited):
+        if not (solicited or more or unsolicited):
             return None
         for info in adv.access_points:
-            self._known[info.access_point] = target_of(info)
+            self._known[info.access_point] = target_of(info, adv.code)
             self._wanted.pop(info.access_point, None)
         if not solicited:
             return None
@@ -111,6 +117,7 @@ class Discovery:
             self._known.setdefault(ap, Target(Outcome.UNKNOWN))
             self._wanted.pop(ap, None)
         self._backoff = None
+        self._answered = adv.identifier
         self._go(DiscoveryEvent.ANSWER)
         return self._ask(now)
 
@@ -156,6 +163,11 @@ class Discovery:
     def _free_at(self) -> float:
         """When the rate limit allows another message (6.1.1)."""
         return self._sent[0] + 1.0 if len(self._sent) == self._p.max_rtsolpr_rate else 0.0
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._wanted.clear()
+        self._backoff = self._answered = None
 
     def _go(self, event: DiscoveryEvent) -> None:
         self.state = DISCOVERY[self.state, event]

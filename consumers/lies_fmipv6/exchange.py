@@ -1,13 +1,12 @@
 """FBU out, FBack in: one conversation of a mobile node with a PAR about one PCoA (RFC 5568 section 6.2.2)."""
 
-from collections.abc import Callable
 from ipaddress import IPv6Address
 
 from lies.timers import Backoff
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.items import Received
-from lies_fmipv6.messages import FastBindingAck, FastBindingUpdate
-from lies_fmipv6.parameters import Parameters
+from lies_fmipv6.messages import FastBindingAck, FastBindingUpdate, FBackStatus
+from lies_fmipv6.parameters import Parameters, newer
 
 
 class Sequencer:
@@ -22,12 +21,20 @@ class Sequencer:
         self._next = (number + 1) & 0xFFFF
         return number
 
+    def skip(self, taken: int) -> bool:
+        """Go on behind a number that a PAR has had already; False if the next one is greater anyway."""
+        if not newer(taken, self._next - 1):
+            return False
+        self._next = (taken + 1) & 0xFFFF
+        return True
+
 
 class FbuExchange:
     """Sends an FBU, repeats it at most fbu_retries times (F36), and knows its FBack.
 
     Repeated FBUs have new sequence numbers (RFC 6275 section 11.8); the FBack of each of them will do. The
-    first wait is the rule of section 6.1.1, because RFC 5568 gives none.
+    first wait is the rule of section 6.1.1, because RFC 5568 gives none. A PAR that says it had greater
+    numbers already (this node was started anew) gets one beyond them at once, which counts as a repetition.
     """
 
     def __init__(
@@ -39,7 +46,7 @@ class FbuExchange:
         lla: bytes,
         lifetime_s: int,
         parameters: Parameters,
-        sequencer: Callable[[], int],
+        sequencer: Sequencer,
     ) -> None:
         self.pcoa = pcoa
         self.ncoa = ncoa
@@ -62,12 +69,18 @@ class FbuExchange:
         """Wait for nothing: the link is gone, or something else settled it."""
         self._backoff = None
 
-    def answered_by(self, item: Received, *, insecure: bool) -> FastBindingAck | None:
+    def answered_by(self, item: Received, now: float, *, unproven: bool) -> FastBindingAck | None:
         """The FBack in `item` if it answers one of our FBUs and may be believed."""
         ack = item.message
         if not isinstance(ack, FastBindingAck) or item.source != self.par:
             return None
-        if ack.sequence not in self._sequences or not (item.authenticated or insecure):
+        if not (item.authenticated or unproven):
+            return None
+        if ack.status == FBackStatus.SEQUENCE_OUT_OF_WINDOW:
+            if self._backoff is not None and self._sequencer.skip(ack.sequence):
+                self._backoff.due = now
+            return None
+        if ack.sequence not in self._sequences:
             return None
         self.stop()
         return ack

@@ -45,7 +45,11 @@ class Router:
 
 @define
 class Handover:
-    """Mutable record of one handover; par is the previous router's address as far as it is known."""
+    """Mutable record of one handover.
+
+    par: the previous router's address as far as it is known; home: that router, whose link pcoa is of; kept:
+    pcoa stays in use at the new router; dhcp: there addresses come by DHCP, and ncoa is for the FBU only.
+    """
 
     from_poa: str | None
     to_poa: str
@@ -62,6 +66,9 @@ class Handover:
     link_down_ns: int | None = None
     link_up_ns: int | None = None
     una_ns: int | None = None
+    home: Router | None = None
+    kept: bool = False
+    dhcp: bool = False
 
     def prepare(self) -> PrepareHandover:
         """The action that builds it."""
@@ -73,11 +80,12 @@ class Handover:
 
     def announce(self, lla: bytes) -> SendMessage:
         """The UNA at the new link (6.3)."""
-        return SendMessage(UnsolicitedNeighbourAdvertisement(self.ncoa, lla), self.ncoa, ALL_NODES)
+        address = self.pcoa if self.kept else self.ncoa
+        return SendMessage(UnsolicitedNeighbourAdvertisement(address, lla), address, ALL_NODES)
 
-    def abandon(self) -> AbandonHandover:
-        """The action that unbuilds it."""
-        return AbandonHandover(self.ncoa)
+    def abandon(self) -> list[AbandonHandover]:
+        """The action that unbuilds it, unless that was done when PCoA was kept."""
+        return [] if self.kept else [AbandonHandover(self.ncoa)]
 
     def end(self, *, keep_address: bool = False) -> EndTunnel:
         """The action that ends its tunnel."""

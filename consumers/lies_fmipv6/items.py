@@ -45,6 +45,26 @@ class ConnectRefused:
     reason: str
 
 
+@frozen
+class AddressConfigured:
+    """DHCP, or whoever answers ConfigureAddress, has given the link an address."""
+
+    address: IPv6Address
+
+
+@frozen
+class OrderHandover:
+    """The network wants a node on this router's link to move (RFC 5568 section 3.3).
+
+    node: its care-of address; access_point: the identifier of where to; ncoa: the care-of address to use
+    there.
+    """
+
+    node: IPv6Address
+    access_point: bytes
+    ncoa: IPv6Address | None = None
+
+
 MobileNodeItem = (
     LinkUp
     | LinkDown
@@ -56,10 +76,11 @@ MobileNodeItem = (
     | PoAListConfirm
     | BindingUpdated
     | ConnectRefused
+    | AddressConfigured
     | Received
 )
-AccessRouterItem = Received
-Item = MobileNodeItem | AccessRouterItem
+AccessRouterItem = Received | OrderHandover
+Item = MobileNodeItem | OrderHandover
 
 
 @lru_cache(maxsize=1024)  # asked for every candidate at every event

@@ -7,6 +7,7 @@ from lies_fmipv6.messages import (
     FastBindingUpdate,
     HandoverInitiate,
     Message,
+    NeighbourAdvertisement,
     PrRtAdv,
     RouterAdvertisement,
     RouterSolicitation,
@@ -36,7 +37,7 @@ def _addresses(message: Message) -> tuple[bytes | None, ...]:
             return (message.source_lla,)
         case PrRtAdv():
             return (message.source_lla, *(info.router_lla for info in message.access_points))
-        case FastBindingUpdate() | UnsolicitedNeighbourAdvertisement():
+        case FastBindingUpdate() | UnsolicitedNeighbourAdvertisement() | NeighbourAdvertisement():
             return (message.lla,)
         case HandoverInitiate():
             return (message.mn_lla,)

@@ -42,6 +42,7 @@ class FBackStatus(IntEnum):
     PROHIBITED = 129  # administratively
     INSUFFICIENT_RESOURCES = 130
     INTERFACE_IDENTIFIER_LENGTH = 131
+    SEQUENCE_OUT_OF_WINDOW = 135  # RFC 6275 section 9.5.1, to which 6.2.2 refers for sequence numbers
 
 
 class HICode(IntEnum):
@@ -203,6 +204,30 @@ class UnsolicitedNeighbourAdvertisement:
 
 
 @frozen
+class NeighbourSolicitation:
+    """Neighbour Solicitation of duplicate address detection: from no address (RFC 4862 section 5.4.2)."""
+
+    target: IPv6Address
+    """The address that is probed (RFC 4861 section 4.3)."""
+
+
+@frozen
+class NeighbourAdvertisement:
+    """A Neighbour Advertisement that is no UNA: it says R, S or O (RFC 4861 section 4.4)."""
+
+    target: IPv6Address
+    """Whose link-layer address it tells."""
+    lla: bytes
+    """Target link-layer address option; without one the message is of no use here."""
+    router: bool = False
+    """R."""
+    solicited: bool = False
+    """S: it answers a solicitation."""
+    override: bool = False
+    """O: it replaces what is cached."""
+
+
+@frozen
 class RouterSolicitation:
     """Router Solicitation (RFC 4861 section 4.1)."""
 
@@ -264,6 +289,8 @@ Message = (
     | HandoverInitiate
     | HandoverAcknowledge
     | UnsolicitedNeighbourAdvertisement
+    | NeighbourSolicitation
+    | NeighbourAdvertisement
     | RouterSolicitation
     | RouterAdvertisement
 )

@@ -20,7 +20,8 @@ from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.arrival import Arrival
 from lies_fmipv6.departure import Departure
 from lies_fmipv6.handover import Router
-from lies_fmipv6.items import ConnectRefused, Received, access_point_id, poa_of
+from lies_fmipv6.imposed import Imposed
+from lies_fmipv6.items import AddressConfigured, ConnectRefused, Received, access_point_id, poa_of
 from lies_fmipv6.items import MobileNodeItem as Item
 from lies_fmipv6.messages import FastBindingAck, PrRtAdv, PrRtAdvCode, RouterAdvertisement, RtSolPr
 from lies_fmipv6.movement import Movement
@@ -50,6 +51,7 @@ class MobileNode:
         self._m = Movement(config, parameters or Parameters(), policy or LevelPolicy())
         self._departure = Departure(self._m)
         self._arrival = Arrival(self._m)
+        self._imposed = Imposed(self._m, self._arrival)
 
     @property
     def state(self) -> MobileNodeState:
@@ -98,6 +100,8 @@ class MobileNode:
                 m.scout.lost(item.poas)
             case ConnectRefused():
                 actions = self._departure.connect_refused(item, now)
+            case AddressConfigured(address):
+                actions = self._imposed.configured(address, now) or self._arrival.configured(address, now)
             case BindingUpdated():
                 actions = self._binding_updated(item, now)
             case _:
@@ -109,6 +113,7 @@ class MobileNode:
         dues = (
             self._departure.next_timeout(),
             self._arrival.next_timeout(),
+            self._imposed.next_timeout(),
             self._m.tunnels.next_timeout(),
             self._m.discovery.next_timeout(),
         )
@@ -117,6 +122,7 @@ class MobileNode:
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
         actions = self._arrival.handle_timeout(now)
+        actions += self._imposed.handle_timeout(now)
         actions += self._departure.handle_timeout(now)
         actions += self._m.tunnels.handle_timeout(now)
         actions += self._rtsolpr(self._m.discovery.handle_timeout(now))
@@ -124,6 +130,7 @@ class MobileNode:
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
         self._arrival.settle()
+        self._imposed.kept(now)
         return actions + self._departure.consider(now)
 
     # link events
@@ -163,16 +170,20 @@ class MobileNode:
     # messages
 
     def _received(self, item: Received, now: float) -> list[Action]:
-        if item.destination == self._m.coa:
+        m = self._m
+        naack = isinstance(item.message, RouterAdvertisement) and item.message.naack is not None
+        if item.destination == m.coa and not naack:
             self._arrival.heard_of()
         match item.message:
             case RouterAdvertisement() as ra:
-                return self._arrival.advertised(ra, item, now)
+                return self._arrival.advertised(ra, item, now) or self._imposed.advertised(ra, item, now)
             case PrRtAdv() as adv:
                 return self._proxy_advertised(adv, item, now)
             case FastBindingAck():
                 actions = self._departure.received(item, now)
-                return actions if actions is not None else self._m.tunnels.received(item, now)
+                if actions is not None or self._imposed.received(item, now):
+                    return actions or []
+                return m.tunnels.received(item, now) + self._imposed.check(now)
             case _:
                 return []
 

@@ -176,6 +176,11 @@ class MobilePlane:
         elif ncoa in self._care_of:
             self._remove(ncoa)
 
+    def drop(self, coa: IPv6Address) -> None:
+        """The address may not be used: it goes, with all that is only its own."""
+        if coa in self._care_of:
+            self._remove(coa)
+
     def close(self) -> None:
         """Remove everything."""
         labelled = {*self._care_of, *(par for _, par in self._ends())}

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import os
 import secrets
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 from typing import assert_never
@@ -25,6 +26,7 @@ from lies.events import (
     Raw,
     Technology,
 )
+from lies.kernel.interfaces import global_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
@@ -34,7 +36,7 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
 from lies_fmipv6.data_plane import MobileDataPlane
-from lies_fmipv6.items import ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.items import AddressConfigured, ConnectRefused, MobileNodeItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
@@ -56,7 +58,7 @@ _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down",
 class MobileShell:
     """Runs lies_fmipv6.mobile_node.MobileNode on one link of this host."""
 
-    def __init__(self, config: Config, bus: BusClient, policy: Policy) -> None:
+    def __init__(self, config: Config, bus: BusClient, secrets_: Mapping[str, bytes], policy: Policy) -> None:
         self._link = config.link or ""
         self._bus = bus
         with ExitStack() as undo:
@@ -68,7 +70,10 @@ class MobileShell:
             )
             lla = link_address(self._link)
             self._undo = undo.pop_all()
-        engine = MobileNode(mobile_node(config, lla, secrets.randbelow(1 << 16)), config.parameters, policy)
+        engine_config = mobile_node(config, lla, secrets.randbelow(1 << 16), secrets_)
+        self._keys = engine_config.keys
+        self._dhcp = config.dhcp
+        engine = MobileNode(engine_config, config.parameters, policy)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._tasks: set[asyncio.Task[None]] = set()
         self._expected: a.ExpectLinkUp | None = None
@@ -127,7 +132,7 @@ class MobileShell:
 
     def _on_packet(self, packet: bytes, lla: bytes, _interface: str) -> None:
         try:
-            got = decode(packet)
+            got = decode(packet, key_for=self._keys.get)
         except OtherProtocol:
             return
         message = check_addresses(got.message)
@@ -144,12 +149,15 @@ class MobileShell:
 
     def _carry_out(self, action: a.MobileNodeAction) -> None:
         match action:
-            case a.SendMessage(message, source, destination, _):
-                self._send(encode(message, source, destination), destination)
+            case a.SendMessage(message, source, destination):
+                packet = encode(message, source, destination, key=self._keys.get(destination))
+                self._send(packet, destination)
             case a.RequestPoAList(link):
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):
                 self._spawn(self._connect(link, poa))
+            case a.ConfigureAddress(link):
+                self._spawn(self._configure(link))
             case a.ExpectLinkUp(announce=announce):
                 self._announcement = encode(announce.message, announce.source, announce.destination)
                 self._expected = action
@@ -178,6 +186,8 @@ class MobileShell:
             case a.AbandonHandover(ncoa):
                 self._expected = None
                 plane.abandon(ncoa)
+            case a.DropAddress(coa):
+                plane.drop(coa)
             case _:
                 assert_never(action)
 
@@ -200,6 +210,28 @@ class MobileShell:
         except LiesError as error:
             _log.warning("connect %s to %s: %s", link, poa, error)
             self._runtime.feed(ConnectRefused(poa, str(error)))
+
+    async def _configure(self, link: str) -> None:
+        """Run the command that gets the link an address, and tell the engine what there is then."""
+        environment = {**os.environ, "LIES_LINK": link}
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._dhcp, stdin=asyncio.subprocess.DEVNULL, env=environment
+            )
+        except OSError as error:
+            _log.error("dhcp: %s: %s", self._dhcp[0], error.strerror)
+            return
+        try:
+            status = await process.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            await process.wait()
+            raise
+        if status:
+            _log.warning("dhcp: %s ended with %d", self._dhcp[0], status)
+        for address in global_addresses(link):
+            if address not in self._plane.addresses:
+                self._runtime.feed(AddressConfigured(address))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -21,7 +21,8 @@ class Movement:
     """State of one mobile node; shared by lies_fmipv6.arrival and lies_fmipv6.departure.
 
     up, poa: as of the last link event (poa stays after LinkDown); connecting: the PoA of a LinkConnect under
-    way; held: the care-of address whose uplink is held.
+    way; held: the care-of address whose uplink is held; kept: the handover by which the care-of address is
+    still that of an earlier router's link.
     """
 
     def __init__(self, config: MobileNodeConfig, parameters: Parameters, policy: Policy) -> None:
@@ -31,10 +32,11 @@ class Movement:
         self.coa: IPv6Address | None = None
         self.router: Router | None = None
         self.handover: Handover | None = None
+        self.kept: Handover | None = None
         self.reporter = Reporter()
         self.scout = Scout(policy, parameters)
         self.discovery = Discovery(config.lla, parameters)
-        self.tunnels = Tunnels(parameters, self.exchange, self.reporter, insecure=config.insecure)
+        self.tunnels = Tunnels(parameters, self.exchange, self.reporter, unproven=config.unproven)
         self.up = False
         self.poa: str | None = None
         self.down_ns: int | None = None
@@ -68,7 +70,8 @@ class Movement:
 
     def attach(self, h: Handover, now: float) -> list[Action]:
         """The new link is the present one."""
-        self.coa, self.router, self.handover = h.ncoa, h.nar, None
+        self.coa, self.router, self.handover = h.pcoa if h.kept else h.ncoa, h.nar, None
+        self.kept = h if h.kept else None
         self.held = self.hold_until = self.connect_until = self.connecting = None
         self.discovery.reset()
         return self.look_around(h.to_poa, now)
@@ -78,7 +81,7 @@ class Movement:
         actions = self.release()
         h, self.handover, self.connecting, self.connect_until = self.handover, None, None, None
         if h is not None:
-            actions.append(h.abandon())
+            actions += h.abandon()
             if h.fbu_ns is not None:
                 actions += self.tunnels.farewell(h, h.pcoa, 0, now)
         assert self.poa is not None
@@ -94,9 +97,14 @@ class Movement:
 
     # questions
 
+    @property
+    def home(self) -> Router | None:
+        """The router whose link the care-of address is of; packets to it go there."""
+        return self.kept.home if self.kept is not None else self.router
+
     def fast(self) -> bool:
         """Whether the router that the node comes from does FMIPv6 with it."""
-        address = self.router.address if self.router is not None else None
+        address = self.home.address if self.home is not None else None
         if address is None or self.c.mode is Mode.NONE or not self.c.trusts(address):
             return False
         return self.discovery.state is not DiscoveryState.UNSUPPORTED
@@ -106,29 +114,37 @@ class Movement:
         return self.discovery.target(access_point_id(poa))
 
     def same_router(self, target: Target) -> bool:
-        """Whether a PoA is one of the present router's."""
-        if target.outcome is Outcome.SAME_ROUTER:
+        """Whether a PoA needs no other care-of address: it is the present router's, or that address's own."""
+        if target.outcome is Outcome.SAME_ROUTER or self.comes_home(target):
             return True
         return self.router is not None and target.prefix == self.router.prefix
+
+    def comes_home(self, target: Target) -> bool:
+        """Whether a PoA is on the link of a care-of address that is used elsewhere now."""
+        home = self.kept.home if self.kept is not None else None
+        return home is not None and target.prefix == home.prefix
 
     def reachable(self, poa: str) -> bool:
         """Whether a PoA can be moved to without finding its router first."""
         target = self.target(poa)
         if target is None:
             return False
-        return self.same_router(target) or (target.outcome is Outcome.TUPLE and self.fast())
+        if self.same_router(target):
+            return True
+        return target.outcome is Outcome.TUPLE and self.fast() and (self.c.dhcp or not target.dhcp)
 
     # what they are made of
 
     def new_handover(self, poa: str, target: Target) -> Handover:
         """A handover to a resolved PoA."""
         assert self.coa is not None
-        assert self.router is not None
-        assert self.router.address is not None
+        home = self.home
+        assert home is not None
+        assert home.address is not None
         assert target.prefix is not None
         nar = Router(target.router, None, target.router_lla, target.prefix)
         ncoa = target.ncoa or form_address(target.prefix, self.c.interface_id)
-        return Handover(self.scout.poa, poa, self.coa, ncoa, self.router.address, nar)
+        return Handover(self.scout.poa, poa, self.coa, ncoa, home.address, nar, home=home, dhcp=target.dhcp)
 
     def exchange(
         self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, lifetime_s: int

@@ -17,6 +17,8 @@ from lies_fmipv6.messages import (
     AccessPointInfo,
     Naack,
     NaackStatus,
+    NeighbourAdvertisement,
+    NeighbourSolicitation,
     OptionCode,
     PrefixInformation,
     PrRtAdv,
@@ -35,6 +37,7 @@ from lies_fmipv6.wire import (
     FMIPV6,
     ICMPV6_FMIPV6,
     ICMPV6_NA,
+    ICMPV6_NS,
     ICMPV6_RA,
     ICMPV6_RS,
     LLA_NAR,
@@ -43,6 +46,9 @@ from lies_fmipv6.wire import (
     LLA_WILDCARD,
     MTU,
     NA_FLAGS,
+    NA_O,
+    NA_R,
+    NA_S,
     OPTION_ADDRESS,
     OPTION_LLA,
     OPTION_MTU,
@@ -61,7 +67,7 @@ from lies_fmipv6.wire import (
 
 _TUPLE_CODES = frozenset(OptionCode)
 _PRRTADV_CODES = frozenset(PrRtAdvCode)
-_MINIMUMS = {ICMPV6_RS: 8, ICMPV6_RA: 16, ICMPV6_NA: 24, ICMPV6_FMIPV6: 8}
+_MINIMUMS = {ICMPV6_RS: 8, ICMPV6_RA: 16, ICMPV6_NS: 24, ICMPV6_NA: 24, ICMPV6_FMIPV6: 8}
 
 
 def decode_nd(packet: Ipv6Packet) -> NdMessage:
@@ -73,7 +79,9 @@ def decode_nd(packet: Ipv6Packet) -> NdMessage:
     if code:
         raise MalformedMessage("the code of a neighbour discovery message is not 0")
     if kind == ICMPV6_NA:
-        return _parse_una(packet, message)
+        return _parse_na(packet, message)
+    if kind == ICMPV6_NS:
+        return _parse_ns(packet, message)
     if kind == ICMPV6_RS:
         return _parse_rs(packet, message)
     return _parse_ra(packet, message)
@@ -190,16 +198,32 @@ def _network(octets: bytes, length: int) -> IPv6Network:
     return IPv6Network((int.from_bytes(octets, "big") >> spare << spare, length))
 
 
-def _parse_una(packet: Ipv6Packet, message: bytes) -> UnsolicitedNeighbourAdvertisement:
-    target = message[8:24]
-    if message[4] & NA_FLAGS or packet.source != target:
-        raise OtherProtocol(packet, ICMPV6_NA, "a Neighbour Advertisement is no UNA")
+def _parse_na(
+    packet: Ipv6Packet, message: bytes
+) -> UnsolicitedNeighbourAdvertisement | NeighbourAdvertisement:
+    target, flags = message[8:24], message[4]
     if not is_routable_unicast(target):
         raise OtherProtocol(packet, ICMPV6_NA, "a Neighbour Advertisement is not about a care-of address")
     lla = _link_layer_address(OPTION_TARGET_LLA, message, 24)
+    if flags & NA_FLAGS:
+        if lla is None:
+            raise OtherProtocol(packet, ICMPV6_NA, "a Neighbour Advertisement has no link-layer address")
+        said = (bool(flags & bit) for bit in (NA_R, NA_S, NA_O))
+        return NeighbourAdvertisement(IPv6Address(target), lla, *said)
+    if packet.source != target:
+        raise OtherProtocol(packet, ICMPV6_NA, "a Neighbour Advertisement is no UNA")
     if lla is None:
         raise MalformedMessage("a UNA has no link-layer address")
     return UnsolicitedNeighbourAdvertisement(IPv6Address(target), lla)
+
+
+def _parse_ns(packet: Ipv6Packet, message: bytes) -> NeighbourSolicitation:
+    target = message[8:24]
+    if packet.source != UNSPECIFIED or not is_routable_unicast(target):
+        raise OtherProtocol(packet, ICMPV6_NS, "a Neighbour Solicitation does not probe a care-of address")
+    if any(kind == OPTION_SOURCE_LLA for kind, _ in parse_nd_options(message, 24)):
+        raise MalformedMessage("a Neighbour Solicitation from no address has a link-layer address")
+    return NeighbourSolicitation(IPv6Address(target))
 
 
 def _link_layer_address(wanted: int, message: bytes, at: int) -> bytes | None:

@@ -1,5 +1,7 @@
 """RtSolPr, PrRtAdv, UNA, RS and RA to ICMPv6 packets (RFC 5568 section 6, RFC 4861 section 4)."""
 
+from ipaddress import IPv6Address
+
 from lies.errors import ProtocolViolation
 from lies.packet import (
     ICMPV6,
@@ -9,12 +11,15 @@ from lies.packet import (
     build_ipv6,
     build_nd_option,
     is_link_local,
+    is_routable_unicast,
     pack_identifier,
 )
 from lies_fmipv6.messages import (
     AccessPointInfo,
     Naack,
     NaackStatus,
+    NeighbourAdvertisement,
+    NeighbourSolicitation,
     OptionCode,
     PrRtAdv,
     PrRtAdvCode,
@@ -31,6 +36,7 @@ from lies_fmipv6.wire import (
     FMIPV6,
     ICMPV6_FMIPV6,
     ICMPV6_NA,
+    ICMPV6_NS,
     ICMPV6_RA,
     ICMPV6_RS,
     LLA_NAR,
@@ -38,6 +44,9 @@ from lies_fmipv6.wire import (
     LLA_SOURCE,
     LLA_WILDCARD,
     MTU,
+    NA_O,
+    NA_R,
+    NA_S,
     OPTION_ADDRESS,
     OPTION_LLA,
     OPTION_MTU,
@@ -58,36 +67,75 @@ _TUPLE_CODES = frozenset(OptionCode)
 _NEEDS_ROUTER = (PrRtAdvCode.TUPLES, PrRtAdvCode.HANDOVER)
 _UNSOLICITED = (PrRtAdvCode.HANDOVER, PrRtAdvCode.NEIGHBOURHOOD)
 
-NdMessage = RtSolPr | PrRtAdv | UnsolicitedNeighbourAdvertisement | RouterSolicitation | RouterAdvertisement
+NdMessage = (
+    RtSolPr
+    | PrRtAdv
+    | UnsolicitedNeighbourAdvertisement
+    | NeighbourSolicitation
+    | NeighbourAdvertisement
+    | RouterSolicitation
+    | RouterAdvertisement
+)
 
 
 def encode_nd(message: NdMessage, source: bytes, destination: bytes) -> bytes:
     """The packet of a message."""
-    code = 0
+    code = message.code if isinstance(message, PrRtAdv) else 0
+    kind, body = _content(message, source)
+    icmp = build_icmpv6(kind, code, body, source, destination)
+    return build_ipv6(source, destination, ICMPV6, ND_HOP_LIMIT, icmp)
+
+
+def _content(message: NdMessage, source: bytes) -> tuple[int, bytes]:
+    """The ICMPv6 type of a message, and what stands behind the checksum."""
     match message:
         case RtSolPr():
             if source == UNSPECIFIED:
                 raise ProtocolViolation("an RtSolPr is sent from an address of the interface")
-            kind, body = ICMPV6_FMIPV6, _solicitation(message)
+            return ICMPV6_FMIPV6, _solicitation(message)
         case PrRtAdv():
             if not is_link_local(source):
                 raise ProtocolViolation("a PrRtAdv is sent from a link-local address")
-            kind, code, body = ICMPV6_FMIPV6, message.code, _advertisement(message)
-        case UnsolicitedNeighbourAdvertisement():
-            if message.target.packed != source:
-                raise ProtocolViolation("a UNA is sent from its target address")
-            kind = ICMPV6_NA
-            body = bytes(4) + source + _link_layer_address(OPTION_TARGET_LLA, message.lla)
+            return ICMPV6_FMIPV6, _advertisement(message)
         case RouterSolicitation():
             if message.source_lla is not None and source == UNSPECIFIED:
                 raise ProtocolViolation("an RS from the unspecified address has no link-layer address")
-            kind, body = ICMPV6_RS, bytes(4) + _link_layer_address(OPTION_SOURCE_LLA, message.source_lla)
+            return ICMPV6_RS, bytes(4) + _link_layer_address(OPTION_SOURCE_LLA, message.source_lla)
         case RouterAdvertisement():
             if not is_link_local(source):
                 raise ProtocolViolation("an RA is sent from a link-local address")
-            kind, body = ICMPV6_RA, _router_advertisement(message)
-    icmp = build_icmpv6(kind, code, body, source, destination)
-    return build_ipv6(source, destination, ICMPV6, ND_HOP_LIMIT, icmp)
+            return ICMPV6_RA, _router_advertisement(message)
+        case _:
+            return _about_neighbour(message, source)
+
+
+def _about_neighbour(
+    message: UnsolicitedNeighbourAdvertisement | NeighbourSolicitation | NeighbourAdvertisement, source: bytes
+) -> tuple[int, bytes]:
+    if isinstance(message, NeighbourSolicitation):
+        if source != UNSPECIFIED:
+            raise ProtocolViolation("a probe for an address is sent from no address")
+        return ICMPV6_NS, bytes(4) + _about(message.target)
+    lla = _link_layer_address(OPTION_TARGET_LLA, message.lla)
+    if isinstance(message, NeighbourAdvertisement):
+        flags = _flags(message)
+        if not flags:
+            raise ProtocolViolation("a Neighbour Advertisement without a flag is a UNA")
+        return ICMPV6_NA, bytes((flags, 0, 0, 0)) + _about(message.target) + lla
+    if message.target.packed != source:
+        raise ProtocolViolation("a UNA is sent from its target address")
+    return ICMPV6_NA, bytes(4) + source + lla
+
+
+def _flags(message: NeighbourAdvertisement) -> int:
+    said = (message.router, NA_R), (message.solicited, NA_S), (message.override, NA_O)
+    return sum(bit for is_set, bit in said if is_set)
+
+
+def _about(target: IPv6Address) -> bytes:
+    if not is_routable_unicast(target.packed):
+        raise ProtocolViolation(f"{target} cannot be a care-of address")
+    return target.packed
 
 
 def _lla_option(code: int, identifier: bytes) -> bytes:

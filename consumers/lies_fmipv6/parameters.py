@@ -1,5 +1,6 @@
 """Parameters of the FMIPv6 engines: the RFC's, all configurable per node (RFC 5568 section 9), and ours."""
 
+import hashlib
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
@@ -12,6 +13,7 @@ ALL_NODES = IPv6Address("ff02::1")
 ALL_ROUTERS = IPv6Address("ff02::2")
 UNSPECIFIED = IPv6Address("::")
 LINK_LOCAL_PREFIX = IPv6Network("fe80::/64")
+_SOLICITED_NODE = IPv6Address("ff02::1:ff00:0").packed[:13]
 _MAX_FIELD = 65535  # of a 16-bit field; also a sane bound for times in s
 
 
@@ -23,6 +25,14 @@ class Mode(StrEnum):
     NONE = "none"  # finds each new router by itself
 
 
+class Duplicates(StrEnum):
+    """What an NAR does when a node comes with an NCoA that another node has (RFC 5568 section 4)."""
+
+    ASSIGN = "assign"  # it gives the node another address: HAck code 2, NAACK 2
+    HOST_ROUTE = "host-route"  # the node keeps PCoA: HAck code 3
+    REFUSE = "refuse"  # HAck code 1 without an address, NAACK 1
+
+
 @frozen
 class Parameters:
     """Timers and limits of the protocol; times in s."""
@@ -31,7 +41,9 @@ class Parameters:
     max_rtsolpr_rate: int = 3  # MAX_RTSOLPR_RATE, messages a second, section 9
     fbu_retries: int = 3  # FBU_RETRIES, section 9
     hi_retries: int = 3  # HI_RETRIES, section 9
+    order_retries: int = 3  # of a PrRtAdv with code 1 until the FBU comes; 3.3 gives no rule, 6.1.1 is used
     proxy_nd_lifetime_s: float = 1.5  # PROXY_ND_LIFETIME, section 9
+    dad_retrans_s: float = 1.0  # RETRANS_TIMER, RFC 4861 section 10: how long an NAR waits for an objection
     first_wait_s: float = 0.1  # 6.1.1, 6.2.1.1: 100 ms while the round trip is unknown; FBU: by the same rule
     fbu_lifetime_s: int = 20  # 5.6: of the order of tens of seconds, enough to update all bindings
     max_fbu_lifetime_s: int = 60  # granted by a PAR at most
@@ -41,6 +53,7 @@ class Parameters:
     rs_max_wait_s: float = 4.0  # RTR_SOLICITATION_INTERVAL, RFC 4861 section 10
     una_repeats: int = 2  # 6.3 allows them; they stop at the first sign that NAR has the node
     una_first_wait_s: float = 0.1
+    naack_window_s: float = 3.0  # how long after a UNA an answer to it (6.4.6) is listened to
     connect_timeout_s: float = 2.0  # LinkConnect asked, and no LinkUp
     hold_s: float = 2.0  # the uplink is held no longer than this
     memory_s: float = 10.0  # an ended binding's sequence is remembered; as MAX_DELETE_BCE_TIMEOUT, RFC 6275
@@ -72,17 +85,19 @@ def _prefix_64(_instance: object, _attribute: object, value: IPv6Network) -> Non
 class MobileNodeConfig:
     """A mobile node. link: its interface; lla: the interface's link-layer address; interface_id: 64 bits.
 
-    insecure: FMIPv6 without BADF, for a test network; keys: handover key by the PAR's address, without
-    which (and without insecure) there is no fast handover from that router (RFC 5568 section 10).
-    first_sequence: of FBUs, at random best.
+    keys: handover key by the PAR's address; where there are any, there is no fast handover from a router that
+    has none (RFC 5568 section 10). insecure: FMIPv6 without BADF, for a test network without keys.
+    first_sequence: of FBUs, at random best. dhcp: ConfigureAddress is answered, so that links that want DHCP
+    can be moved to.
     """
 
     link: str
     lla: bytes
     interface_id: int
     mode: Mode = Mode.PREDICTIVE
+    dhcp: bool = False
     insecure: bool = False
-    keys: Mapping[IPv6Address, bytes] = field(factory=dict)
+    keys: Mapping[IPv6Address, bytes] = field(factory=dict, repr=False)
     first_sequence: int = 1
 
     @property
@@ -92,18 +107,29 @@ class MobileNodeConfig:
 
     def trusts(self, router: IPv6Address) -> bool:
         """Whether FBU and FBack can be exchanged with a router."""
-        return self.insecure or router in self.keys
+        return self.unproven or router in self.keys
+
+    @property
+    def unproven(self) -> bool:
+        """Whether an FBack without a valid BADF is believed."""
+        return self.insecure and not self.keys
 
 
 @frozen
 class Neighbour:
-    """An access router beside this one; fast_handover False: known, but without FMIPv6."""
+    """An access router beside this one.
+
+    fast_handover False: known, but without FMIPv6; protected: HI and HAck with it are protected by ESP, and
+    others in its name are void; dhcp: nodes get their addresses by DHCP on its access link.
+    """
 
     address: IPv6Address
     lla: bytes
     prefix: IPv6Network = field(validator=_prefix_64)
     access_points: tuple[bytes, ...] = ()
     fast_handover: bool = True
+    protected: bool = False
+    dhcp: bool = False
 
 
 @frozen
@@ -111,10 +137,15 @@ class AccessRouterConfig:
     """An access router.
 
     address: its global one, end of its tunnels; link_local, lla, prefix: of its access link; access_points:
-    identifiers on that link; insecure: FBU without BADF and HI without a security association are accepted;
-    first_sequence: of HIs, at random best; buffer: ask NARs to buffer; max_bindings, max_expected,
-    max_known_nodes: limits of state (RFC 5568 section 10); mtu: of the access link; advertise_interval_s: of
-    unsolicited Router Advertisements, None for none.
+    identifiers on that link; keys: handover keys by the link-layer address of the nodes that share them;
+    where there are any, no FBU without a valid BADF is accepted; insecure: HI and HAck without a security
+    association are accepted, and FBU without BADF where there are no keys; first_sequence: of HIs, at random
+    best; buffer: ask NARs to buffer; max_bindings, max_expected, max_expected_per_neighbour, max_known_nodes:
+    limits of state (RFC 5568 section 10); mtu: of the access link; advertise_interval_s: of unsolicited
+    Router Advertisements, None for none; announce: follow a solicited one with a PrRtAdv of the
+    neighbourhood; duplicates: what becomes of an NCoA that another node has; dad_transmits: probes for an
+    NCoA before it is defended (DupAddrDetectTransmits, section 5.5); dhcp: nodes get their addresses by DHCP
+    on the access link.
     """
 
     address: IPv6Address
@@ -124,15 +155,50 @@ class AccessRouterConfig:
     access_points: tuple[bytes, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     insecure: bool = False
+    keys: Mapping[bytes, bytes] = field(factory=dict, repr=False)
     first_sequence: int = 0
     buffer: bool = True
     max_bindings: int = 1024
     max_expected: int = 1024
+    max_expected_per_neighbour: int = 256
     max_known_nodes: int = 4096
     mtu: int = 1500
     advertise_interval_s: float | None = None
     router_lifetime_s: int = 1800
     prefix_lifetime_s: int = 3600
+    announce: bool = False
+    duplicates: Duplicates = Duplicates.ASSIGN
+    dad_transmits: int = 0
+    dhcp: bool = False
+
+    @property
+    def unproven(self) -> bool:
+        """Whether an FBU without a valid BADF is believed."""
+        return self.insecure and not self.keys
+
+    def trusts(self, neighbour: Neighbour) -> bool:
+        """Whether HI and HAck can be exchanged with a neighbour."""
+        return neighbour.fast_handover and (neighbour.protected or self.insecure)
+
+
+def solicited_node(address: IPv6Address) -> IPv6Address:
+    """The solicited-node group of an address (RFC 4291 section 2.7.1)."""
+    return IPv6Address(_SOLICITED_NODE + address.packed[-3:])
+
+
+def eui64(mac: bytes) -> int:
+    """The modified EUI-64 interface identifier of a MAC address (RFC 4291 appendix A)."""
+    octets = bytes((mac[0] ^ 2, mac[1], mac[2], 0xFF, 0xFE, mac[3], mac[4], mac[5]))
+    return int.from_bytes(octets)
+
+
+def other_address(prefix: IPv6Network, lla: bytes, attempt: int) -> IPv6Address:
+    """An address of a /64 prefix that its node does not form by itself, another one for each attempt.
+
+    Made as RFC 7217 makes stable addresses, but without a secret: it only has to be free.
+    """
+    seed = prefix.network_address.packed + lla + attempt.to_bytes(4)
+    return form_address(prefix, int.from_bytes(hashlib.sha256(seed).digest()[:8]))
 
 
 def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:

@@ -37,15 +37,22 @@ class _Pending:
 
 @define(eq=False)
 class Binding:
-    """One PCoA. proposed, endpoint: NCoA of the FBU, and the one that the NAR gave; held: packets wait."""
+    """One PCoA.
+
+    on_link: its last FBU came from PCoA on this router's link; proposed: NCoA as the FBU had it; endpoint:
+    where the tunnel ends; supplied: what the NAR gave instead of the proposed NCoA, which is PCoA itself
+    where that stays in use (HAck code 3); held: packets to it wait.
+    """
 
     pcoa: IPv6Address
     state: BindingState = BindingState.ENDED
     sequence: int = 0
     lla: bytes = b""
     reply_to: IPv6Address = field(default=IPv6Address("::"))
+    on_link: bool = False
     proposed: IPv6Address | None = None
     endpoint: IPv6Address | None = None
+    supplied: IPv6Address | None = None
     pending: _Pending | None = None
     held: bool = False
 
@@ -58,7 +65,8 @@ class PreviousRouter:
     """The bindings of nodes that leave or left this router's link.
 
     drop counts a message that was not acted on; left is called with a PCoA when its packets begin to be
-    tunnelled away, here with a PCoA and a link-layer address when its node proved to be on this link again.
+    tunnelled away, here with a PCoA and a link-layer address when its node proved to be on this link again;
+    owner tells the link-layer address of the node that has a PCoA, where it has a handover key.
     """
 
     def __init__(
@@ -68,13 +76,16 @@ class PreviousRouter:
         *,
         drop: Callable[[str], None],
         left: Callable[[IPv6Address], list[Action]],
-        here: Callable[[IPv6Address, bytes], list[Action]],
+        here: Callable[[IPv6Address, bytes, float], list[Action]],
+        owner: Callable[[IPv6Address], bytes | None],
     ) -> None:
         self._c = config
         self._p = parameters
         self._drop = drop
         self._left = left
         self._here = here
+        self._owner = owner
+        self._last: dict[bytes, int] = {}  # last sequence number of each node with a key, as long as we run
         self._bindings: dict[IPv6Address, Binding] = {}
         self._hi_of: dict[int, Binding] = {}
         self._sequence = config.first_sequence
@@ -97,9 +108,24 @@ class PreviousRouter:
         self, item: Received, fbu: FastBindingUpdate, lla: bytes | None, now: float
     ) -> list[Action]:
         """Process an FBU; lla: the sender's link-layer address where it was learned otherwise."""
-        binding = self._binding_of(item, fbu)
-        if binding is None:
+        cause = self._objection(item, fbu)
+        if cause is not None:  # section 10: no binding, and no word to a forger
+            self._drop(cause)
             return []
+        binding = self._bindings.get(fbu.home_address) or Binding(fbu.home_address)
+        on_link = item.source == binding.pcoa and item.link_layer is not None
+        owner = self._owner(fbu.home_address)
+        last = self._last_number(binding, owner)
+        if last is not None and not newer(fbu.sequence, last):
+            self._drop("FBU with an old sequence number")
+            if owner is None:
+                return []
+            # RFC 6275 section 9.5.1; the BADF was right, so it is the node, or a copy that gets it nothing
+            ack = FastBindingAck(FBackStatus.SEQUENCE_OUT_OF_WINDOW, last, 0)
+            return [self._fback(binding, ack, item.source, on_link=on_link)]
+        if owner is not None:
+            self._last[owner] = fbu.sequence
+        binding.on_link = on_link
         binding.lla = fbu.lla or lla or binding.lla
         known = binding.pcoa in self._bindings
         if fbu.lifetime_s > 0 and self._is_full(binding):
@@ -111,21 +137,20 @@ class PreviousRouter:
             self._remember(binding, now)
         return self._update(binding, item, fbu, now) if fbu.lifetime_s else self._zero(binding, item, now)
 
-    def _binding_of(self, item: Received, fbu: FastBindingUpdate) -> Binding | None:
-        """The binding that an FBU may change, a new one if there is none; None if it may not."""
+    def _objection(self, item: Received, fbu: FastBindingUpdate) -> str | None:
+        """Why an FBU is not even looked at."""
         pcoa = fbu.home_address
-        cause = None
-        binding = self._bindings.get(pcoa)
-        if not (item.authenticated or self._c.insecure):
-            cause = "FBU without a valid BADF"  # section 10: no binding, and no word to a forger
-        elif pcoa not in self._c.prefix or item.source not in {pcoa, fbu.alternate_coa or item.source}:
-            cause = "FBU for a PCoA that is not of this link, or from elsewhere than PCoA or NCoA"
-        elif binding is not None and not newer(fbu.sequence, binding.sequence):
-            cause = "FBU with an old sequence number"
-        if cause is not None:
-            self._drop(cause)
-            return None
-        return binding or Binding(pcoa)
+        if not (item.authenticated or self._c.unproven):
+            return "FBU without a valid BADF"
+        if pcoa not in self._c.prefix or item.source not in {pcoa, fbu.alternate_coa or item.source}:
+            return "FBU for a PCoA that is not of this link, or from elsewhere than PCoA or NCoA"
+        return None
+
+    def _last_number(self, binding: Binding, owner: bytes | None) -> int | None:
+        """The last sequence number that was accepted of a node, as far as it is remembered."""
+        if owner is not None:
+            return self._last.get(owner)
+        return binding.sequence if binding.pcoa in self._bindings else None
 
     def _is_full(self, binding: Binding) -> bool:
         """Whether a binding would be one too many; those that are only remembered count less."""
@@ -137,7 +162,7 @@ class PreviousRouter:
     def _update(self, binding: Binding, item: Received, fbu: FastBindingUpdate, now: float) -> list[Action]:
         ncoa = fbu.alternate_coa or item.source
         neighbour = next((n for n in self._neighbours if ncoa in n.prefix), None)
-        if neighbour is None or not neighbour.fast_handover or ncoa in self._c.prefix:
+        if neighbour is None or not self._c.trusts(neighbour) or ncoa in self._c.prefix:
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.PROHIBITED)
         if not binding.lla:  # F24: the HI could not say who the node is
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.UNSPECIFIED)
@@ -160,23 +185,27 @@ class PreviousRouter:
         if binding is None or pending is None or item.source != pending.neighbour.address:
             self._drop("HAck that answers no HI")
             return []
-        if not (item.authenticated or self._c.insecure):
+        if not (item.authenticated or (self._c.insecure and not pending.neighbour.protected)):
             self._drop("HAck without a security association")
             return []
         if ack.code == HAckCode.UNSOLICITED:
             return []
-        endpoint = self._endpoint(pending, ack)
-        if endpoint is None:
+        supplied = self._supplied(binding, pending, ack)
+        if supplied is None:
             status = ack.code if ack.code in _KNOWN_REFUSALS else FBackStatus.UNSPECIFIED
             return self._refused(binding, status, now)
         if binding.state is BindingState.HI_SENT:
             self.timers.cancel(("memory", binding.pcoa))
         binding.go(BindingEvent.HACK)
         self._forget_hi(binding)
-        binding.proposed, binding.endpoint = pending.proposed, endpoint
+        binding.proposed, binding.supplied = pending.proposed, supplied
+        binding.endpoint = endpoint = pending.neighbour.address if supplied == binding.pcoa else supplied
         tunnel = AddTunnel(binding.pcoa, endpoint, binding.lla)
         binding.held = False
-        return [*self._left(binding.pcoa), tunnel, *self._grant(binding, pending.lifetime_s, now)]
+        answers = self._grant(binding, pending.lifetime_s, now)
+        # a node that uses PCoA at another router hears us through the tunnel that is replaced
+        early = answers[:1] if binding.reply_to == binding.pcoa and not binding.on_link else []
+        return [*early, *self._left(binding.pcoa), tunnel, *answers[len(early) :]]
 
     def comes_back(self, pcoa: IPv6Address, now: float) -> None:
         """The node of a binding is to come to this link again: it is not going elsewhere any more.
@@ -214,10 +243,12 @@ class PreviousRouter:
             return self._refused(binding, FBackStatus.UNSPECIFIED, now)
         return [self._send_hi(binding, pending)]
 
-    def _endpoint(self, pending: _Pending, ack: HandoverAcknowledge) -> IPv6Address | None:
-        """Where to tunnel to; None if the NAR refused, or offers a host route (code 3), which is not done."""
+    def _supplied(self, binding: Binding, pending: _Pending, ack: HandoverAcknowledge) -> IPv6Address | None:
+        """The address that the node is to use at the NAR, PCoA with code 3; None if the NAR refused."""
         if ack.code == HAckCode.NCOA_VALID:
             return pending.proposed
+        if ack.code == HAckCode.USE_PCOA:
+            return binding.pcoa
         if pending.hi.code == HICode.NOT_FROM_PCOA or ack.ncoa is None:
             return None
         assigned = ack.code in {HAckCode.NCOA_INVALID, HAckCode.NCOA_ASSIGNED}
@@ -274,19 +305,25 @@ class PreviousRouter:
 
     def _grant(self, binding: Binding, lifetime_s: int, now: float) -> list[Action]:
         self.timers.set(("lifetime", binding.pcoa), now + lifetime_s)
-        supplied = binding.endpoint if binding.endpoint != binding.proposed else None
+        supplied = binding.supplied if binding.supplied != binding.proposed else None
         status = FBackStatus.ACCEPTED if supplied is None else FBackStatus.ACCEPTED_USE_SUPPLIED
         ack = FastBindingAck(status, binding.sequence, lifetime_s, supplied)
-        assert binding.endpoint is not None
+        assert binding.supplied is not None
         answers: list[Action] = []
         if binding.reply_to == binding.pcoa:  # on the old link, past the tunnel that PCoA now has
-            answers.append(SendMessage(ack, self._c.address, binding.pcoa, binding.lla))
-        answers.append(SendMessage(ack, self._c.address, binding.endpoint))
+            answers.append(self._fback(binding, ack, binding.pcoa, on_link=binding.on_link))
+        answers.append(self._fback(binding, ack, binding.supplied))
         return answers
 
+    def _fback(
+        self, binding: Binding, ack: FastBindingAck, to: IPv6Address, *, on_link: bool = False
+    ) -> SendMessage:
+        lla = binding.lla or None if on_link else None
+        return SendMessage(ack, self._c.address, to, lla, binding.pcoa)
+
     def _refusal(self, binding: Binding, sequence: int, to: IPv6Address, status: int) -> list[Action]:
-        on_link = binding.lla or None if to == binding.pcoa else None
-        return [SendMessage(FastBindingAck(status, sequence, 0), self._c.address, to, on_link)]
+        ack = FastBindingAck(status, sequence, 0)
+        return [self._fback(binding, ack, to, on_link=to == binding.pcoa and binding.on_link)]
 
     def _refused(self, binding: Binding, status: int, now: float) -> list[Action]:
         binding.go(BindingEvent.REFUSED)
@@ -303,11 +340,11 @@ class PreviousRouter:
             binding.go(BindingEvent.FBU_ZERO)
         else:
             actions += self._end(binding, BindingEvent.FBU_ZERO, now)
-        here = item.source == binding.pcoa and bool(binding.lla)
+        here = binding.on_link and bool(binding.lla)
         if here:
-            actions += self._here(binding.pcoa, binding.lla)
+            actions += self._here(binding.pcoa, binding.lla, now)
         ack = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, 0)
-        return [*actions, SendMessage(ack, self._c.address, item.source, binding.lla if here else None)]
+        return [*actions, self._fback(binding, ack, item.source, on_link=here)]
 
     def _expired(self, binding: Binding, now: float) -> list[Action]:
         if binding.state is not BindingState.MOVING:
@@ -324,6 +361,7 @@ class PreviousRouter:
 
     def _remove_tunnel(self, binding: Binding) -> list[Action]:
         endpoint, binding.endpoint, binding.proposed = binding.endpoint, None, None
+        binding.supplied = None
         self.timers.cancel(("lifetime", binding.pcoa))
         return [RemoveTunnel(binding.pcoa, endpoint)] if endpoint is not None else []
 

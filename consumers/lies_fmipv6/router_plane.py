@@ -8,6 +8,7 @@ the moment when the node's own UNA turns that entry STALE (RFC 5568 section 6.3,
 import errno
 from contextlib import ExitStack, closing, suppress
 from ipaddress import IPv6Address
+from itertools import count
 
 from lies.kernel import messages as m
 from lies.kernel.encapsulation import open_tunnels
@@ -17,9 +18,12 @@ from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.template import Template
-from lies.kernel.tunnels import GONE, host
+from lies.kernel.tunnels import DEFAULT, GONE, host
 from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.waiting_plane import METRIC, OnTally, WaitingRoom
+
+_FIRST_TABLE = 53100  # of host routes; lies_fmipv6.mobile_plane has the numbers below
+_PREFERENCE_HOST_ROUTE = 91
 
 
 class RouterPlane:
@@ -43,6 +47,7 @@ class RouterPlane:
         on_tally: OnTally | None = None,
     ) -> None:
         self._netlink = netlink
+        self._access_name = access
         self._access = index_of(access)
         self._backbone = index_of(backbone)
         self._address = address
@@ -54,6 +59,7 @@ class RouterPlane:
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
         self._room: WaitingRoom | None = None
         self._before: dict[str, str] = {}
+        self._host_routes: dict[IPv6Address, tuple[IPv6Address, int]] = {}  # pcoa -> (par, table)
         wanted = {
             f"ipv6/conf/{access}/proxy_ndp": 1,
             f"ipv6/neigh/{access}/unres_qlen_bytes": limits.node_octets,
@@ -74,6 +80,11 @@ class RouterPlane:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def opened(self) -> str:
+        """The interface by which packets come in that were in a tunnel."""
+        return self._tunnelling.opened
 
     def start(self) -> None:
         """Begin to serve what waits, on the running loop."""
@@ -98,9 +109,9 @@ class RouterPlane:
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Packets to pcoa go to endpoint in a tunnel; what endpoint tunnels from pcoa is forwarded."""
         previous = self._tunnels.get(pcoa)
-        if previous is not None and previous != endpoint:
-            self._netlink.execute([self._accept(previous, add=False)], ignore=GONE)
         self._tunnels[pcoa] = endpoint
+        if previous is not None and previous != endpoint:
+            self._netlink.execute(self._accept_no_more(previous), ignore=GONE)
         self._netlink.execute(
             [
                 self._accept(endpoint),
@@ -119,9 +130,36 @@ class RouterPlane:
             self._no_route(pcoa),
             self._tunnelling.forward_inner(pcoa, add=False),
         ]
-        if endpoint not in self._tunnels.values():
-            messages.append(self._accept(endpoint, add=False))
-        self._netlink.execute(messages, ignore=GONE)
+        self._netlink.execute([*messages, *self._accept_no_more(endpoint)], ignore=GONE)
+
+    def add_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
+        """What par tunnels to us for pcoa goes to the access link; what comes from pcoa there goes to par."""
+        if pcoa in self._host_routes:
+            self.remove_host_route(pcoa, self._host_routes[pcoa][0])
+        used = {table for _, table in self._host_routes.values()}
+        table = next(t for t in count(_FIRST_TABLE) if t not in used)
+        self._host_routes[pcoa] = (par, table)
+        self._netlink.execute(
+            [
+                self._tunnelling.towards(DEFAULT, par, local=self._address, oif=self._backbone, table=table),
+                self._from_access(pcoa, table),
+                m.route(host(pcoa), oif=self._access),
+                self._tunnelling.forward_inner_to(pcoa),
+                self._accept(par),
+            ],
+            ignore=(errno.EEXIST,),
+        )
+
+    def remove_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
+        """Both directions end."""
+        _, table = self._host_routes.pop(pcoa, (par, _FIRST_TABLE))
+        messages = [
+            self._tunnelling.forward_inner_to(pcoa, add=False),
+            self._no_route(pcoa),
+            self._from_access(pcoa, table, add=False),
+            m.route(DEFAULT, table=table, add=False),
+        ]
+        self._netlink.execute([*messages, *self._accept_no_more(par)], ignore=GONE)
 
     def hold(self, pcoa: IPv6Address) -> None:
         """Packets to a node that has left wait until its tunnel stands; not where the kernel is to buffer."""
@@ -176,6 +214,14 @@ class RouterPlane:
             for name, value in self._before.items():
                 with suppress(FileNotFoundError):  # the interface is gone
                     sysctl(name, value)
+
+    def _from_access(self, pcoa: IPv6Address, table: int, *, add: bool = True) -> bytes:
+        return m.rule(_PREFERENCE_HOST_ROUTE, table=table, source=pcoa, iif=self._access_name, add=add)
+
+    def _accept_no_more(self, peer: IPv6Address) -> list[bytes]:
+        """Nothing if something else is still tunnelled between us."""
+        needed = {*self._tunnels.values(), *(par for par, _ in self._host_routes.values())}
+        return [] if peer in needed else [self._accept(peer, add=False)]
 
     def _accept(self, peer: IPv6Address, *, add: bool = True) -> bytes:
         return self._tunnelling.accept(self._address, peer, add=add)

@@ -2,13 +2,16 @@
 
 import logging
 import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import assert_never
 
+from attrs import evolve
+
 from lies.errors import ConfigError, LiesError
-from lies.kernel.interfaces import index_of
+from lies.kernel.esp import EspUnavailable, MobilitySocket, Protection
+from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
@@ -19,36 +22,45 @@ from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.data_plane import RouterDataPlane
-from lies_fmipv6.items import AccessRouterItem, Received
+from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
-from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
+from lies_fmipv6.messages import (
+    FastBindingUpdate,
+    HandoverAcknowledge,
+    HandoverInitiate,
+    UnsolicitedNeighbourAdvertisement,
+)
 from lies_fmipv6.parameters import ALL_NODES
 from lies_fmipv6.router_plane import RouterPlane
 
 _log = logging.getLogger("lies.fmipv6")
-_SCOPE_LINK = "20"  # /proc/net/if_inet6
 
 
 def link_local_of(interface: str) -> IPv6Address:
     """The link-local address of an interface of this namespace; ConfigError if it has none."""
-    for line in Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines():
-        fields = line.split()
-        if fields[5] == interface and fields[3] == _SCOPE_LINK:
-            return IPv6Address(bytes.fromhex(fields[0]))
+    for address in link_local_addresses(interface):
+        return address
     raise ConfigError(f"{interface} has no link-local address", key="access")
 
 
 class RouterShell:
     """Runs lies_fmipv6.access_router.AccessRouter on this host."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, secrets_: Mapping[str, bytes]) -> None:
         access, backbone = config.access or "", config.backbone or ""
         self._access = access
         index_of(access)
         engine_config = router(
-            config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16)
+            config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16), secrets_
         )
         with ExitStack() as undo:
+            protected = self._protect(undo, config, secrets_)
+            engine_config = evolve(
+                engine_config,
+                neighbours=tuple(
+                    evolve(n, protected=n.address in protected) for n in engine_config.neighbours
+                ),
+            )
             netlink = undo.enter_context(closing(Netlink()))
             self._plane: RouterDataPlane = RouterPlane(
                 netlink,
@@ -61,27 +73,73 @@ class RouterShell:
             )
             undo.enter_context(closing(self._plane))
             self._signalling = Signalling(
-                netlink, [access, backbone], self._on_packet, addresses=[engine_config.address]
+                netlink,
+                [access, backbone, self._plane.opened],
+                self._on_packet,
+                addresses=[engine_config.address],
             )
             undo.enter_context(closing(self._signalling))
+            self._mobility: MobilitySocket | None = None
+            if protected:
+                self._mobility = MobilitySocket(engine_config.address, protected, self._on_protected)
+                undo.enter_context(closing(self._mobility))
             self._undo = undo.pop_all()
-        engine = AccessRouter(engine_config, config.parameters)
-        self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(engine, self._perform)
-        self._awaited: dict[
-            bytes, a.AdmitNode
-        ] = {}  # the UNA of a node to come, as it will be -> what follows
+        self._protected = protected
+        for neighbour in engine_config.neighbours:
+            if neighbour.fast_handover and not engine_config.trusts(neighbour):
+                _log.warning("no fast handover with %s: neither esp_key nor ike", neighbour.address)
+        self._engine = AccessRouter(engine_config, config.parameters)
+        self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(self._engine, self._perform)
+        # the UNA of a node to come, as it will be -> what follows
+        self._awaited: dict[bytes, a.AdmitNode] = {}
         self._done: a.AdmitNode | None = None  # before the engine asked for it
 
     async def start(self) -> None:
         """Begin to serve."""
         self._plane.start()
         self._signalling.start()
+        if self._mobility is not None:
+            self._mobility.start()
         self._runtime.start()
 
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
         self._undo.close()  # in the reverse order; one that fails does not keep the others
+
+    def order_handover(self, node: IPv6Address, poa: str, ncoa: IPv6Address | None = None) -> None:
+        """Have a mobile node move (RFC 5568 section 3.3)."""
+        self._runtime.feed(OrderHandover(node, access_point_id(poa), ncoa))
+
+    def _protect(
+        self, undo: ExitStack, config: Config, secrets_: Mapping[str, bytes]
+    ) -> frozenset[IPv6Address]:
+        """Set ESP up with the neighbours that it is configured for; the addresses of those that have it."""
+        peers = {
+            n.address: secrets_[n.esp_key] if n.esp_key is not None else None
+            for n in config.neighbours
+            if n.protected
+        }
+        if not peers or config.address is None:
+            return frozenset()
+        try:
+            undo.enter_context(closing(Protection(config.address, peers)))
+        except EspUnavailable as error:
+            if not config.insecure:
+                raise ConfigError(f"{error}; HI and HAck without it need insecure = true") from error
+            _log.warning("%s; insecure = true, so HI and HAck go without", error)
+            return frozenset()
+        return frozenset(peers)
+
+    def _on_protected(self, packet: bytes) -> None:
+        """A packet from a neighbour that the kernel has taken out of ESP."""
+        try:
+            got = decode(packet)
+        except OtherProtocol:
+            return
+        if isinstance(got.message, HandoverInitiate | HandoverAcknowledge):
+            message = check_addresses(got.message)
+            self._runtime.feed(Received(message, got.source, got.destination, authenticated=True))
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
         admit = self._awaited.get(packet)
@@ -95,10 +153,12 @@ class RouterShell:
 
     def _take(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
-            got = decode(packet)
+            got = decode(packet, key_for=self._engine.key_for)
         except OtherProtocol:
             return
         message = check_addresses(got.message)
+        if interface == self._plane.opened and not isinstance(message, FastBindingUpdate):
+            return  # of a node that keeps PCoA at a neighbour; nobody else speaks to us through a tunnel
         on_access = lla if interface == self._access else None
         self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
 
@@ -111,14 +171,10 @@ class RouterShell:
     def _carry_out(self, action: a.AccessRouterAction) -> None:
         plane = self._plane
         match action:
-            case a.SendMessage(message, source, destination, link_layer):
-                local = link_layer is not None or destination.is_link_local or destination.is_multicast
-                self._signalling.send(
-                    encode(message, source, destination),
-                    destination,
-                    interface=self._access if local else None,
-                    link_layer=link_layer or group_address(destination),
-                )
+            case a.SendMessage():
+                self._send(action)
+            case a.ExpectNode() | a.AdmitNode() | a.ForgetNode():
+                self._attend(action)
             case a.AddTunnel(pcoa, endpoint, _):
                 plane.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
@@ -127,6 +183,32 @@ class RouterShell:
                 plane.hold(pcoa)
             case a.ReleaseNode(pcoa):
                 plane.release(pcoa)
+            case a.AddHostRoute(pcoa, par):
+                plane.add_host_route(pcoa, par)
+            case a.RemoveHostRoute(pcoa, par):
+                plane.remove_host_route(pcoa, par)
+            case _:
+                assert_never(action)
+
+    def _send(self, action: a.SendMessage) -> None:
+        source, destination = action.source, action.destination
+        key = self._engine.key_for(action.pcoa) if action.pcoa is not None else None
+        packet = encode(action.message, source, destination, key=key)
+        if self._mobility is not None and destination in self._protected:
+            self._mobility.send(packet, destination)
+            return
+        local = action.link_layer is not None or destination.is_link_local or destination.is_multicast
+        self._signalling.send(
+            packet,
+            destination,
+            interface=self._access if local else None,
+            link_layer=action.link_layer or group_address(destination),
+        )
+
+    def _attend(self, action: a.ExpectNode | a.AdmitNode | a.ForgetNode) -> None:
+        """A node that is to come: wait for it, let it in, or give it up."""
+        plane = self._plane
+        match action:
             case a.ExpectNode(ncoa, lla, buffer):
                 plane.expect(ncoa, buffer=buffer)
                 if not plane.tunnels_away(ncoa):  # else the tunnel ends first

@@ -219,6 +219,13 @@ class RouterAdvertisement(_NeighbourDiscovery):
     )
 
 
+class NeighbourSolicitation(_NeighbourDiscovery):
+    """Neighbour Solicitation (RFC 4861 section 4.3)."""
+
+    name = "Neighbour Solicitation"
+    fields_desc: ClassVar = _nd_fields(135, [IntField("res", 0), IP6Field("tgt", "::")])
+
+
 class NeighbourAdvertisement(_NeighbourDiscovery):
     """Neighbour Advertisement (RFC 4861 section 4.4); a UNA has no flag (RFC 5568 section 6.3)."""
 
@@ -245,7 +252,12 @@ class _OurUpperLayers:
 
     def default_payload_class(self, p: bytes) -> type[Packet]:
         mobility: dict[int, type[Packet]] = {8: FBU, 9: FBack, 14: HI, 15: HAck}
-        discovery = {133: RouterSolicitation, 134: RouterAdvertisement, 136: NeighbourAdvertisement}
+        discovery: dict[int, type[Packet]] = {
+            133: RouterSolicitation,
+            134: RouterAdvertisement,
+            135: NeighbourSolicitation,
+            136: NeighbourAdvertisement,
+        }
         found: type[Packet] | None = None
         if self.nh == 135 and len(p) > 2:
             found = mobility.get(p[2])

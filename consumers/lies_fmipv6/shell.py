@@ -1,13 +1,26 @@
 """The consumer: one role of FMIPv6 on this host."""
 
+from collections.abc import Mapping
+from ipaddress import IPv6Address
 from typing import Any
 
 from lies.capabilities import Capability
 from lies.consumer import BusClient, Consumer
+from lies.errors import ProtocolViolation
+from lies.paths import keys_dir
+from lies.shared_keys import load_shared_key
 from lies_fmipv6.config import Config, Role
 from lies_fmipv6.mobile_shell import MobileShell
 from lies_fmipv6.policy_shell import make_policy
 from lies_fmipv6.router_shell import RouterShell
+
+
+def read_secrets(config: Config) -> Mapping[str, bytes]:
+    """The handover keys that a configuration names, by name; ConfigError if one cannot be used."""
+    names = {option.key for option in config.keys}
+    names |= {n.esp_key for n in config.neighbours if n.esp_key is not None}
+    directory = config.keys_dir or keys_dir()
+    return {name: load_shared_key(directory, name).secret for name in sorted(names)}
 
 
 class Fmipv6(Consumer):
@@ -20,13 +33,14 @@ class Fmipv6(Consumer):
         super().__init__(name, config, bus)
         self._policy = make_policy(config.policy, name=name)
         self._shell: MobileShell | RouterShell | None = None
+        self._secrets = read_secrets(config)
 
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""
         if self.config.role is Role.MOBILE_NODE:
-            self._shell = MobileShell(self.config, self.bus, self._policy)
+            self._shell = MobileShell(self.config, self.bus, self._secrets, self._policy)
         else:
-            self._shell = RouterShell(self.config)
+            self._shell = RouterShell(self.config, self._secrets)
         await self._shell.start()
 
     async def stop(self) -> None:
@@ -34,3 +48,13 @@ class Fmipv6(Consumer):
         if self._shell is not None:
             shell, self._shell = self._shell, None
             await shell.stop()
+
+    def order_handover(self, node: IPv6Address, poa: str, ncoa: IPv6Address | None = None) -> None:
+        """Have a mobile node on this access router's link move to a PoA (RFC 5568 section 3.3).
+
+        node: its care-of address; ncoa: the one to use there. ProtocolViolation where this is no access
+        router or is not running.
+        """
+        if not isinstance(self._shell, RouterShell):
+            raise ProtocolViolation("only a running access router orders handovers")
+        self._shell.order_handover(node, poa, ncoa)

@@ -36,6 +36,8 @@ class MobileNodeEvent(StrEnum):
     ROAM = "to be left, same router / LinkConnect"
     FBACK = "FBack accepts"
     REFUSED = "FBack refuses, or none"
+    NAACK_ELSEWHERE = "NAACK, another address / FBU"
+    NAACK_SETTLED = "NAACK, no FBU to send"
     CONNECT_FAILED = "LinkConnect refused or without effect"
     WAIT_OVER = "no LinkUp after LinkDown"
     BINDING_UPDATED = "BA before FBack"
@@ -64,6 +66,10 @@ MOBILE_NODE: Mapping[tuple[MobileNodeState, MobileNodeEvent], MobileNodeState] =
     (S.DOWN, E.LINK_UP_SAME_ROUTER): S.ATTACHED,
     (S.DOWN, E.LINK_UP_KNOWN): S.REBINDING,
     (S.DOWN, E.LINK_UP_UNKNOWN): S.SOLICITING,
+    (S.ATTACHED, E.NAACK_ELSEWHERE): S.REBINDING,
+    (S.ATTACHED, E.NAACK_SETTLED): S.ATTACHED,
+    (S.REBINDING, E.NAACK_ELSEWHERE): S.REBINDING,
+    (S.REBINDING, E.NAACK_SETTLED): S.ATTACHED,
     (S.REBINDING, E.FBACK): S.ATTACHED,
     (S.REBINDING, E.REFUSED): S.ATTACHED,
     (S.REBINDING, E.BINDING_UPDATED): S.ATTACHED,
@@ -120,6 +126,7 @@ class TunnelEvent(StrEnum):
     GRACE_OVER = "grace over"
     EXPIRED = "lifetime over"
     RETURNED = "back at the PAR / FBU with lifetime 0"
+    NCOA_REFUSED = "NAACK"
 
 
 T, TE = TunnelState, TunnelEvent
@@ -133,6 +140,9 @@ TUNNEL: Mapping[tuple[TunnelState, TunnelEvent], TunnelState] = {
     (T.TUNNELLED, TE.EXPIRED): T.ENDED,
     (T.TUNNELLED, TE.REFUSED): T.ENDED,
     (T.TUNNELLED, TE.RETURNED): T.ENDED,
+    (T.PENDING, TE.NCOA_REFUSED): T.ENDED,
+    (T.TUNNELLED, TE.NCOA_REFUSED): T.ENDED,
+    (T.CLOSING, TE.NCOA_REFUSED): T.ENDED,
     (T.CLOSING, TE.GRACE_OVER): T.ENDED,
     (T.CLOSING, TE.RETURNED): T.ENDED,
 }
@@ -187,8 +197,9 @@ BINDING: Mapping[tuple[BindingState, BindingEvent], BindingState] = {
 
 
 class ExpectedState(StrEnum):
-    """An NCoA at its NAR."""
+    """An NCoA at its NAR, or a PCoA that the NAR has a host route for."""
 
+    PROBED = "probed"  # duplicate address detection; HAck waits
     EXPECTED = "expected"  # defended; packets wait
     ADMITTED = "admitted"  # the node is there
     FORGOTTEN = "forgotten"
@@ -197,9 +208,12 @@ class ExpectedState(StrEnum):
 class ExpectedEvent(StrEnum):
     """What moves an expected node."""
 
-    HI = "HI code 0 / HAck"
+    HI = "HI code 0, or probed in vain / HAck"
+    HI_UNSURE = "HI code 0 / probe"
+    DUPLICATE = "probe answered / HAck"
     UNA = "UNA"
     TIMEOUT = "PROXY_ND_LIFETIME over"
+    ROUTE_OVER = "lifetime of a host route over"
     LEFT = "FBU of the node / it goes elsewhere"
 
 
@@ -207,13 +221,19 @@ X, XE = ExpectedState, ExpectedEvent
 
 EXPECTED: Mapping[tuple[ExpectedState, ExpectedEvent], ExpectedState] = {
     (X.FORGOTTEN, XE.HI): X.EXPECTED,
+    (X.FORGOTTEN, XE.HI_UNSURE): X.PROBED,
     (X.FORGOTTEN, XE.UNA): X.ADMITTED,
+    (X.PROBED, XE.HI): X.EXPECTED,
+    (X.PROBED, XE.DUPLICATE): X.FORGOTTEN,
+    (X.PROBED, XE.UNA): X.ADMITTED,
+    (X.PROBED, XE.LEFT): X.FORGOTTEN,
     (X.EXPECTED, XE.HI): X.EXPECTED,
     (X.EXPECTED, XE.UNA): X.ADMITTED,
     (X.EXPECTED, XE.TIMEOUT): X.FORGOTTEN,
     (X.ADMITTED, XE.HI): X.EXPECTED,
     (X.ADMITTED, XE.UNA): X.ADMITTED,
     (X.ADMITTED, XE.LEFT): X.FORGOTTEN,
+    (X.ADMITTED, XE.ROUTE_OVER): X.FORGOTTEN,
     (X.EXPECTED, XE.LEFT): X.FORGOTTEN,
 }
 

@@ -45,12 +45,12 @@ class Tunnels:
         new_exchange: Callable[[IPv6Address, IPv6Address, IPv6Address, int], FbuExchange],
         reporter: Reporter,
         *,
-        insecure: bool,
+        unproven: bool,
     ) -> None:
         self._p = parameters
         self._new_exchange = new_exchange
         self._reporter = reporter
-        self._insecure = insecure
+        self._unproven = unproven
         self._tunnels: list[Tunnel] = []
         self._farewells: dict[IPv6Address, FbuExchange] = {}  # by pcoa
 
@@ -68,17 +68,31 @@ class Tunnels:
         self._tunnels.append(tunnel)
         return tunnel
 
+    def of(self, ncoa: IPv6Address) -> Tunnel | None:
+        """The newest one that ends at an address of ours."""
+        return next((t for t in reversed(self._tunnels) if t.handover.ncoa == ncoa), None)
+
+    def keep(self, handover: Handover, expires: float) -> None:
+        """Keep a previous care-of address that has no tunnel of ours, until `expires` or a BA's grace."""
+        self._tunnels.append(Tunnel(handover, TunnelState.TUNNELLED, expires, expires))
+
+    def drop(self, tunnel: Tunnel) -> Action:
+        """Its near end was given up; pcoa stays, and there is nothing to report yet."""
+        tunnel.go(TunnelEvent.NCOA_REFUSED)
+        self._tunnels.remove(tunnel)
+        return tunnel.handover.end(keep_address=True)
+
     def received(self, item: Received, now: float) -> list[Action]:
         """Take an FBack in, if it is one of these conversations'."""
         for pcoa, farewell in list(self._farewells.items()):
-            ack = farewell.answered_by(item, insecure=self._insecure)
+            ack = farewell.answered_by(item, now, unproven=self._unproven)
             if ack is not None:
                 del self._farewells[pcoa]
                 return self._late(pcoa, ack, now)
         for tunnel in self._tunnels:
             if tunnel.exchange is None:
                 continue
-            ack = tunnel.exchange.answered_by(item, insecure=self._insecure)
+            ack = tunnel.exchange.answered_by(item, now, unproven=self._unproven)
             if ack is not None:
                 return self._acknowledged(tunnel, ack, now)
         return []
@@ -93,7 +107,8 @@ class Tunnels:
             tunnel.go(TunnelEvent.BINDING_UPDATED)
             tunnel.exchange = tunnel.refresh = None
             tunnel.expires = now + self._p.grace_s
-            actions += self.farewell(h, h.ncoa, ceil(self._p.grace_s), now)
+            if not h.kept:
+                actions += self.farewell(h, h.ncoa, ceil(self._p.grace_s), now)
             if self._p.grace_s <= 0:
                 actions += self._end(tunnel, TunnelEvent.GRACE_OVER, now)
         return actions
@@ -161,6 +176,10 @@ class Tunnels:
 
     def _acknowledged(self, tunnel: Tunnel, ack: FastBindingAck, now: float) -> list[Action]:
         h = tunnel.handover
+        if ack.status == 1 and ack.alternate_coa == h.pcoa and tunnel.state is TunnelState.PENDING:
+            h.kept, h.granted_s, h.fback_ns = True, ack.lifetime_s, to_ns(now)
+            tunnel.exchange = None
+            return []  # lies_fmipv6.imposed sees to it
         # status 1 gives another NCoA, which only an NAR that was asked in advance can do (4)
         if ack.status != 0:
             return self._refused(tunnel, now) if tunnel.state is TunnelState.PENDING else []
@@ -199,4 +218,5 @@ class Tunnels:
         tunnel.go(event)
         self._tunnels.remove(tunnel)
         h = tunnel.handover
-        return [h.end(keep_address=keep_address), self._reporter.done(h, now)]
+        report = [] if h.kept else [self._reporter.done(h, now)]  # a kept one was done when it was kept
+        return [h.end(keep_address=keep_address), *report]

@@ -4,6 +4,7 @@ import struct
 
 ICMPV6_RS = 133  # RFC 4861 section 4.1
 ICMPV6_RA = 134  # section 4.2
+ICMPV6_NS = 135  # section 4.3
 ICMPV6_NA = 136  # section 4.4
 ICMPV6_FMIPV6 = 154  # RFC 5568 section 6.1
 SUBTYPE_RTSOLPR = 2  # section 6.1.1
@@ -31,7 +32,8 @@ ROUTER_ADVERTISEMENT = struct.Struct("!BBHII")  # hop limit, flags, lifetime, re
 PREFIX = struct.Struct("!BBIII16s")  # length, flags, valid, preferred, reserved, prefix
 MTU = struct.Struct("!HI")
 PREFIX_L, PREFIX_A, PREFIX_R = 0x80, 0x40, 0x20  # RFC 4861 section 4.6.2, RFC 6275 section 7.2
-NA_FLAGS = 0xE0  # R, S, O: section 4.4
+NA_R, NA_S, NA_O = 0x80, 0x40, 0x20  # section 4.4
+NA_FLAGS = NA_R | NA_S | NA_O
 
 MH_FBU = 8  # RFC 5568 section 6.2.2
 MH_FBACK = 9  # section 6.2.3

@@ -149,7 +149,12 @@ async def watch_links(*, json: bool) -> None:
                 print_links(fresh, fresh_plugins, json=json)
             known = {s.link.name: s for s in states}
             plugins_known = {p.name: p for p in plugins}
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), LOOK_S)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(left.wait(), REFRESH_S)
+            await _within(changed, LOOK_S)
+            await _within(left, REFRESH_S)
+
+
+async def _within(event: asyncio.Event, limit_s: float) -> None:
+    """Wait for the event, this long at most; not by wait_for, which forgets a Ctrl-C that comes with it."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await event.wait()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lies.cli._mode import MODES, ModeChoice
 from lies.cli._options import Json, new_app
 
 if TYPE_CHECKING:
@@ -29,13 +30,28 @@ def bench(
             "--full", help="A million events, more and longer rounds; with -j also a line per figure."
         ),
     ] = False,
+    handover: Annotated[
+        bool, typer.Option("--handover", help="Handovers back to back between two access routers instead.")
+    ] = False,
+    mode: Annotated[ModeChoice, typer.Option(help="How these are made.")] = ModeChoice.PREDICTIVE,
+    count: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="Handovers, for each backbone delay.")
+    ] = 40,
 ) -> None:
     """Measure the event path beside raw ZeroMQ with the same frames, floor and ours by turns, in 50 s.
 
     Latency and throughput from driver to consumer, requests, fan-out, memory, and the abstract entity, which
     is fed the recorded traces in the folder that LIES_TRACES names, else a made one. -j prints one object of
     the type `bench`.
+
+    --handover: every packet of 15 Mbit/s each way is counted, with 0 and with 10 ms between home agent and
+    access routers; -j prints an object of the type `summary` for each mode and delay.
     """
+    if handover:
+        from lies.cli._bench_handover import measure
+
+        measure(MODES if mode is ModeChoice.ALL else (mode.value,), count, json=json)
+        return
     from attrs import evolve
 
     from lies.bench import FULL, Plan, run_bench

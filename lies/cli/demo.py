@@ -4,12 +4,12 @@ import contextlib
 import json
 import statistics
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lies.cli._mode import MODES, ModeChoice
 from lies.cli._options import Json, new_app
 
 if TYPE_CHECKING:
@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from lies.testbed.drive import DriveResult
 
 app = new_app()
-
-
-class ModeChoice(StrEnum):
-    """What the mobile node does of FMIPv6 on the drive."""
-
-    PREDICTIVE = "predictive"
-    REACTIVE = "reactive"
-    NONE = "none"
-    ALL = "all"  # the three, one after the other
 
 
 @app.command()
@@ -62,7 +53,7 @@ def demo(
     from lies.cli._demo_view import Lines, Picture, Silent, View
     from lies.cli._output import on_terminal
     from lies.kernel.netns import ensure_privileged
-    from lies.testbed.plan import MODES, DriveOptions, make_plan
+    from lies.testbed.plan import DriveOptions, make_plan
 
     modes = MODES if mode is ModeChoice.ALL else (mode.value,)
     plans = [

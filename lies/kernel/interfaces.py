@@ -4,9 +4,12 @@ import errno
 import fcntl
 import socket
 import struct
+from ipaddress import IPv6Address
+from pathlib import Path
 
 from lies.errors import LiesError
 
+_SCOPE_GLOBAL, _SCOPE_LINK = "00", "20"  # of /proc/net/if_inet6
 _SIOCGIFMTU = 0x8921
 
 
@@ -37,3 +40,19 @@ def mtu_of(name: str) -> int:
         except OSError as error:
             raise NoInterface(name) from error
     return int(struct.unpack_from("=i", answer, 16)[0])
+
+
+def global_addresses(name: str) -> tuple[IPv6Address, ...]:
+    """The addresses of an interface that are good beyond its link; none if there is no such interface."""
+    return _addresses(name, _SCOPE_GLOBAL)
+
+
+def link_local_addresses(name: str) -> tuple[IPv6Address, ...]:
+    """The link-local addresses of an interface; none if there is no such interface."""
+    return _addresses(name, _SCOPE_LINK)
+
+
+def _addresses(name: str, scope: str) -> tuple[IPv6Address, ...]:
+    lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines()
+    found = (line.split() for line in lines)
+    return tuple(IPv6Address(bytes.fromhex(f[0])) for f in found if f[5] == name and f[3] == scope)

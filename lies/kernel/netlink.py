@@ -33,12 +33,14 @@ class KernelError(LiesError, OSError):
 
 
 class Netlink:
-    """One NETLINK_ROUTE socket in the network namespace that the thread is in when it is made."""
+    """One netlink socket in the network namespace that the thread is in when it is made.
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
-        )
+    family: NETLINK_ROUTE for lies.kernel.messages, NETLINK_XFRM for lies.kernel.xfrm.
+    """
+
+    def __init__(self, family: int = socket.NETLINK_ROUTE) -> None:
+        self._family = family
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_EXT_ACK, 1)
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
@@ -72,7 +74,7 @@ class Netlink:
                 waiting.discard(sequence)
                 code = -struct.unpack_from("=i", body)[0]
                 if code and code not in ignore and refusal is None:
-                    what = _describe(messages[sequence - first])
+                    what = self._describe(messages[sequence - first])
                     refusal = KernelError(code, what, _extended(body))
         if refusal is not None:
             raise refusal
@@ -91,9 +93,12 @@ class Netlink:
                 if kind == _NLMSG_ERROR:
                     code = -struct.unpack_from("=i", body)[0]
                     if code:
-                        raise KernelError(code, _describe(message), _extended(body))
+                        raise KernelError(code, self._describe(message), _extended(body))
                     return
                 yield kind, body
+
+    def _describe(self, message: bytes) -> str:
+        return _describe(message) if self._family == socket.NETLINK_ROUTE else "an IPsec message"
 
     def _receive(self) -> Iterable[tuple[int, int, bytes]]:
         data = self._socket.recv(_RECEIVE_OCTETS)

@@ -164,6 +164,17 @@ class Decapsulator:
         """
         return self._forward[add](source)
 
+    def forward_inner_to(self, destination: IPv6Address, *, add: bool = True) -> bytes:
+        """Message that lets opened packets to this inner destination pass on, whoever sent them."""
+        return m.rule(
+            PREFERENCE_INNER,
+            goto=PREFERENCE_LOCAL,
+            destination=destination,
+            iif=self.opened,
+            owner=self._owner,
+            add=add,
+        )
+
     def close(self) -> None:
         """Remove what the constructor made, unless another owner has a decapsulator here."""
         self._netlink.execute([self._else[False]], ignore=GONE)

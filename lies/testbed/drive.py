@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import json
 import os
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Protocol
@@ -22,12 +24,12 @@ from lies.events import (
     RawDetached,
 )
 from lies.runtime import monotonic_ns, now_s, wall_ns
-from lies.testbed import delay
+from lies.testbed import delay, relay
 from lies.testbed import topology as t
 from lies.testbed.flows import FlowProcess
 from lies.testbed.measure import Direction, Move, Verdict, judge
 from lies.testbed.node import Node, spawn, stop_all
-from lies.testbed.plan import Configurations, Plan
+from lies.testbed.plan import Configurations, Plan, router_of
 from lies.testbed.scratch import drive_directory
 from lies.testbed.traffic import Flow
 
@@ -36,6 +38,7 @@ _REGISTERED_S = 20.0
 _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
+_FLOOR_COUNT, _FLOOR_EVERY_S = 40, 0.025
 _PORT = 5001
 _PRIMITIVES = (
     "link_up",
@@ -80,6 +83,7 @@ class DriveResult:
     setup_s: float
     teardown_s: float
     registered: bool
+    floor_ns: tuple[int, ...] = ()  # round trips of a bare message MN - PAR - NAR - PAR - MN
 
     @property
     def packets_sent(self) -> int:
@@ -107,6 +111,7 @@ class Drive:
     _events: list[Indication | Raw] = field(factory=list)
     _directory: Path = Path()
     _first_poa: str | None = None
+    _floor_ns: list[int] = field(factory=list)
 
     def run(self) -> DriveResult:
         """Make the drive; DriveFailed, NotPermitted or KeyboardInterrupt after everything is torn down."""
@@ -136,6 +141,7 @@ class Drive:
             result.setup_s,
             now_s() - torn,
             result.registered,
+            result.floor_ns,
         )
 
     def descriptor(self, name: str) -> int:
@@ -177,6 +183,9 @@ class Drive:
         self._daemon("mn", make.mobile_node())
         self._flow("cn", t.CORRESPONDENT, t.HOME_ADDRESS)
         self._flow("mn", t.HOME_ADDRESS, t.CORRESPONDENT)
+        if options.floor:
+            for router in self.topology.routers:
+                self._spawn(router.name, partial(relay.relay, router.address))
         self._wait_ready()
         if self.on_built is not None:
             self.on_built(self)
@@ -229,6 +238,8 @@ class Drive:
             self.watcher.on_stage("driving")
             for flow in self._flows:
                 flow.order(b"g")
+            if self.plan.options.floor:
+                await self._measure_floor()
             await self._until(begun + self.plan.duration_s, begun)
             for flow in self._flows:
                 flow.order(b"s")
@@ -259,6 +270,34 @@ class Drive:
         while (left := deadline_s - now_s()) > 0:
             await asyncio.sleep(min(0.2, left))
             self._watch(begun)
+
+    async def _measure_floor(self) -> None:
+        """How long a bare message takes where FBU and FBack go, with the traffic beside it."""
+        assert self.topology is not None
+        moves = self._moves()
+        poa = moves[-1][1] if moves else self._first_poa
+        here = router_of(self.topology, poa or "")
+        if here is None:
+            return
+        other = next(r for r in self.topology.routers if r is not here)
+        path = self._directory / "floor.json"
+        source = here.prefix[t.MOBILE_INTERFACE_ID]
+
+        def measure(ready: Callable[[], None]) -> int:
+            ready()
+            ends = source, here.address, other.address
+            took = relay.round_trips_ns(*ends, _FLOOR_COUNT, every_s=_FLOOR_EVERY_S)
+            path.write_text(json.dumps(took), "ascii")
+            return 0
+
+        node = self._spawn("mn", measure)
+        while (status := node.poll()) is None:  # noqa: ASYNC110 - a process ends, nobody tells
+            await asyncio.sleep(0.05)
+        self._nodes.remove(node)
+        os.close(node.ready_fd)
+        if status != 0:
+            raise DriveFailed(f"the floor of FBU to FBack cannot be measured{self._why()}")
+        self._floor_ns = json.loads(path.read_text("ascii"))
 
     async def _until_still(self, begun: float) -> None:
         last, since, limit = self._watch(begun), now_s(), now_s() + _STILL_LIMIT_S
@@ -332,7 +371,7 @@ class Drive:
         ]
         verdicts = judge(driven, directions)
         return DriveResult(
-            self.plan, tuple(verdicts), tuple(matched), directions, setup_s, 0.0, registered=True
+            self.plan, tuple(verdicts), tuple(matched), directions, setup_s, 0.0, True, tuple(self._floor_ns)
         )
 
     def _tear_down(self) -> None:

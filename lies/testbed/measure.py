@@ -70,6 +70,22 @@ class Direction:
         """The shortest time that any packet was on its way."""
         return min((arrived - sent for _, sent, arrived in self.received), default=0)
 
+    @property
+    def extra_delay_ns(self) -> int:
+        """How much longer than the quickest the slowest packet was on its way."""
+        slowest = max((arrived - sent for _, sent, arrived in self.received), default=0)
+        return slowest - self.least_delay_ns
+
+    def waited(self, out_ns: int, in_ns: int) -> int:
+        """How many packets were sent early enough to arrive within a handover's gap, and came after it."""
+        shift = 0 if self.at_radio else self.least_delay_ns
+        low, high = out_ns + shift, in_ns + shift
+        end = next((got for _, _, got in self.received if got > high), None)
+        if end is None:
+            return 0
+        early = end - self.least_delay_ns
+        return sum(sent < early and low < got and got >= end for _, sent, got in self.received)
+
     def gap_ns(self, out_ns: int, in_ns: int) -> float | None:
         """The total gap of a handover whose port was out from out_ns to in_ns.
 
@@ -120,7 +136,7 @@ class Verdict:
 
 
 def path_difference_ms(directions: Sequence[Direction]) -> float | None:
-    """The most by which an overtaken packet's way was longer than its overtaker's; None if none was overtaken."""
+    """The most by which an overtaken packet's way was longer than its overtaker's; None if there is none."""
     return max((longer / _MS for d in directions for _, longer in d.overtaken), default=None)
 
 

@@ -13,6 +13,9 @@ from lies.testbed import topology as t
 from lies.testbed.traffic import rate_to_packets
 from lies.trace import Radio, merge, open_trace
 
+SHUTTLE_S = 0.4  # from one access point to the other
+WARM_UP_S = 3.5  # at the first access point before that, for registration and the floor
+_STRETCH_M = 5.0  # within which the node stays meanwhile
 MODES = ("predictive", "reactive", "none")
 _STEADY_S = 5.0  # the radio outlasts the traffic by this, so that the last handover ends in peace
 
@@ -30,10 +33,12 @@ class DriveOptions:
     mode: what the mobile node does of FMIPv6; routers, spacing_m, speed_kmh, seed: the simulated road;
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
-    instead; duration_s: of the traffic, None for the whole road or trace; grace_s: spec/decisions.md;
-    isolate_radio, isolate_fmipv6: the radio's driver, and the mobile node's FMIPv6, as processes of their own
-    on ZeroMQ, in place of the mobile node's daemon; abstract, fmipv6, access_router: further options of the
-    abstract entity, of the mobile node's FMIPv6 and of the routers'.
+    instead; shuttles: so many handovers between two access points, one every SHUTTLE_S, instead of a way down
+    the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the traffic,
+    None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
+    driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
+    daemon; abstract, fmipv6, access: further options of the
+    abstract entity, of the mobile node's FMIPv6 and of the access routers'.
     """
 
     mode: str = "predictive"
@@ -48,12 +53,14 @@ class DriveOptions:
     start_s: float = 0.0
     duration_s: float | None = None
     traces: tuple[Path, ...] = ()
+    shuttles: int = 0
+    floor: bool = False
     grace_s: float = 2.0
     isolate_radio: bool = False
     isolate_fmipv6: bool = False
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
-    access_router: Mapping[str, Any] = field(factory=dict)
+    access: Mapping[str, Any] = field(factory=dict)
 
     @property
     def packets_per_s(self) -> float:
@@ -78,6 +85,8 @@ class Plan:
 
 def make_plan(options: DriveOptions) -> Plan:
     """Work out a drive; NoDrive or TraceFormatError where a trace cannot be one."""
+    if options.shuttles:
+        return Plan(options, 2, WARM_UP_S + (options.shuttles + 1) * SHUTTLE_S, {}, "wifi")
     if not options.traces:
         length_m = (options.routers - 1) * options.spacing_m
         whole_s = length_m / (options.speed_kmh / 3.6) + 1.0
@@ -147,7 +156,7 @@ class Configurations:
             "prefix": str(router.prefix),
             "access_points": [router.bssid],
             "neighbours": neighbours,
-            **self._plan.options.access_router,
+            **self._plan.options.access,
         }
         return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
 
@@ -202,6 +211,7 @@ class Configurations:
             "poas": [r.bssid for r in self._topology.routers],
             "spacing_m": plan.options.spacing_m,
             "speed_kmh": plan.options.speed_kmh,
+            **(shuttle(plan.options) if plan.options.shuttles else {}),
             **common,
         }
         return DriverConfig("simwifi", "simwifi", **radio, options=options)
@@ -215,6 +225,21 @@ class Configurations:
     ) -> Config:
         daemon = DaemonConfig(runtime_dir=self.runtime_dir(name), log_level=LogLevel.WARNING)
         return Config(daemon=daemon, drivers=drivers, consumers=consumers)
+
+
+def shuttle(options: DriveOptions) -> dict[str, Any]:
+    """The road of a shuttle: there and back between two access points, without chance."""
+    speed_mps = options.spacing_m / SHUTTLE_S
+    at_first = [(_STRETCH_M * (n % 2), 0.0) for n in range(2 * round(WARM_UP_S * speed_mps / _STRETCH_M / 2))]
+    ends = ((0.0, 0.0), (options.spacing_m, 0.0))
+    return {
+        "path": [*at_first, *(ends[n % 2] for n in range(options.shuttles + 1))],
+        "speed_kmh": speed_mps * 3.6,
+        "sample_ms": 10,
+        "scan_ms": 20,
+        "propagation": {"shadowing_sigma_db": 0.0, "scan_sigma_db": 0.0, "fading": "none"},
+        "association": {"scan_delay_s": 0.0},
+    }
 
 
 def router_of(topology: t.Topology, poa: str) -> t.Router | None:

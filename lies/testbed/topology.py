@@ -31,6 +31,7 @@ HOME_ADDRESS = IPv6Address("2001:db8:1000::99")
 CORRESPONDENT_PREFIX = IPv6Network("2001:db8:2000::/64")
 CORRESPONDENT = IPv6Address("2001:db8:2000::2")
 MOBILE_MAC = bytes.fromhex("020000009900")
+MOBILE_INTERFACE_ID = 0x0000_00FF_FE00_9900  # of that address (RFC 4291 appendix A)
 MOBILE_LINK = "wlan0"
 MAX_ROUTERS = 64
 _OWNER = m.OWNER_ADMINISTRATOR  # no consumer's: what is here before them and after them

@@ -248,9 +248,7 @@ def test_orders_that_cannot_be_followed(processes: Processes) -> None:
 
 def test_slow_delivery_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Delay between a driver and its host makes latency and ratio worse by as much, and misses the goal."""
-    monkeypatch.setenv(
-        "PYTHONPATH", os.pathsep.join((str(Path(__file__).parents[1]), os.environ["PYTHONPATH"]))
-    )
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
     with Processes(tmp_path, driver=SLOW_DRIVER) as slow:
         room = Latency(Lanes(slow), Losses(), events=3, interval_ns=1_000_000)
         room.round()

@@ -96,9 +96,9 @@ SWITCHED_OFF = [
     ),
     Off(
         "F04",
-        f"{_FMIP}/access_router.py",
-        "PrRtAdv(code, solicitation.identifier, self._c.lla, infos)",
-        "PrRtAdv(code, 0, self._c.lla, infos)",
+        f"{_FMIP}/neighbourhood.py",
+        "PrRtAdv(code, identifier, self._c.lla, plain)",
+        "PrRtAdv(code, 0, self._c.lla, plain)",
         "test_fmipv6_engine_router.py::test_proxy_router_advertisement",
     ),
     Off(
@@ -111,16 +111,44 @@ SWITCHED_OFF = [
     Off(
         "F20",
         f"{_FMIP}/previous_router.py",
-        "if not (item.authenticated or self._c.insecure):\n            cause =",
-        "if False:\n            cause =",
+        "if not (item.authenticated or self._c.unproven):",
+        "if False:",
         "test_fmipv6_engine_router.py::test_unauthenticated_messages",
+    ),
+    Off(
+        "F20",
+        f"{_FMIP}/previous_router.py",
+        "return self._last.get(owner)",
+        "return None",
+        "test_fmipv6_engine_security.py::test_a_replayed_fbu_is_refused_for_good",
+    ),
+    Off(
+        "F20",
+        f"{_FMIP}/access_router.py",
+        "self._own.get(pcoa) or self._new.assigned_to(pcoa)",
+        "next(reversed(self._c.keys))",
+        "test_fmipv6_engine_security.py::test_an_fbu_for_another_nodes_address_is_refused",
+    ),
+    Off(
+        "F20",
+        f"{_FMIP}/parameters.py",
+        'an FBack without a valid BADF is believed."""\n        return self.insecure and not self.keys',
+        'an FBack without a valid BADF is believed."""\n        return self.insecure',
+        "test_fmipv6_engine_security.py::test_an_fback_without_badf_is_no_fback_where_keys_are",
     ),
     Off(
         "F21",
         f"{_FMIP}/previous_router.py",
-        "if neighbour is None or not neighbour.fast_handover or ncoa in self._c.prefix:",
+        "if neighbour is None or not self._c.trusts(neighbour) or ncoa in self._c.prefix:",
         "if neighbour is None:",
         "test_fmipv6_engine_router.py::test_ncoa_must_be_of_a_fast_neighbour",
+    ),
+    Off(
+        "F21",
+        f"{_FMIP}/new_router.py",
+        "pcoa is None or pcoa not in par.prefix or",
+        "pcoa is None or",
+        "test_fmipv6_engine_guests.py::test_no_host_route_for_what_is_not_the_pars",
     ),
     Off(
         "F23",
@@ -132,9 +160,16 @@ SWITCHED_OFF = [
     Off(
         "F27",
         f"{_FMIP}/new_router.py",
-        "HandoverAcknowledge(hi.sequence, code, assigned)",
-        "HandoverAcknowledge(hi.sequence + 1, code, assigned)",
+        "return HandoverAcknowledge(hi.sequence, HAckCode.NCOA_VALID)",
+        "return HandoverAcknowledge(hi.sequence + 1, HAckCode.NCOA_VALID)",
         "test_fmipv6_engine_nar.py::test_expected_and_admitted",
+    ),
+    Off(
+        "F28",
+        f"{_FMIP}/new_router.py",
+        "if node is None and self._c.dad_transmits > 0:",
+        "if False:",
+        "test_fmipv6_engine_guests.py::test_an_ncoa_is_probed_before_it_is_defended",
     ),
     Off(
         "F30",
@@ -153,9 +188,23 @@ SWITCHED_OFF = [
     Off(
         "F38",
         f"{_FMIP}/new_router.py",
-        "or item.source != una.target",
+        "item.source != una.target or ",
         "",
         "test_fmipv6_engine_nar.py::test_una_that_is_none",
+    ),
+    Off(
+        "F40",
+        f"{_FMIP}/new_router.py",
+        "return [self._impose(una)]",
+        "return []",
+        "test_fmipv6_engine_guests.py::test_a_una_for_a_taken_address_is_answered_with_another",
+    ),
+    Off(
+        "F41",
+        f"{_FMIP}/imposed.py",
+        "if item.destination != m.coa or not item.source.is_link_local or not self._arrival.listens(now):",
+        "if False:",
+        "test_fmipv6_engine_imposed.py::test_naack_that_is_none",
     ),
     Off(
         "F46",
@@ -163,6 +212,13 @@ SWITCHED_OFF = [
         "min(fbu.lifetime_s, self._p.max_fbu_lifetime_s)",
         "fbu.lifetime_s",
         "test_fmipv6_engine_router.py::test_lifetime_is_bounded",
+    ),
+    Off(
+        "F48",
+        f"{_FMIP}/new_router.py",
+        "self._c.insecure and not (neighbour is not None and neighbour.protected)",
+        "self._c.insecure",
+        "test_fmipv6_engine_security.py::test_a_protected_neighbour_is_believed_through_esp_only",
     ),
     Off(
         "M16",

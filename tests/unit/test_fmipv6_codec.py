@@ -208,7 +208,9 @@ def test_malformed(packet: bytes, why: str) -> None:
     [
         (icmp(135, 0, bytes(20)), 58, 135),
         (icmp(154, 0, b"\4\0\0\7"), 58, 154),  # HI of RFC 4068, never sent today (F26)
-        (icmp(136, 0, b"\x20\0\0\0" + NCOA.packed + build_nd_option(2, MAC), NCOA), 58, 136),
+        (icmp(135, 0, bytes(4) + NCOA.packed, PCOA), 58, 135),
+        (icmp(136, 0, b"\x20\0\0\0" + NCOA.packed, NCOA), 58, 136),
+        (icmp(136, 0, b"\x20\0\0\0" + HOST.packed + build_nd_option(2, MAC), HOST), 58, 136),
         (icmp(136, 0, bytes(4) + NAR.packed + build_nd_option(2, MAC), NCOA), 58, 136),
         (icmp(136, 0, bytes(4) + HOST.packed + build_nd_option(2, MAC), HOST), 58, 136),
         (mobility(5, FBU), 135, 5),

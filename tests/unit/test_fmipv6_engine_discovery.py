@@ -47,7 +47,7 @@ def test_first_attachment() -> None:
     """RS at LinkUp from the link-local address, address from the RA's prefix, report, PoA list."""
     mn = MobileNode(CONFIG)
     (rs,) = mn.receive(LinkUp(HEADER, poa_of(1)), 0.0)
-    assert rs == fa.SendMessage(RouterSolicitation(MN_LLA), IPv6Address("fe80::99"), ALL_ROUTERS)
+    assert rs == fa.SendMessage(RouterSolicitation(MN_LLA), IPv6Address("fe80::ff:fe00:9900"), ALL_ROUTERS)
     use, publish, ask = mn.receive(advertisement(), 0.01)
     assert use == fa.UseRouter(coa_of(1), 64, PAR_LOCAL, b"\2\0\0\0\2\1")
     assert (publish.report.coa, publish.report.previous) == (str(coa_of(1)), None)

@@ -179,8 +179,8 @@ def test_predictive_binding() -> None:
     assert (message.mn_lla, message.pcoa, message.ncoa) == (MN, PCOA, NCOA)
     tunnel, old, new = router.receive(hack(asked), 0.1)
     assert tunnel == fa.AddTunnel(PCOA, NCOA, MN)
-    assert old == fa.SendMessage(FastBindingAck(0, 1, 20), OWN[1], PCOA, MN)
-    assert new == fa.SendMessage(FastBindingAck(0, 1, 20), OWN[1], NCOA)
+    assert old == fa.SendMessage(FastBindingAck(0, 1, 20), OWN[1], PCOA, MN, PCOA)
+    assert new == fa.SendMessage(FastBindingAck(0, 1, 20), OWN[1], NCOA, None, PCOA)
     assert until(router, 20.2) == [(20.1, fa.RemoveTunnel(PCOA, NCOA))]
 
 
@@ -203,7 +203,7 @@ def test_hi_retransmission() -> None:
     assert [round(t, 3) for t, a in log if sent([a], HandoverInitiate)] == [0.1, 0.3, 0.7]
     time, refusal = log[-1]
     assert time == pytest.approx(1.5)
-    assert refusal == fa.SendMessage(FastBindingAck(128, 1, 0), OWN[1], PCOA, MN)
+    assert refusal == fa.SendMessage(FastBindingAck(128, 1, 0), OWN[1], PCOA, MN, PCOA)
     assert router.bindings == 0
 
 
@@ -215,7 +215,7 @@ def test_hi_retransmission() -> None:
         (HAckCode.NCOA_ASSIGNED, NCOA, 0, NCOA),
         (HAckCode.NCOA_INVALID, None, 128, None),
         (HAckCode.NCOA_ASSIGNED, PLAIN[7], 128, None),
-        (HAckCode.USE_PCOA, None, 128, None),
+        (HAckCode.USE_PCOA, None, 1, NEXT[1]),
         (HAckCode.UNSPECIFIED, None, 128, None),
         (HAckCode.PROHIBITED, None, 129, None),
         (HAckCode.INSUFFICIENT_RESOURCES, None, 130, None),
@@ -223,12 +223,13 @@ def test_hi_retransmission() -> None:
     ],
 )
 def test_hack_codes(code: int, ncoa: IPv6Address | None, status: int, endpoint: IPv6Address | None) -> None:
-    """What a HAck says becomes the FBack's status, and an assigned NCoA travels in it (F30)."""
+    """What a HAck says becomes the FBack's status; an assigned NCoA, or PCoA, travels in it (F30, F31)."""
     router = AccessRouter(CONFIG)
     actions = router.receive(hack(router.receive(fbu(), 0.0), code, ncoa), 0.1)
     ack = sent(actions, FastBindingAck)[0].message
     assert ack.status == status
-    assert ack.alternate_coa == (endpoint if status == 1 else None)
+    supplied = PCOA if code == HAckCode.USE_PCOA else endpoint
+    assert ack.alternate_coa == (supplied if status == 1 else None)
     tunnels = [a for a in actions if isinstance(a, fa.AddTunnel)]
     assert [t.endpoint for t in tunnels] == ([endpoint] if endpoint else [])
 
@@ -274,7 +275,8 @@ def test_fbu_of_nobody_here_is_dropped(message: Received) -> None:
 
 def test_unauthenticated_messages() -> None:
     """Without `insecure`, FBU, HI and HAck that are not authenticated do nothing at all (F20, F48)."""
-    router = AccessRouter(evolve(CONFIG, insecure=False))
+    protected = (evolve(NEIGHBOURS[0], protected=True),)
+    router = AccessRouter(evolve(CONFIG, insecure=False, neighbours=protected))
     assert router.receive(fbu(), 0.0) == []
     assert router.receive(hi(), 0.0) == []
     asked = router.receive(evolve(fbu(), authenticated=True), 0.0)

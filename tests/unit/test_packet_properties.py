@@ -13,6 +13,7 @@ import lies_mipv6.codec
 import lies_mipv6.messages as mm
 from lies.errors import MalformedMessage
 from lies.packet import build_icmpv6, build_ipv6, is_routable_unicast, parse_ipv6, seal_mobility_header
+from lies_fmipv6.parameters import solicited_node
 
 LINK_LOCAL = IPv6Address("fe80::a")
 ALL_NODES = IPv6Address("ff02::1")
@@ -75,6 +76,14 @@ hacks = st.builds(fm.HandoverAcknowledge, u16, u8, addresses) | st.builds(
     fm.HandoverAcknowledge, u16, u8.filter(lambda code: code != 2)
 )
 unas = st.builds(fm.UnsolicitedNeighbourAdvertisement, addresses, link_layer_addresses)
+any_flag = st.tuples(flags, flags, flags).filter(any)
+fast_nas = st.builds(
+    lambda target, lla, rso: fm.NeighbourAdvertisement(target, lla, *rso),
+    addresses,
+    link_layer_addresses,
+    any_flag,
+)
+probes = st.builds(fm.NeighbourSolicitation, addresses)
 rss = st.builds(fm.RouterSolicitation, maybe(link_layer_addresses))
 prefixes = st.builds(
     lambda prefix, lifetimes, on_link, autonomous: fm.PrefixInformation(
@@ -138,6 +147,21 @@ def test_una_round_trip(message: fm.UnsolicitedNeighbourAdvertisement) -> None:
     """Any UNA comes back from the wire."""
     packet = lies_fmipv6.codec.encode(message, message.target, ALL_NODES)
     assert lies_fmipv6.codec.decode(packet).message == message
+
+
+@given(fast_nas)
+def test_na_that_is_no_una_round_trip(message: fm.NeighbourAdvertisement) -> None:
+    """Any Neighbour Advertisement with a flag comes back from the wire."""
+    packet = lies_fmipv6.codec.encode(message, LINK_LOCAL, ALL_NODES)
+    assert lies_fmipv6.codec.decode(packet).message == message
+
+
+@given(probes)
+def test_probe_round_trip(message: fm.NeighbourSolicitation) -> None:
+    """Any Neighbour Solicitation of duplicate address detection comes back from the wire."""
+    packet = lies_fmipv6.codec.encode(message, IPv6Address("::"), solicited_node(message.target))
+    received = lies_fmipv6.codec.decode(packet)
+    assert (received.message, received.source) == (message, IPv6Address("::"))
 
 
 @given(st.one_of(bus, bas, bes), addresses, addresses)

@@ -156,6 +156,15 @@ def una(_: Vector, message: fm.UnsolicitedNeighbourAdvertisement) -> Fields:
     }
 
 
+def ns(_: Vector, message: fm.NeighbourSolicitation) -> Fields:
+    """A probe: a Neighbour Solicitation without a link-layer address."""
+    return {
+        "icmpv6.type": [135],
+        "icmpv6.nd.ns.target_address": [message.target],
+        "icmpv6.opt.linkaddr": [],
+    }
+
+
 def rs(_: Vector, message: fm.RouterSolicitation) -> Fields:
     """A Router Solicitation."""
     octets = message.source_lla
@@ -216,7 +225,7 @@ def be(_: Vector, message: mm.BindingError) -> Fields:
     return {"mip6.mhtype": [7], "mip6.be.status": [message.status], "mip6.be.haddr": [message.home_address]}
 
 
-def na(_: Vector, message: mm.NeighbourAdvertisement) -> Fields:
+def na(_: Vector, message: mm.NeighbourAdvertisement | fm.NeighbourAdvertisement) -> Fields:
     """A Neighbour Advertisement."""
     return {
         "icmpv6.type": [136],
@@ -238,6 +247,8 @@ EXPECTED: dict[type[Any], Callable[[Vector, Any], Fields]] = {
     fm.RtSolPr: rtsolpr,
     fm.PrRtAdv: prrtadv,
     fm.UnsolicitedNeighbourAdvertisement: una,
+    fm.NeighbourSolicitation: ns,
+    fm.NeighbourAdvertisement: na,
     fm.RouterSolicitation: rs,
     fm.RouterAdvertisement: ra,
     mm.BindingUpdate: bu,

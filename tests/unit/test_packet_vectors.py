@@ -20,9 +20,9 @@ each = pytest.mark.parametrize("vector", ALL, ids=lambda vector: vector.name)
 
 def test_every_message_has_vectors() -> None:
     """Every message class of both protocols is in the vectors."""
-    classes = {type(vector.message).__name__ for vector in ALL}
+    classes = {type(vector.message) for vector in ALL}
     modules = (lies_fmipv6.messages, lies_mipv6.messages)
-    assert classes == {cls.__name__ for module in modules for cls in get_args(module.Message)}
+    assert classes == {cls for module in modules for cls in get_args(module.Message)}
     assert len(list(FOLDER.glob("*.toml"))) == len(classes)
 
 

@@ -104,6 +104,50 @@ FAST_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "all buffers": ({**ROUTER, "buffer_total_octets": -1}, "buffer_total_octets must lie between 1 and"),
     "no excess": ({**ROUTER, "drain_excess": 0}, "drain_excess must be greater than 0, and at most 100"),
     "buffer": ({**ROUTER, "buffer_octets": 0}, "buffer_octets must lie between 1 and 1073741824"),
+    "limit": ({**ROUTER, "max_bindings": 0}, "max_bindings must lie between 1 and 1048576"),
+    "limit of a neighbour": (
+        {**ROUTER, "max_expected_per_neighbour": 1 << 21},
+        "max_expected_per_neighbour must lie between 1 and 1048576",
+    ),
+    "probes": ({**ROUTER, "dad_transmits": 6}, "dad_transmits must lie between 0 and 5"),
+    "duplicates": (
+        {**ROUTER, "duplicates": "share"},
+        "duplicates: 'share' is none of assign, host-route, refuse",
+    ),
+    "both ways to ESP": (
+        {**ROUTER, "neighbours": [{**NEIGHBOUR, "esp_key": "ar2", "ike": True}]},
+        "neighbours[0]: esp_key and ike: one of them, not both",
+    ),
+    "key of nobody": (
+        {**MOBILE, "keys": [{"key": "car"}]},
+        "keys: a key needs router, and no node, where role = 'mobile-node'",
+    ),
+    "key of a node at a node": (
+        {**MOBILE, "keys": [{"key": "car", "router": "2001:db8:1::1", "node": "02:00:00:00:00:01"}]},
+        "keys: a key needs router, and no node, where role = 'mobile-node'",
+    ),
+    "key of a router at a router": (
+        {**ROUTER, "keys": [{"key": "car", "router": "2001:db8:2::1"}]},
+        "keys: a key needs node, and no router, where role = 'access-router'",
+    ),
+    "key of no MAC": (
+        {**ROUTER, "keys": [{"key": "car", "node": "car"}]},
+        "keys.node: 'car' is no MAC address",
+    ),
+    "two keys": (
+        {
+            **ROUTER,
+            "keys": [
+                {"key": "car", "node": "02:00:00:00:00:0a"},
+                {"key": "bus", "node": "02:00:00:00:00:0A"},
+            ],
+        },
+        "keys: two keys for 02:00:00:00:00:0A",
+    ),
+    "key without a name": (
+        {**MOBILE, "keys": [{"router": "2001:db8:1::1"}]},
+        "[consumers.mob.keys[0]]: key: a key that must be given",
+    ),
     "advertisements": (
         {**ROUTER, "advertise_interval_s": 0.0},
         "advertise_interval_s must be greater than 0",
