@@ -67,7 +67,25 @@ class Registry:
         raise UnknownPlugin(_unknown(kind, name, self.names(kind)))
 
 
-def _load(kind: Kind, point: EntryPoint) -> object:
+def load_named(
+    what: str,
+    group: str,
+    name: str,
+    *,
+    ours: Iterable[str] = (),
+    find: Callable[[str], Iterable[EntryPoint]] = installed,
+) -> object:
+    """What an entry point of a consumer's or driver's own group stands for; UnknownPlugin, PluginUnavailable.
+
+    what: names it in the error; ours: names that need no entry point, for the same.
+    """
+    points = {point.name: point for point in find(group)}
+    if name in points:
+        return _load(what, points[name])
+    raise UnknownPlugin(_unknown(what, name, sorted({*points, *ours})))
+
+
+def _load(kind: str, point: EntryPoint) -> object:
     try:
         return point.load()
     except ImportError as error:
@@ -82,7 +100,7 @@ def _no_plugin(kind: Kind, name: str) -> UnknownPlugin:
     return UnknownPlugin(f"{name!r} is installed as a {kind} but its class is not derived from {kind.base}")
 
 
-def _unknown(kind: Kind, name: str, known: list[str]) -> str:
+def _unknown(kind: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     have = f"installed are {', '.join(known)}" if known else f"no {kind} is installed"

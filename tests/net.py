@@ -50,7 +50,7 @@ from lies.events import (
 from lies_fmipv6 import items as fi
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Neighbour
 from lies_fmipv6.parameters import Parameters as FmipParameters
-from lies_fmipv6.policy import LevelPolicy
+from lies_fmipv6.policy import LevelPolicy, Policy
 
 
 @define(eq=False)
@@ -139,7 +139,7 @@ class Net:
         home_s: float | None = None,
         faults: Faults = Faults(),  # noqa: B008 - frozen
         parameters: FmipParameters | None = None,
-        policy: LevelPolicy | None = None,
+        policy: Policy | None = None,
         keys: Mapping[bytes, bytes] | None = None,
         router: Mapping[str, Any] | None = None,
         **config: Any,

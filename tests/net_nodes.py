@@ -18,7 +18,7 @@ from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.messages import FastBindingUpdate
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import ALL_NODES, ALL_ROUTERS, AccessRouterConfig, MobileNodeConfig
-from lies_fmipv6.policy import LevelPolicy
+from lies_fmipv6.policy import Policy
 from lies_mipv6 import actions as ma
 from lies_mipv6 import items as mi
 from lies_mipv6.home_agent import HomeAgent
@@ -93,6 +93,7 @@ class RouterNode:
     runner: Runner = field(init=False)
     tunnels: dict[IPv6Address, IPv6Address] = field(factory=dict)
     waiting: dict[IPv6Address, list[Packet]] = field(factory=dict)
+    held: set[IPv6Address] = field(factory=set)  # of those waiting, the ones whose node has left
     host_routes: dict[IPv6Address, IPv6Address] = field(factory=dict)  # pcoa -> par
 
     def __attrs_post_init__(self) -> None:
@@ -142,6 +143,11 @@ class RouterNode:
         else:
             self.net.backbone(self, packet)
 
+    def _let_go(self, address: IPv6Address) -> None:
+        self.held.discard(address)
+        for packet in self.waiting.pop(address, []):
+            self.route(packet)
+
     def perform(self, action: fa.AccessRouterAction) -> None:
         """Change the model as the action says."""
         match action:
@@ -154,23 +160,35 @@ class RouterNode:
                     self.route(packet)
             case fa.AddTunnel(pcoa, endpoint, _):
                 self.tunnels[pcoa] = endpoint
+                self._let_go(pcoa)
             case fa.RemoveTunnel(pcoa, endpoint):
                 assert self.tunnels.pop(pcoa) == endpoint
-            case fa.ExpectNode(ncoa, mn_lla, _):
-                assert mn_lla == MN_LLA
-                assert ncoa not in self.waiting
-                self.waiting[ncoa] = []
-            case fa.AdmitNode(ncoa, mn_lla):
-                assert mn_lla == MN_LLA
-                for packet in self.waiting.pop(ncoa, []):
-                    self.route(packet)
-            case fa.ForgetNode(ncoa):
-                for packet in self.waiting.pop(ncoa):
-                    self.net.lose(packet, "the node did not come")
             case fa.AddHostRoute(pcoa, par):
                 self.host_routes[pcoa] = par
             case fa.RemoveHostRoute(pcoa, par):
                 assert self.host_routes.pop(pcoa) == par
+            case _:
+                self._buffer(action)
+
+    def _buffer(self, action: fa.AccessRouterAction) -> None:
+        match action:
+            case fa.HoldNode(pcoa):
+                self.held.add(pcoa)
+                self.waiting.setdefault(pcoa, [])
+            case fa.ReleaseNode(pcoa):
+                self._let_go(pcoa)
+            case fa.ExpectNode(ncoa, mn_lla, _):
+                assert mn_lla == MN_LLA
+                assert ncoa in self.held or ncoa not in self.waiting
+                self.held.discard(ncoa)
+                self.waiting.setdefault(ncoa, [])
+            case fa.AdmitNode(ncoa, mn_lla):
+                assert mn_lla == MN_LLA
+                self._let_go(ncoa)
+            case fa.ForgetNode(ncoa):
+                self.held.discard(ncoa)
+                for packet in self.waiting.pop(ncoa):
+                    self.net.lose(packet, "the node did not come")
 
 
 @define(eq=False)
@@ -228,7 +246,7 @@ class MobileHost:
 
     net: "Net"
     config: MobileNodeConfig
-    policy: LevelPolicy
+    policy: Policy
     fmip: Runner = field(init=False)
     mip: Runner = field(init=False)
     addresses: set[IPv6Address] = field(factory=set)

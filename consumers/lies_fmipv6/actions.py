@@ -3,8 +3,8 @@
 Addresses are IPv6Address. Actions of one batch are carried out in order. Every CompleteHandover(pcoa, ncoa)
 is followed by exactly one EndTunnel(pcoa, ncoa), every ExpectNode by AdmitNode or ForgetNode, every AddTunnel
 by RemoveTunnel (or by an AddTunnel for the same pcoa, which replaces it), every AddHostRoute by
-RemoveHostRoute (or another AddHostRoute), every HoldUplink by ReleaseUplink,
-by CompleteHandover with `tunnel`, or by EndTunnel.
+RemoveHostRoute (or another AddHostRoute), every HoldNode by AddTunnel, ReleaseNode, ExpectNode or ForgetNode
+for the same address, every HoldUplink by ReleaseUplink, by CompleteHandover with `tunnel`, or by EndTunnel.
 """
 
 from ipaddress import IPv6Address
@@ -171,6 +171,8 @@ class Publish:
 class AddTunnel:
     """Packets to pcoa are tunnelled to endpoint (RFC 5568 section 4); replaces an earlier tunnel of pcoa.
 
+    What was held for pcoa goes through it first.
+
     Packets that endpoint tunnels with inner source pcoa are accepted and forwarded. peer_lla: the mobile
     node's link-layer address.
     """
@@ -186,6 +188,20 @@ class RemoveTunnel:
 
     pcoa: IPv6Address
     endpoint: IPv6Address
+
+
+@frozen
+class HoldNode:
+    """The node of pcoa is at another router, and its tunnel does not stand yet: packets to it wait (5.4)."""
+
+    pcoa: IPv6Address
+
+
+@frozen
+class ReleaseNode:
+    """No tunnel came about: what was held, and what comes, goes where it went before the HoldNode."""
+
+    pcoa: IPv6Address
 
 
 # Access router, as the new one
@@ -259,6 +275,8 @@ AccessRouterAction = (
     SendMessage
     | AddTunnel
     | RemoveTunnel
+    | HoldNode
+    | ReleaseNode
     | ExpectNode
     | AdmitNode
     | ForgetNode

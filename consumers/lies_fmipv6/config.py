@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
+from typing import Any
 
 from attrs import field, frozen
 
 from lies.errors import ConfigError
+from lies.kernel.kinds import TunnelKind
 from lies_fmipv6.items import access_point_id
+from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.parameters import (
     AccessRouterConfig,
     Duplicates,
@@ -18,11 +21,19 @@ from lies_fmipv6.parameters import (
     Parameters,
     eui64,
 )
-from lies_fmipv6.policy import LevelPolicy
 
 _MAC_OCTETS = 6
 _MAX_LIMIT = 1 << 20
-_MAX_PROBES = 5
+_MAX_EXCESS = 100
+_RANGES = (
+    ("max_bindings", 1, _MAX_LIMIT),
+    ("max_expected", 1, _MAX_LIMIT),
+    ("max_expected_per_neighbour", 1, _MAX_LIMIT),
+    ("max_known_nodes", 1, _MAX_LIMIT),
+    ("dad_transmits", 0, 5),
+    ("buffer_octets", 1, 1 << 30),
+    ("buffer_total_octets", 1, 1 << 34),
+)
 
 
 class Role(StrEnum):
@@ -79,18 +90,20 @@ class Config:
     """Options of the consumer.
 
     role; keys: handover keys, in keys_dir; insecure: exchange HI and HAck without ESP, and FBU and FBack
-    without BADF if there are no keys, for a test network only. mobile-node: link, mode, policy, parameters,
-    dhcp (the command that gets the link an address; without it links that want DHCP are not moved to).
-    access-router: access and backbone interfaces, address, prefix, access_points (PoAs on the access link),
-    neighbours, buffer_octets (for one node to come), advertise_interval_s (None: Router Advertisements only
-    when asked), announce, duplicates, dad_transmits, dhcp_link and the limits as in AccessRouterConfig.
+    without BADF if there are no keys, for a test network only; tunnels: how the kernel makes them.
+    mobile-node: link, mode, policy (lies_fmipv6.policy_shell), parameters, dhcp (the command that gets the
+    link an address; without it links that want DHCP are not moved to). access-router: access and backbone
+    interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering (where packets
+    wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by so much faster
+    than it came), advertise_interval_s (None: Router Advertisements only when asked), announce, duplicates,
+    dad_transmits, dhcp_link and the limits as in AccessRouterConfig.
     """
 
     role: Role
     insecure: bool = False
     link: str | None = None
     mode: Mode = Mode.PREDICTIVE
-    policy: LevelPolicy = field(factory=LevelPolicy)
+    policy: Mapping[str, Any] = field(factory=dict)
     parameters: Parameters = field(factory=Parameters)
     access: str | None = None
     backbone: str | None = None
@@ -98,7 +111,11 @@ class Config:
     prefix: IPv6Network | None = None
     access_points: tuple[str, ...] = ()
     neighbours: tuple[NeighbourOptions, ...] = ()
+    tunnels: TunnelKind = TunnelKind.AUTO
+    buffering: Buffering = Buffering.AUTO
     buffer_octets: int = 4 << 20
+    buffer_total_octets: int = 64 << 20
+    drain_excess: float = 0.25
     advertise_interval_s: float | None = None
     keys: tuple[KeyOptions, ...] = ()
     keys_dir: Path | None = None
@@ -127,16 +144,19 @@ class Config:
                 router(self, IPv6Address("fe80::1"), bytes(_MAC_OCTETS))
             except ConfigError as error:
                 raise ValueError(str(error)) from error  # the decoder adds file and table
-        for name in ("max_bindings", "max_expected", "max_expected_per_neighbour", "max_known_nodes"):
-            if not 0 < getattr(self, name) <= _MAX_LIMIT:
-                raise ValueError(f"{name} must lie between 1 and {_MAX_LIMIT}")
-        if not 0 <= self.dad_transmits <= _MAX_PROBES:
-            raise ValueError(f"dad_transmits must lie between 0 and {_MAX_PROBES}")
         _check_keys(self)
-        if not 0 < self.buffer_octets <= 1 << 30:
-            raise ValueError("buffer_octets must lie between 1 and 1073741824")
+        for name, least, most in _RANGES:
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must lie between {least} and {most}")
+        if not 0 < self.drain_excess <= _MAX_EXCESS:  # at 0 a buffer that packets enter would never be empty
+            raise ValueError(f"drain_excess must be greater than 0, and at most {_MAX_EXCESS}")
         if self.advertise_interval_s is not None and self.advertise_interval_s <= 0:
             raise ValueError("advertise_interval_s must be greater than 0")
+
+    @property
+    def limits(self) -> Limits:
+        """How much may wait for nodes to come, and how fast it goes."""
+        return Limits(self.buffer_octets, self.buffer_total_octets, self.drain_excess)
 
 
 def is_unicast(address: IPv6Address) -> bool:

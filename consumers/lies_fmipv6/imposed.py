@@ -35,11 +35,11 @@ class Imposed:
         m = self._m
         if ra.naack is None or m.state not in {S.ATTACHED, S.REBINDING} or m.router is None:
             return []
-        if m.coa is None or item.destination != m.coa or not item.source.is_link_local:
+        if item.destination != m.coa or not item.source.is_link_local or not self._arrival.listens(now):
             return []
-        if not self._arrival.listens(now) or m.router.lla not in {None, ra.source_lla, item.link_layer}:
+        if m.router.lla not in {None, ra.source_lla, item.link_layer}:
             return []  # of another router on the link
-        return self._follow(ra.naack, m.coa, now)
+        return self._follow(ra.naack, item.destination, now)
 
     def check(self, now: float) -> list[Action]:
         """An FBack from the old router said that PCoA stays (HAck code 3)."""

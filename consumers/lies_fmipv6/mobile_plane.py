@@ -14,16 +14,17 @@ from ipaddress import IPv6Address
 from attrs import define, frozen
 
 from lies.kernel import messages as m
+from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.tunnels import (
     DEFAULT,
     GONE,
-    Decapsulator,
     Hold,
+    Lane,
     forget_label,
-    link_address,
     tunnel_source,
 )
 
@@ -33,15 +34,6 @@ _TABLES = 512
 _PREFERENCE_DRAIN = 89
 _PREFERENCE_CARE_OF = 90
 _HOLD_OCTETS = 8 << 20
-
-
-@frozen
-class _Lane:
-    """The hold's next hop of one table: what waits for it goes, or is dropped, without the others'."""
-
-    forget: bytes  # finished messages
-    take: bytes  # the table's packets wait from now on
-    release: bytes
 
 
 @frozen
@@ -62,7 +54,7 @@ class _CareOf:
 
     table: int
     router: IPv6Address
-    lane: _Lane
+    lane: Lane
     neighbours: set[IPv6Address]
 
     @property
@@ -76,15 +68,14 @@ class MobilePlane:
     Begins by removing what a plane that was killed has left in this namespace.
     """
 
-    def __init__(self, netlink: Netlink, link: str) -> None:
+    def __init__(self, netlink: Netlink, link: str, tunnels: TunnelKind = TunnelKind.AUTO) -> None:
         self._netlink = netlink
         self._index = index_of(link)
         self._link = link
         sweep(netlink)
         with ExitStack() as undo:
             self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
-            self._hold_lla = link_address(self._hold.out_name)
-            self._decapsulator = Decapsulator(netlink, only_known_inner=False)
+            self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False)
             undo.pop_all()
         self._care_of: dict[IPv6Address, _CareOf] = {}
         self._tunnels: dict[IPv6Address, tuple[IPv6Address, IPv6Address]] = {}  # pcoa -> (ncoa, par)
@@ -118,14 +109,15 @@ class MobilePlane:
         self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar)
         setup = [
             *tunnel_source(par, ncoa),
-            self._decapsulator.accept(ncoa, par),
+            *self._tunnelling.guard(ncoa),
+            self._tunnelling.accept(ncoa, par),
         ]
         self._netlink.execute(setup, ignore=(errno.EEXIST, *GONE))
 
     def hold(self, pcoa: IPv6Address) -> None:
         """What is sent from pcoa waits."""
         if (care_of := self._care_of.get(pcoa)) is not None and pcoa not in self._held:
-            self._netlink.execute([care_of.lane.forget, care_of.lane.take], ignore=GONE)
+            self._netlink.execute(care_of.lane.take)
             self._held.add(pcoa)
 
     def release(self, pcoa: IPv6Address) -> None:
@@ -134,7 +126,7 @@ class MobilePlane:
             return
         self._held.discard(pcoa)
         table, drain = self._own_way(care_of)
-        self._netlink.execute([drain, care_of.lane.release, table])
+        self._netlink.execute([drain, *care_of.lane.let_go, table])
 
     def complete(  # as CompleteHandover has them
         self,
@@ -193,7 +185,7 @@ class MobilePlane:
         """Remove everything."""
         labelled = {*self._care_of, *(par for _, par in self._ends())}
         with ExitStack() as undo:
-            undo.callback(self._decapsulator.close)
+            undo.callback(self._tunnelling.close)
             undo.callback(self._hold.close)
             undo.callback(sweep, self._netlink)
             self._netlink.execute([forget_label(address) for address in labelled], ignore=GONE)
@@ -206,7 +198,7 @@ class MobilePlane:
         known = self._care_of.get(coa)
         table = known.table if known is not None else self._free_table()
         neighbours = known.neighbours if known is not None else set()
-        care_of = self._care_of[coa] = _CareOf(table, router, self._lane(table), neighbours)
+        care_of = self._care_of[coa] = _CareOf(table, router, self._hold.lane(table), neighbours)
         messages = [m.address(self._index, coa), *self._neighbour(care_of, router, router_lla)]
         messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
         messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))
@@ -215,7 +207,7 @@ class MobilePlane:
     def _close_end(self, ncoa: IPv6Address, par: IPv6Address) -> None:
         """Open nothing from par at ncoa any more, unless another handover between them needs it."""
         ends = self._ends()
-        gone = [] if (ncoa, par) in ends else [self._decapsulator.accept(ncoa, par, add=False)]
+        gone = [] if (ncoa, par) in ends else [self._tunnelling.accept(ncoa, par, add=False)]
         if all(par != other for _, other in ends):
             gone.append(forget_label(par))
         self._netlink.execute(gone, ignore=GONE)
@@ -244,19 +236,11 @@ class MobilePlane:
         tunnel: list[bytes] = []
         if old is not None:
             drain, table = (
-                m.route(DEFAULT, table=t, oif=self._index, encap=par) for t in (old.drain, old.table)
+                self._tunnelling.towards(DEFAULT, par, local=ncoa, oif=self._index, table=t)
+                for t in (old.drain, old.table)
             )
-            tunnel = [drain, old.lane.release, table]
+            tunnel = [drain, *old.lane.let_go, table]
         return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])
-
-    def _lane(self, table: int) -> _Lane:
-        index = self._hold.index
-        next_hop = self._hold.next_hop + (table - _FIRST_TABLE)
-        return _Lane(
-            forget=m.neighbour(index, next_hop, add=False),
-            take=m.route(DEFAULT, table=table, oif=index, via=next_hop),
-            release=m.neighbour(index, next_hop, self._hold_lla),
-        )
 
     def _remove(self, coa: IPv6Address) -> None:
         care_of = self._care_of.pop(coa)
@@ -266,7 +250,7 @@ class MobilePlane:
             m.rule(_PREFERENCE_DRAIN, table=care_of.drain, source=coa, iif=self._hold.out_name, add=False),
             m.route(DEFAULT, table=care_of.table, add=False),
             m.route(DEFAULT, table=care_of.drain, add=False),
-            care_of.lane.forget,
+            *care_of.lane.forget,
             forget_label(coa),
             m.address(self._index, coa, add=False),
         ]

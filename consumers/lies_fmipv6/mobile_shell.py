@@ -35,10 +35,12 @@ from lies.runtime import Runtime, monotonic_ns, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
+from lies_fmipv6.data_plane import MobileDataPlane
 from lies_fmipv6.items import AddressConfigured, ConnectRefused, MobileNodeItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
+from lies_fmipv6.policy import Policy
 
 _log = logging.getLogger("lies.fmipv6")
 _EVENTS = (
@@ -56,12 +58,13 @@ _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down",
 class MobileShell:
     """Runs lies_fmipv6.mobile_node.MobileNode on one link of this host."""
 
-    def __init__(self, config: Config, bus: BusClient, secrets_: Mapping[str, bytes]) -> None:
+    def __init__(self, config: Config, bus: BusClient, secrets_: Mapping[str, bytes], policy: Policy) -> None:
         self._link = config.link or ""
         self._bus = bus
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
-            self._plane = undo.enter_context(closing(MobilePlane(netlink, self._link)))
+            plane: MobileDataPlane = MobilePlane(netlink, self._link, config.tunnels)
+            self._plane = undo.enter_context(closing(plane))
             self._signalling = undo.enter_context(
                 closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
             )
@@ -70,7 +73,7 @@ class MobileShell:
         engine_config = mobile_node(config, lla, secrets.randbelow(1 << 16), secrets_)
         self._keys = engine_config.keys
         self._dhcp = config.dhcp
-        engine = MobileNode(engine_config, config.parameters, config.policy)
+        engine = MobileNode(engine_config, config.parameters, policy)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._tasks: set[asyncio.Task[None]] = set()
         self._expected: a.ExpectLinkUp | None = None

@@ -1,7 +1,8 @@
 """When and where a mobile node moves: levels, predictions, candidates, hysteresis, minimum stay.
 
 The policy sees conditions and nothing else: no positions, no timetable. The engine asks it whenever an
-indication or a fresh PoA list comes; it keeps no state, so that it can be replaced.
+indication or a fresh PoA list comes, and again every `poll_s` while it wants to leave. It keeps no state,
+so that it can be replaced by a class of one's own (lies_fmipv6.policy_shell).
 """
 
 from typing import Protocol
@@ -10,13 +11,16 @@ from attrs import frozen
 
 from lies.events import Condition, PoACondition, Quality
 
+_MAX_S = 3600
+
 
 @frozen
 class Situation:
     """What a decision rests on; times in s on the engine's clock.
 
     condition: of the present PoA, None if not yet told; going_down: a LinkGoingDown holds, with its
-    confidence; candidates: PoAs that can be moved to without losing packets; attached_at: since when here;
+    confidence, and down_at: when the break is expected by it; candidates: PoAs that can be moved to without
+    losing packets, other than the present one and those that refused of late; attached_at: since when here;
     previous_poa, left_previous_at: where the node was before, and until when; cancelled_at: when a
     LinkGoingDown of this PoA was last withdrawn.
     """
@@ -31,6 +35,7 @@ class Situation:
     previous_poa: str | None
     left_previous_at: float | None
     cancelled_at: float | None
+    down_at: float | None = None
 
 
 class Policy(Protocol):
@@ -63,6 +68,16 @@ class LevelPolicy:
     return_after_s: float = 5.0
     return_margin: int = 1
     cancelled_memory_s: float = 3.0
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("minimum_stay_s", "return_after_s", "cancelled_memory_s"):
+            if not 0 <= getattr(self, name) <= _MAX_S:  # also refuses NaN
+                raise ValueError(f"{name} must lie between 0 and {_MAX_S}")
+        for name in ("margin", "going_down_margin", "return_margin"):
+            if not 0 <= getattr(self, name) < len(Quality):
+                raise ValueError(f"{name} must lie between 0 and {len(Quality) - 1}")
+        if not 0 <= self.min_confidence <= 1:
+            raise ValueError("min_confidence must lie between 0 and 1")
 
     def wants_to_leave(self, situation: Situation, /) -> bool:
         """A prediction that is believed, or a level below leave_below."""

@@ -7,7 +7,7 @@ from attrs import define, field
 
 from lies.timers import Backoff, Timers
 from lies_fmipv6.actions import AccessRouterAction as Action
-from lies_fmipv6.actions import AddTunnel, RemoveTunnel, SendMessage
+from lies_fmipv6.actions import AddTunnel, HoldNode, ReleaseNode, RemoveTunnel, SendMessage
 from lies_fmipv6.items import Received
 from lies_fmipv6.messages import (
     FastBindingAck,
@@ -41,7 +41,7 @@ class Binding:
 
     on_link: its last FBU came from PCoA on this router's link; proposed: NCoA as the FBU had it; endpoint:
     where the tunnel ends; supplied: what the NAR gave instead of the proposed NCoA, which is PCoA itself
-    where that stays in use (HAck code 3).
+    where that stays in use (HAck code 3); held: packets to it wait.
     """
 
     pcoa: IPv6Address
@@ -54,6 +54,7 @@ class Binding:
     endpoint: IPv6Address | None = None
     supplied: IPv6Address | None = None
     pending: _Pending | None = None
+    held: bool = False
 
     def go(self, event: BindingEvent) -> None:
         """Change state by the table."""
@@ -169,12 +170,12 @@ class PreviousRouter:
         if binding.endpoint is not None and binding.proposed == ncoa:
             binding.go(BindingEvent.FBU_SAME)
             self._forget_hi(binding)
-            return self._grant(binding, lifetime_s, now)
+            return [*self._release(binding), *self._grant(binding, lifetime_s, now)]
         if binding.pending is not None and binding.pending.proposed == ncoa:
             if binding.state is BindingState.HI_SENT:
                 binding.go(BindingEvent.FBU_SAME)
             binding.pending.lifetime_s = lifetime_s
-            return []
+            return self._hold(binding)
         return self._initiate(binding, ncoa, neighbour, lifetime_s, now)
 
     def handover_acknowledge(self, item: Received, ack: HandoverAcknowledge, now: float) -> list[Action]:
@@ -200,6 +201,7 @@ class PreviousRouter:
         binding.proposed, binding.supplied = pending.proposed, supplied
         binding.endpoint = endpoint = pending.neighbour.address if supplied == binding.pcoa else supplied
         tunnel = AddTunnel(binding.pcoa, endpoint, binding.lla)
+        binding.held = False
         answers = self._grant(binding, pending.lifetime_s, now)
         # a node that uses PCoA at another router hears us through the tunnel that is replaced
         early = answers[:1] if binding.reply_to == binding.pcoa and not binding.on_link else []
@@ -213,6 +215,7 @@ class PreviousRouter:
         binding = self._bindings.get(pcoa)
         if binding is None or binding.pending is None:
             return
+        binding.held = False  # what waits, waits for the node to come
         if binding.state is BindingState.HI_SENT:
             self._end(binding, BindingEvent.RETURNED, now)
         else:
@@ -274,7 +277,20 @@ class PreviousRouter:
         backoff = Backoff(now, self._p.first_wait_s, retries=self._p.hi_retries)
         binding.pending = pending = _Pending(ncoa, neighbour, hi, backoff, lifetime_s)
         self._hi_of[hi.sequence] = binding
-        return [self._send_hi(binding, pending)]
+        return [*self._hold(binding), self._send_hi(binding, pending)]
+
+    def _hold(self, binding: Binding) -> list[Action]:
+        """5.4: a node that sends its FBU from elsewhere gets nothing here until its tunnel stands."""
+        if binding.reply_to == binding.pcoa or not self._c.buffer:
+            return self._release(binding)
+        if binding.held:
+            return []
+        binding.held = True
+        return [HoldNode(binding.pcoa)]
+
+    def _release(self, binding: Binding) -> list[Action]:
+        held, binding.held = binding.held, False
+        return [ReleaseNode(binding.pcoa)] if held else []
 
     def _send_hi(self, binding: Binding, pending: _Pending) -> Action:
         assert pending.backoff.due is not None
@@ -315,7 +331,7 @@ class PreviousRouter:
         if binding.state is BindingState.ENDED:
             self._active -= 1
             self._remember(binding, now)
-        return self._refusal(binding, binding.sequence, binding.reply_to, status)
+        return [*self._release(binding), *self._refusal(binding, binding.sequence, binding.reply_to, status)]
 
     def _zero(self, binding: Binding, item: Received, now: float) -> list[Action]:
         """F44: the node is back, or needs the tunnel no more."""
@@ -341,7 +357,7 @@ class PreviousRouter:
         self._active -= 1
         self._forget_hi(binding)
         self._remember(binding, now)
-        return self._remove_tunnel(binding)
+        return [*self._remove_tunnel(binding), *self._release(binding)]
 
     def _remove_tunnel(self, binding: Binding) -> list[Action]:
         endpoint, binding.endpoint, binding.proposed = binding.endpoint, None, None

@@ -1,69 +1,107 @@
 """The access router's kernel state: tunnels of nodes that left, and proxy entries of nodes to come.
 
-Packets to a node that has not arrived wait where the kernel keeps packets to any unresolved neighbour; the
-node's own UNA turns that entry STALE and sends them (RFC 5568 section 6.3, RFC 4861 section 7.2.5).
+Packets to a node that has not arrived wait in a buffer of ours (lies_fmipv6.waiting_plane) or, if so
+configured, where the kernel keeps packets to any unresolved neighbour. Either way the first of them go in
+the moment when the node's own UNA turns that entry STALE (RFC 5568 section 6.3, RFC 4861 section 7.2.5).
 """
 
 import errno
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from ipaddress import IPv6Address
 from itertools import count
 
 from lies.kernel import messages as m
+from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import IntakeKind, TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.template import Template
-from lies.kernel.tunnels import DEFAULT, GONE, Decapsulator, host
+from lies.kernel.tunnels import DEFAULT, GONE, host
+from lies_fmipv6.pacing import Buffering, Limits
+from lies_fmipv6.waiting_plane import METRIC, OnTally, WaitingRoom
 
 _FIRST_TABLE = 53100  # of host routes; lies_fmipv6.mobile_plane has the numbers below
 _PREFERENCE_HOST_ROUTE = 91
-_SOLICITATIONS = 60  # one a second; a node that is awaited longer has long been forgotten by the engine
 
 
 class RouterPlane:
     """Carries out the data-plane actions of lies_fmipv6.actions on an access router.
 
-    access, backbone: interfaces; address: the global address that tunnels end at; buffer_octets: how much
-    may wait for one node. Begins by removing what a plane that was killed has left in this namespace.
+    access, backbone: interfaces; address: the global address that tunnels end at; limits: of what waits
+    (node_octets also in the kernel's queue of one unresolved neighbour); on_tally: told how each wait in the
+    paced buffer ended. Begins by removing what a plane that was killed has left in this namespace.
     """
 
     def __init__(
-        self, netlink: Netlink, *, access: str, backbone: str, address: IPv6Address, buffer_octets: int
+        self,
+        netlink: Netlink,
+        *,
+        access: str,
+        backbone: str,
+        address: IPv6Address,
+        tunnels: TunnelKind = TunnelKind.AUTO,
+        buffering: Buffering = Buffering.AUTO,
+        limits: Limits | None = None,
+        on_tally: OnTally | None = None,
     ) -> None:
         self._netlink = netlink
         self._access_name = access
         self._access = index_of(access)
         self._backbone = index_of(backbone)
         self._address = address
+        limits = limits or Limits()
         sweep(netlink)
-        self._decapsulator = Decapsulator(netlink, only_known_inner=True)
+        self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=True)
+        self._netlink.execute(self._tunnelling.guard(address))
         self._compile()
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
-        self._expected: dict[IPv6Address, bool] = {}  # ncoa -> it is the pcoa of a tunnel of ours
+        self._room: WaitingRoom | None = None
+        self._before: dict[str, str] = {}
         self._host_routes: dict[IPv6Address, tuple[IPv6Address, int]] = {}  # pcoa -> (par, table)
         wanted = {
             f"ipv6/conf/{access}/proxy_ndp": 1,
-            f"ipv6/neigh/{access}/unres_qlen_bytes": buffer_octets,
-            f"ipv6/neigh/{access}/mcast_solicit": _SOLICITATIONS,
+            f"ipv6/neigh/{access}/unres_qlen_bytes": limits.node_octets,
         }
-        self._before = {name: read_sysctl(name) for name in wanted}
         try:
+            if buffering is not Buffering.KERNEL:
+                self._room = WaitingRoom(
+                    netlink,
+                    access=access,
+                    away=self._tunnelling.device(backbone),
+                    limits=limits,
+                    intake=IntakeKind(buffering.value),
+                    on_tally=on_tally,
+                )
+            self._before = {name: read_sysctl(name) for name in wanted}
             for name, value in wanted.items():
                 sysctl(name, value)
         except BaseException:
             self.close()
             raise
 
+    @property
+    def opened(self) -> str:
+        """The interface by which packets come in that were in a tunnel."""
+        return self._tunnelling.opened
+
+    def start(self) -> None:
+        """Begin to serve what waits, on the running loop."""
+        if self._room is not None:
+            self._room.start()
+
     def _compile(self) -> None:
         """The messages that a handover waits for, all but their addresses."""
         ap, bb = self._access, self._backbone
         one, two = (IPv6Address,), (IPv6Address, IPv6Address)
-        self._to_tunnel = Template(lambda p, e: m.route(host(p), oif=bb, encap=e), *two)
+        into = self._tunnelling.towards
+        self._to_tunnel = Template(lambda p, e: into(host(p), e, local=self._address, oif=bb), *two)
         self._no_route = Template(lambda p: m.route(host(p), add=False), *one)
-        self._to_access = Template(lambda n: m.route(host(n), oif=ap), *one)
+        self._here = Template(lambda n: m.route(host(n), oif=ap, metric=METRIC), *one)
+        self._not_here = Template(lambda n: m.route(host(n), oif=ap, metric=METRIC, add=False), *one)
         self._forget_node = Template(lambda n: m.neighbour(ap, n, add=False), *one)
+        self._wait = Template(lambda n: m.neighbour(ap, n, state=m.NUD_INCOMPLETE), *one)
         self._defend = Template(lambda n: m.neighbour(ap, n, proxy=True), *one)
         self._defend_no_more = Template(lambda n: m.neighbour(ap, n, proxy=True, add=False), *one)
         self._stale = Template(lambda n, lla: m.neighbour(ap, n, lla, state=m.NUD_STALE), IPv6Address, 6)
@@ -77,18 +115,20 @@ class RouterPlane:
         self._netlink.execute(
             [
                 self._accept(endpoint),
-                self._decapsulator.forward_inner(pcoa),
+                self._tunnelling.forward_inner(pcoa),
                 self._to_tunnel(pcoa, endpoint),
             ],
             ignore=(errno.EEXIST,),
         )
+        if self._room is not None:
+            self._room.left(pcoa)
 
     def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Both directions end; packets to pcoa go to the access link."""
         self._tunnels.pop(pcoa, None)
         messages = [
             self._no_route(pcoa),
-            self._decapsulator.forward_inner(pcoa, add=False),
+            self._tunnelling.forward_inner(pcoa, add=False),
         ]
         self._netlink.execute([*messages, *self._accept_no_more(endpoint)], ignore=GONE)
 
@@ -101,10 +141,10 @@ class RouterPlane:
         self._host_routes[pcoa] = (par, table)
         self._netlink.execute(
             [
-                m.route(DEFAULT, table=table, oif=self._backbone, encap=par),
+                self._tunnelling.towards(DEFAULT, par, local=self._address, oif=self._backbone, table=table),
                 self._from_access(pcoa, table),
-                self._to_access(pcoa),
-                self._decapsulator.forward_inner_to(pcoa),
+                m.route(host(pcoa), oif=self._access),
+                self._tunnelling.forward_inner_to(pcoa),
                 self._accept(par),
             ],
             ignore=(errno.EEXIST,),
@@ -114,43 +154,63 @@ class RouterPlane:
         """Both directions end."""
         _, table = self._host_routes.pop(pcoa, (par, _FIRST_TABLE))
         messages = [
-            self._decapsulator.forward_inner_to(pcoa, add=False),
+            self._tunnelling.forward_inner_to(pcoa, add=False),
             self._no_route(pcoa),
             self._from_access(pcoa, table, add=False),
             m.route(DEFAULT, table=table, add=False),
         ]
         self._netlink.execute([*messages, *self._accept_no_more(par)], ignore=GONE)
 
+    def hold(self, pcoa: IPv6Address) -> None:
+        """Packets to a node that has left wait until its tunnel stands; not where the kernel is to buffer."""
+        if self._room is not None and pcoa not in self._room:
+            self._netlink.execute(self._room.begin(pcoa, ahead=False), ignore=(errno.EEXIST,))
+
+    def release(self, pcoa: IPv6Address) -> None:
+        """There is no new tunnel: what was held goes into the one that stands, or to the access link."""
+        if self._room is not None:
+            go = self._room.left if pcoa in self._tunnels else self._room.arrived
+            go(pcoa)
+
     def tunnels_away(self, pcoa: IPv6Address) -> bool:
         """Whether packets to pcoa go to a tunnel of this router."""
         return pcoa in self._tunnels
 
-    def expect(self, ncoa: IPv6Address) -> None:
-        """Answer for ncoa on the access link, and let packets to it wait."""
-        comes_back = ncoa in self._tunnels
-        self._expected[ncoa] = comes_back
-        messages = [self._forget_node(ncoa), self._defend(ncoa)]
-        if comes_back:
-            messages.append(self._to_access(ncoa))
+    def expect(self, ncoa: IPv6Address, *, buffer: bool = True) -> None:
+        """Answer for ncoa on the access link, and let packets to it wait, also those of a tunnel of ncoa.
+
+        buffer: the PAR asked for a buffer; without, the kernel's queue of an unresolved neighbour has to do.
+        """
+        # the entry is INCOMPLETE by our word, so that nobody is solicited who is known not to be here
+        messages = [self._forget_node(ncoa), self._defend(ncoa), self._wait(ncoa)]
+        if buffer and self._room is not None:
+            messages += self._room.begin(ncoa, ahead=True)
+        else:
+            messages.append(self._here(ncoa))
         self._netlink.execute(messages, ignore=(errno.EEXIST, *GONE))
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """The node is there: what waits goes to this link-layer address."""
-        self._expected.pop(ncoa, None)
         self._netlink.execute([self._stale(ncoa, lla), self._defend_no_more(ncoa)], ignore=GONE)
+        if self._room is not None and ncoa in self._room:
+            self._room.arrived(ncoa)
+        else:
+            self._netlink.execute([self._not_here(ncoa)], ignore=GONE)
 
     def forget(self, ncoa: IPv6Address) -> None:
-        """The node did not come: what waits is dropped."""
-        comes_back = self._expected.pop(ncoa, False)
-        self._netlink.execute([self._defend_no_more(ncoa), self._forget_node(ncoa)], ignore=GONE)
-        if comes_back and ncoa in self._tunnels:
-            self._netlink.execute([self._to_tunnel(ncoa, self._tunnels[ncoa])])
+        """The node did not come: what waits is dropped, and a tunnel of ncoa is in use again."""
+        messages = [self._defend_no_more(ncoa), self._forget_node(ncoa), self._not_here(ncoa)]
+        self._netlink.execute(messages, ignore=GONE)
+        if self._room is not None:
+            self._room.drop(ncoa)
 
     def close(self) -> None:
         """Remove every tunnel and proxy entry, and put the access link's settings back."""
         with ExitStack() as undo:
-            undo.callback(self._decapsulator.close)
+            undo.callback(self._tunnelling.close)
             undo.callback(sweep, self._netlink)
+            if self._room is not None:
+                undo.enter_context(closing(self._room))
             for name, value in self._before.items():
                 with suppress(FileNotFoundError):  # the interface is gone
                     sysctl(name, value)
@@ -164,4 +224,4 @@ class RouterPlane:
         return [] if peer in needed else [self._accept(peer, add=False)]
 
     def _accept(self, peer: IPv6Address, *, add: bool = True) -> bytes:
-        return self._decapsulator.accept(self._address, peer, add=add)
+        return self._tunnelling.accept(self._address, peer, add=add)

@@ -14,13 +14,14 @@ from lies.kernel.esp import EspUnavailable, MobilitySocket, Protection
 from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
-from lies.kernel.tunnels import OPENED, link_address
+from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
 from lies.runtime import Runtime
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
+from lies_fmipv6.data_plane import RouterDataPlane
 from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.messages import (
@@ -61,16 +62,21 @@ class RouterShell:
                 ),
             )
             netlink = undo.enter_context(closing(Netlink()))
-            self._plane = RouterPlane(
+            self._plane: RouterDataPlane = RouterPlane(
                 netlink,
                 access=access,
                 backbone=backbone,
                 address=engine_config.address,
-                buffer_octets=config.buffer_octets,
+                tunnels=config.tunnels,
+                buffering=config.buffering,
+                limits=config.limits,
             )
             undo.enter_context(closing(self._plane))
             self._signalling = Signalling(
-                netlink, [access, backbone, OPENED], self._on_packet, addresses=[engine_config.address]
+                netlink,
+                [access, backbone, self._plane.opened],
+                self._on_packet,
+                addresses=[engine_config.address],
             )
             undo.enter_context(closing(self._signalling))
             self._mobility: MobilitySocket | None = None
@@ -90,6 +96,7 @@ class RouterShell:
 
     async def start(self) -> None:
         """Begin to serve."""
+        self._plane.start()
         self._signalling.start()
         if self._mobility is not None:
             self._mobility.start()
@@ -150,7 +157,7 @@ class RouterShell:
         except OtherProtocol:
             return
         message = check_addresses(got.message)
-        if interface == OPENED and not isinstance(message, FastBindingUpdate):
+        if interface == self._plane.opened and not isinstance(message, FastBindingUpdate):
             return  # of a node that keeps PCoA at a neighbour; nobody else speaks to us through a tunnel
         on_access = lla if interface == self._access else None
         self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
@@ -164,25 +171,46 @@ class RouterShell:
     def _carry_out(self, action: a.AccessRouterAction) -> None:
         plane = self._plane
         match action:
-            case a.SendMessage(message, source, destination, link_layer, pcoa):
-                key = self._engine.key_for(pcoa) if pcoa is not None else None
-                packet = encode(message, source, destination, key=key)
-                if self._mobility is not None and destination in self._protected:
-                    self._mobility.send(packet, destination)
-                    return
-                local = link_layer is not None or destination.is_link_local or destination.is_multicast
-                self._signalling.send(
-                    packet,
-                    destination,
-                    interface=self._access if local else None,
-                    link_layer=link_layer or group_address(destination),
-                )
+            case a.SendMessage():
+                self._send(action)
+            case a.ExpectNode() | a.AdmitNode() | a.ForgetNode():
+                self._attend(action)
             case a.AddTunnel(pcoa, endpoint, _):
                 plane.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
                 plane.remove_tunnel(pcoa, endpoint)
-            case a.ExpectNode(ncoa, lla, _):
-                plane.expect(ncoa)
+            case a.HoldNode(pcoa):
+                plane.hold(pcoa)
+            case a.ReleaseNode(pcoa):
+                plane.release(pcoa)
+            case a.AddHostRoute(pcoa, par):
+                plane.add_host_route(pcoa, par)
+            case a.RemoveHostRoute(pcoa, par):
+                plane.remove_host_route(pcoa, par)
+            case _:
+                assert_never(action)
+
+    def _send(self, action: a.SendMessage) -> None:
+        source, destination = action.source, action.destination
+        key = self._engine.key_for(action.pcoa) if action.pcoa is not None else None
+        packet = encode(action.message, source, destination, key=key)
+        if self._mobility is not None and destination in self._protected:
+            self._mobility.send(packet, destination)
+            return
+        local = action.link_layer is not None or destination.is_link_local or destination.is_multicast
+        self._signalling.send(
+            packet,
+            destination,
+            interface=self._access if local else None,
+            link_layer=action.link_layer or group_address(destination),
+        )
+
+    def _attend(self, action: a.ExpectNode | a.AdmitNode | a.ForgetNode) -> None:
+        """A node that is to come: wait for it, let it in, or give it up."""
+        plane = self._plane
+        match action:
+            case a.ExpectNode(ncoa, lla, buffer):
+                plane.expect(ncoa, buffer=buffer)
                 if not plane.tunnels_away(ncoa):  # else the tunnel ends first
                     una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
                     self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
@@ -193,10 +221,6 @@ class RouterShell:
             case a.ForgetNode(ncoa):
                 plane.forget(ncoa)
                 self._forget(ncoa)
-            case a.AddHostRoute(pcoa, par):
-                plane.add_host_route(pcoa, par)
-            case a.RemoveHostRoute(pcoa, par):
-                plane.remove_host_route(pcoa, par)
             case _:
                 assert_never(action)
 

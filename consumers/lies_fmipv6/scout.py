@@ -31,6 +31,7 @@ class Scout:
         self._p = parameters
         self._condition: Condition | None = None
         self._going_down: LinkGoingDown | None = None
+        self._down_at: float | None = None
         self._cancelled_at: float | None = None
         self._attached_at = 0.0
         self._previous: tuple[str, float] | None = None
@@ -65,6 +66,7 @@ class Scout:
             self._condition = item.condition
         elif isinstance(item, LinkGoingDown):
             self._going_down = item
+            self._down_at = now + item.time_to_down_ms / 1000
         else:
             self._going_down = None
             self._cancelled_at = now
@@ -135,4 +137,5 @@ class Scout:
             previous_poa=previous,
             left_previous_at=left_at,
             cancelled_at=self._cancelled_at,
+            down_at=self._down_at if self._going_down is not None else None,
         )

@@ -11,6 +11,7 @@ from lies.paths import keys_dir
 from lies.shared_keys import load_shared_key
 from lies_fmipv6.config import Config, Role
 from lies_fmipv6.mobile_shell import MobileShell
+from lies_fmipv6.policy_shell import make_policy
 from lies_fmipv6.router_shell import RouterShell
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Fmipv6(Consumer):
 
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)
+        self._policy = make_policy(config.policy, name=name)
         self._shell: MobileShell | RouterShell | None = None
         self._secrets = read_secrets(config)
 
@@ -46,7 +48,7 @@ class Fmipv6(Consumer):
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""
         if self.config.role is Role.MOBILE_NODE:
-            self._shell = MobileShell(self.config, self.bus, self._secrets)
+            self._shell = MobileShell(self.config, self.bus, self._secrets, self._policy)
         else:
             self._shell = RouterShell(self.config, self._secrets)
         await self._shell.start()

@@ -189,6 +189,10 @@ class RouterProgram:
                 host.add_tunnel(pcoa, endpoint)
             case a.RemoveTunnel(pcoa, endpoint):
                 host.remove_tunnel(pcoa, endpoint)
+            case a.HoldNode(pcoa):
+                host.hold(pcoa)
+            case a.ReleaseNode(pcoa):
+                host.release(pcoa)
             case a.ExpectNode(ncoa, _, _):
                 host.expect(ncoa)
             case a.AdmitNode(ncoa, lla):

@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 from attrs import field, frozen
 
+from lies.kernel.kinds import TunnelKind
 from lies_mipv6.parameters import Parameters
 
 OWNER = 62  # of what Mobile IPv6 has in the kernel (lies.kernel.messages); nobody else's in rtnetlink.h
@@ -23,7 +24,8 @@ class Role(StrEnum):
 class Config:
     """Options of the consumer.
 
-    role; insecure: Binding Updates without IPsec, for a test network only. mobile-node: link, home_address,
+    role; insecure: Binding Updates without IPsec, for a test network only; tunnels: how the kernel makes
+    them. mobile-node: link, home_address,
     home_agent, mtu of what applications send. home-agent: address, home_prefix, backbone interface, grace_s
     (how long the previous care-of address may still tunnel after the BU that replaced it; 0 is strict
     RFC 6275 section 10.4.5).
@@ -38,6 +40,7 @@ class Config:
     address: IPv6Address | None = None
     home_prefix: IPv6Network | None = None
     backbone: str | None = None
+    tunnels: TunnelKind = TunnelKind.AUTO
     grace_s: float = 2.0
     parameters: Parameters = field(factory=Parameters)
 

@@ -4,11 +4,13 @@ import errno
 from ipaddress import IPv6Address
 
 from lies.kernel import messages as m
+from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.template import Template
-from lies.kernel.tunnels import GONE, Decapsulator, host
+from lies.kernel.tunnels import GONE, host
 from lies_mipv6.config import OWNER
 
 
@@ -19,14 +21,23 @@ class HomePlane:
     plane that was killed has left in this namespace: its bindings are forgotten.
     """
 
-    def __init__(self, netlink: Netlink, *, backbone: str, address: IPv6Address) -> None:
+    def __init__(
+        self,
+        netlink: Netlink,
+        *,
+        backbone: str,
+        address: IPv6Address,
+        tunnels: TunnelKind = TunnelKind.AUTO,
+    ) -> None:
         self._netlink = netlink
         self._index = index_of(backbone)
         self._address = address
         sweep(netlink, OWNER)
-        self._decapsulator = Decapsulator(netlink, only_known_inner=True, owner=OWNER)
+        self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=True, owner=OWNER)
+        netlink.execute(self._tunnelling.guard(address))
+        into = self._tunnelling.towards
         self._to_tunnel = Template(
-            lambda home, coa: m.route(host(home), oif=self._index, encap=coa, owner=OWNER),
+            lambda home, coa: into(host(home), coa, local=address, oif=self._index),
             IPv6Address,
             IPv6Address,
         )
@@ -42,7 +53,7 @@ class HomePlane:
     def accept_from(self, home_address: IPv6Address, coa: IPv6Address) -> None:
         """Open what comes from coa with the home address as inner source."""
         self._sources.setdefault(home_address, set()).add(coa)
-        opened = [self._accept(coa), self._decapsulator.forward_inner(home_address)]
+        opened = [self._accept(coa), self._tunnelling.forward_inner(home_address)]
         self._netlink.execute(opened, ignore=(errno.EEXIST,))
 
     def refuse_from(self, home_address: IPv6Address, coa: IPv6Address) -> None:
@@ -59,7 +70,7 @@ class HomePlane:
         self._sources.pop(home_address, None)
         gone = [
             m.route(host(home_address), owner=OWNER, add=False),
-            self._decapsulator.forward_inner(home_address, add=False),
+            self._tunnelling.forward_inner(home_address, add=False),
         ]
         self._netlink.execute(gone, ignore=GONE)
 
@@ -68,7 +79,7 @@ class HomePlane:
         self._bindings.clear()
         self._sources.clear()
         sweep(self._netlink, OWNER)
-        self._decapsulator.close()
+        self._tunnelling.close()
 
     def _accept(self, coa: IPv6Address, *, add: bool = True) -> bytes:
-        return self._decapsulator.accept(self._address, coa, add=add)
+        return self._tunnelling.accept(self._address, coa, add=add)

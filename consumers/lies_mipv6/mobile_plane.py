@@ -4,10 +4,12 @@ import errno
 from ipaddress import IPv6Address
 
 from lies.kernel import messages as m
+from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
-from lies.kernel.tunnels import DEFAULT, GONE, Decapsulator, forget_label, tunnel_source
+from lies.kernel.tunnels import DEFAULT, GONE, forget_label, tunnel_source
 from lies_mipv6.config import OWNER
 
 _TABLE_HOME = 51900
@@ -21,7 +23,15 @@ class MobilePlane:
     was killed has left in this namespace.
     """
 
-    def __init__(self, netlink: Netlink, *, link: str, home_address: IPv6Address, mtu: int) -> None:
+    def __init__(
+        self,
+        netlink: Netlink,
+        *,
+        link: str,
+        home_address: IPv6Address,
+        mtu: int,
+        tunnels: TunnelKind = TunnelKind.AUTO,
+    ) -> None:
         self._netlink = netlink
         self._index = index_of(link)
         self._loopback = index_of("lo")
@@ -30,7 +40,7 @@ class MobilePlane:
         self._accepted: dict[IPv6Address, IPv6Address] = {}  # coa -> home agent
         self._home_agent: IPv6Address | None = None
         sweep(netlink, OWNER)
-        self._decapsulator = Decapsulator(netlink, only_known_inner=False, owner=OWNER)
+        self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False, owner=OWNER)
         try:
             self._netlink.execute(
                 [
@@ -45,7 +55,8 @@ class MobilePlane:
 
     def accept(self, coa: IPv6Address, home_agent: IPv6Address) -> None:
         """Open what the home agent tunnels to coa (RFC 6275 section 11.3.3: from the home agent only)."""
-        self._netlink.execute([self._decapsulator.accept(coa, home_agent)], ignore=(errno.EEXIST,))
+        opened = [*self._tunnelling.guard(coa), self._tunnelling.accept(coa, home_agent)]
+        self._netlink.execute(opened, ignore=(errno.EEXIST,))
         self._accepted[coa] = home_agent
 
     def use_tunnel(self, home_agent: IPv6Address, coa: IPv6Address) -> None:
@@ -55,8 +66,8 @@ class MobilePlane:
         """
         self.accept(coa, home_agent)
         self._home_agent = home_agent
-        route = m.route(
-            DEFAULT, table=_TABLE_HOME, oif=self._index, encap=home_agent, mtu=self._mtu, owner=OWNER
+        route = self._tunnelling.towards(
+            DEFAULT, home_agent, local=coa, oif=self._index, table=_TABLE_HOME, mtu=self._mtu
         )
         self._netlink.execute([*tunnel_source(home_agent, coa), route], ignore=GONE)
 
@@ -64,7 +75,7 @@ class MobilePlane:
         """Open nothing any more that is tunnelled to coa."""
         home_agent = self._accepted.pop(coa, None)
         if home_agent is not None:
-            gone = [self._decapsulator.accept(coa, home_agent, add=False), forget_label(coa)]
+            gone = [self._tunnelling.accept(coa, home_agent, add=False), forget_label(coa)]
             self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:
@@ -74,4 +85,4 @@ class MobilePlane:
         if self._home_agent is not None:
             self._netlink.execute([forget_label(self._home_agent)], ignore=GONE)
         sweep(self._netlink, OWNER)
-        self._decapsulator.close()
+        self._tunnelling.close()

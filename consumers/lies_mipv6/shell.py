@@ -41,7 +41,13 @@ class MobileShell:
             netlink = undo.enter_context(closing(Netlink()))
             self._plane = undo.enter_context(
                 closing(
-                    MobilePlane(netlink, link=config.link, home_address=config.home_address, mtu=config.mtu)
+                    MobilePlane(
+                        netlink,
+                        link=config.link,
+                        home_address=config.home_address,
+                        mtu=config.mtu,
+                        tunnels=config.tunnels,
+                    )
                 )
             )
             self._signalling = undo.enter_context(
@@ -108,7 +114,11 @@ class HomeShell:
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
             self._plane = undo.enter_context(
-                closing(HomePlane(netlink, backbone=config.backbone, address=config.address))
+                closing(
+                    HomePlane(
+                        netlink, backbone=config.backbone, address=config.address, tunnels=config.tunnels
+                    )
+                )
             )
             self._signalling = undo.enter_context(
                 closing(

@@ -1,4 +1,4 @@
-"""A driver and a consumer of one's own: `pip install examples/plugin`, then name them in a configuration."""
+"""A driver, a consumer and a policy of one's own: install the folder, name them in a configuration."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,8 @@ from attrs import frozen
 
 from lies.consumer import Consumer
 from lies.driver import Driver, DriverHost
-from lies.events import Attached, Detached, DownReason, Indication, Link, Raw, Sample, Technology
+from lies.events import Attached, Detached, DownReason, Indication, Link, Quality, Raw, Sample, Technology
+from lies_fmipv6.policy import Situation
 
 
 @frozen
@@ -93,3 +94,22 @@ class Diary(Consumer):
     def _write(self, line: str) -> None:
         with self.config.file.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
+
+
+@frozen
+class LastMoment:
+    """Keys of `[consumers.NAME.policy]`: moves `lead_s` before the announced break, and not without one."""
+
+    lead_s: float = 1.0
+
+    def wants_to_leave(self, situation: Situation, /) -> bool:
+        """Nothing but an announced break is a reason."""
+        return situation.going_down
+
+    def choose(self, situation: Situation, /) -> str | None:
+        """The candidate with the most bandwidth, as soon as the break is near."""
+        s = situation
+        heard = [c for c in s.candidates if c.condition.quality > Quality.NONE]
+        if s.down_at is None or s.down_at - s.now > self.lead_s or not heard:
+            return None
+        return max(heard, key=lambda c: (c.condition.bandwidth_mbps or 0.0, c.poa)).poa

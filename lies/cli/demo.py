@@ -154,6 +154,8 @@ def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
 
 def summary(result: "DriveResult") -> dict[str, Any]:
     """The `summary` line of a drive; counts add up both directions, what was not measured is null."""
+    from lies.testbed.measure import path_difference_ms
+
     options = result.plan.options
     modes = [_mode_of(r) for r in result.reports]
     return {
@@ -166,6 +168,7 @@ def summary(result: "DriveResult") -> dict[str, Any]:
         "packets_lost": result.packets_lost,
         "duplicated": sum(d.duplicated for d in result.directions),
         "reordered": sum(d.reordered for d in result.directions),
+        "path_difference_ms": _ms(path_difference_ms(result.directions)),
         "l2_gap_ms": [_ms(v.l2_gap_ms) for v in result.verdicts],
         "total_gap_ms": [_ms(v.total_gap_ms) for v in result.verdicts],
         "l3_gap_ms": [_ms(v.l3_gap_ms) for v in result.verdicts],
@@ -206,10 +209,12 @@ def _print_result(result: "DriveResult") -> None:
     heads = ["#", "from", "to", "mode", "L2 gap ms", "total gap ms", "L3 ms", "lost", "FBU-FBack ms"]
     print_table(heads, rows)
     s = summary(result)
+    longer = s["path_difference_ms"]
+    overtaken = f"{s['reordered']} reordered" + (f" (paths differ by {longer:.2f} ms)" if longer else "")
     print(
         f"{s['mode']}: {s['handovers']} handovers ({s['predictive']} predictive, {s['reactive']} reactive), "
         f"{s['packets_sent']} packets sent, {s['packets_lost']} lost, {s['duplicated']} duplicated, "
-        f"{s['reordered']} reordered; "
+        f"{overtaken}; "
         f"set up in {result.setup_s:.1f} s, torn down in {result.teardown_s:.1f} s"
     )
 

@@ -8,7 +8,8 @@ from attrs import frozen
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
 
-_HEADERS = {  # octets before the attributes: struct fib_rule_hdr, rtmsg, ifaddrmsg, ndmsg, ifaddrlblmsg
+_HEADERS = {  # octets before the attributes: struct fib_rule_hdr, rtmsg, ifaddrmsg, ndmsg, ...
+    m.RTM_NEWLINK: 16,
     m.RTM_NEWRULE: 12,
     m.RTM_NEWROUTE: 12,
     m.RTM_NEWADDR: 8,
@@ -17,6 +18,8 @@ _HEADERS = {  # octets before the attributes: struct fib_rule_hdr, rtmsg, ifaddr
 }
 _FRA_PRIORITY, _FRA_TABLE, _FRA_PROTOCOL = 6, 15, 21  # linux/fib_rules.h
 _OWNERS = {m.RTM_NEWRULE: _FRA_PROTOCOL, m.RTM_NEWADDR: 11, m.RTM_NEWNEIGH: 12}  # IFA_PROTO, NDA_PROTOCOL
+_IFLA_STATS64 = 23
+_TX_DROPPED = struct.Struct("=56xQ")  # the eighth counter of struct rtnl_link_stats64
 _ROUTE_OWNER_AT = 5  # rtm_protocol of struct rtmsg
 
 
@@ -53,10 +56,23 @@ class Rule:
 
 def dump(netlink: Netlink, kind: int, *, proxies: bool = False) -> list[Told]:
     """Everything of IPv6 that RTM_GETRULE, RTM_GETROUTE, ... names."""
-    answers = netlink.dump(m.dump(kind, proxies=proxies))
+    return _told(netlink, m.dump(kind, proxies=proxies))
+
+
+def _told(netlink: Netlink, request: bytes) -> list[Told]:
     return [
-        Told(new, body, dict(_attributes(body, _HEADERS[new]))) for new, body in answers if new in _HEADERS
+        Told(new, body, dict(_attributes(body, _HEADERS[new])))
+        for new, body in netlink.dump(request)
+        if new in _HEADERS
     ]
+
+
+def sent_dropped(netlink: Netlink, index: int) -> int:
+    """How many packets that were to leave by an interface it has dropped."""
+    for told in _told(netlink, m.get_link(index)):
+        if (counters := told.attributes.get(_IFLA_STATS64)) is not None:
+            return int(_TX_DROPPED.unpack_from(counters)[0])
+    return 0
 
 
 def rules(netlink: Netlink) -> list[Rule]:

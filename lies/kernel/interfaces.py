@@ -1,13 +1,16 @@
 """Interfaces of the network namespace that this thread is in, by name."""
 
 import errno
+import fcntl
 import socket
+import struct
 from ipaddress import IPv6Address
 from pathlib import Path
 
 from lies.errors import LiesError
 
 _SCOPE_GLOBAL, _SCOPE_LINK = "00", "20"  # of /proc/net/if_inet6
+_SIOCGIFMTU = 0x8921
 
 
 class NoInterface(LiesError, OSError):
@@ -27,6 +30,16 @@ def index_of(name: str) -> int:
         return socket.if_nametoindex(name)
     except OSError as error:
         raise NoInterface(name) from error
+
+
+def mtu_of(name: str) -> int:
+    """The MTU of an interface in octets; NoInterface if it is not there."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFMTU, struct.pack("16s24x", name.encode()))
+        except OSError as error:
+            raise NoInterface(name) from error
+    return int(struct.unpack_from("=i", answer, 16)[0])
 
 
 def global_addresses(name: str) -> tuple[IPv6Address, ...]:

@@ -13,7 +13,7 @@ import struct
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
-from pyroute2.netlink import nlmsg
+from pyroute2.netlink import nla, nlmsg
 from pyroute2.netlink.rtnl.fibmsg import fibmsg
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
@@ -35,7 +35,8 @@ TABLE_MAIN, TABLE_LOCAL = 254, 255
 OWNER_KERNEL, OWNER_ADMINISTRATOR = 2, 4  # RTPROT_KERNEL, RTPROT_STATIC
 OWNER_LIES = 51  # nobody else's in linux/rtnetlink.h and /etc/iproute2/rt_protos
 
-_LWTUNNEL_ENCAP_SEG6, _LWTUNNEL_ENCAP_SEG6_LOCAL = 5, 7
+_LWTUNNEL_ENCAP_IP6, _LWTUNNEL_ENCAP_SEG6, _LWTUNNEL_ENCAP_SEG6_LOCAL = 4, 5, 7
+_TUNNEL_HOP_LIMIT = 64
 _SEG6_IPTUN_MODE_ENCAP_RED = 3  # linux/seg6_iptunnel.h; pyroute2 0.9 knows inline and encap
 _IFA_F_NODAD, _IFA_F_HOMEADDRESS, _IFA_F_NOPREFIXROUTE = 0x02, 0x10, 0x200
 NUD_INCOMPLETE, NUD_REACHABLE, NUD_STALE, NUD_PERMANENT = 0x01, 0x02, 0x04, 0x80
@@ -47,6 +48,25 @@ _IFF_UP = 0x1
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (linux/netlink.h)
 
 rtmsg.seg6_encap_info.ipv6_sr_hdr.encapmodes["encap.red"] = _SEG6_IPTUN_MODE_ENCAP_RED
+
+
+class ip6_encap_info(nla):  # type: ignore[misc]  # noqa: N801 - pyroute2 is untyped; named as its kin
+    """LWTUNNEL_ENCAP_IP6 (linux/lwtunnel.h), which pyroute2 does not have."""
+
+    __slots__ = ()
+    prefix = "LWTUNNEL_IP6_"
+    nla_map = (
+        ("LWTUNNEL_IP6_UNSPEC", "none"),
+        ("LWTUNNEL_IP6_ID", "be64"),
+        ("LWTUNNEL_IP6_DST", "ip6addr"),
+        ("LWTUNNEL_IP6_SRC", "ip6addr"),
+        ("LWTUNNEL_IP6_HOPLIMIT", "uint8"),
+        ("LWTUNNEL_IP6_TC", "uint8"),
+        ("LWTUNNEL_IP6_FLAGS", "be16"),
+    )
+
+
+rtmsg.encaps = {**rtmsg.encaps, _LWTUNNEL_ENCAP_IP6: ip6_encap_info}
 
 
 class ifaddrlblmsg(nlmsg):  # type: ignore[misc]  # noqa: N801 - pyroute2 is untyped; named as its kin
@@ -85,6 +105,7 @@ def route(
     oif: int | None = None,
     via: IPv6Address | None = None,
     encap: IPv6Address | None = None,
+    encap_source: IPv6Address | None = None,
     decap_to: IPv6Address | None = None,
     kind: str = "unicast",
     metric: int = 1024,
@@ -95,8 +116,8 @@ def route(
     """A route, replaced if it is there; a next hop `via` is taken to be on the link of `oif`.
 
     encap: put the packet into an IPv6 packet to that address (seg6 encap.red with one segment, which is
-    plain RFC 2473 encapsulation); decap_to: take the outer header off and send the inner packet to that
-    next hop (seg6local End.DX6). mtu in octets.
+    plain RFC 2473 encapsulation; with encap_source by the ip6tnl device `oif`, from that address); decap_to:
+    take the outer header off and send the inner packet to that next hop (seg6local End.DX6). mtu in octets.
     """
     m = rtmsg()
     m["family"] = AF_INET6
@@ -114,7 +135,15 @@ def route(
         attrs.append(("RTA_GATEWAY", str(via)))
     if mtu is not None:
         attrs.append(("RTA_METRICS", {"attrs": [("RTAX_MTU", mtu)]}))
-    if encap is not None:
+    if encap is not None and encap_source is not None:
+        attrs.append(("RTA_ENCAP_TYPE", _LWTUNNEL_ENCAP_IP6))
+        header = [
+            ("LWTUNNEL_IP6_DST", str(encap)),
+            ("LWTUNNEL_IP6_SRC", str(encap_source)),
+            ("LWTUNNEL_IP6_HOPLIMIT", _TUNNEL_HOP_LIMIT),
+        ]
+        attrs.append(("RTA_ENCAP", {"attrs": header}))
+    elif encap is not None:
         attrs.append(("RTA_ENCAP_TYPE", _LWTUNNEL_ENCAP_SEG6))
         segments = {"mode": "encap.red", "segs": [str(encap)]}
         attrs.append(("RTA_ENCAP", {"attrs": [("SEG6_IPTUNNEL_SRH", segments)]}))
@@ -248,6 +277,13 @@ def address_label(prefix: IPv6Network, label: int, *, add: bool = True) -> bytes
     return _finish(m, RTM_NEWADDRLABEL if add else RTM_DELADDRLABEL, _flags(add=add, replace=True))
 
 
+def get_link(index: int) -> bytes:
+    """The request for one link, for lies.kernel.netlink.Netlink.dump."""
+    m = ifinfmsg()
+    m["index"] = index
+    return _finish(m, RTM_GETLINK, NLM_F_ACK)
+
+
 def set_link(
     index: int,
     *,
@@ -255,8 +291,9 @@ def set_link(
     master: int | None = None,
     mtu: int | None = None,
     mac: str | None = None,
+    queue: int | None = None,
 ) -> bytes:
-    """A link's settings; master 0 takes it out of its bridge."""
+    """A link's settings; master 0 takes it out of its bridge; queue: packets that its device keeps."""
     m = ifinfmsg()
     m["index"] = index
     attrs: list[tuple[str, Any]] = []
@@ -267,6 +304,8 @@ def set_link(
         attrs.append(("IFLA_ADDRESS", mac))
     if mtu is not None:
         attrs.append(("IFLA_MTU", mtu))
+    if queue is not None:
+        attrs.append(("IFLA_TXQLEN", queue))
     if master is not None:
         attrs.append(("IFLA_MASTER", master))
     m["attrs"] = attrs
@@ -316,6 +355,16 @@ def new_bridge(name: str, *, mtu: int | None = None) -> bytes:
     attrs.append(("IFLA_LINKINFO", {"attrs": info}))
     m = ifinfmsg()
     m["attrs"] = attrs
+    return _finish(m, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
+
+
+def new_ip6tnl(name: str) -> bytes:
+    """An ip6tnl device in external mode, up: routes say where packets go to, and all that comes is taken."""
+    external = {"attrs": [("IFLA_IP6TNL_COLLECT_METADATA", None)]}
+    info = [("IFLA_INFO_KIND", "ip6tnl"), ("IFLA_INFO_DATA", external)]
+    m = ifinfmsg()
+    m["change"] = m["flags"] = _IFF_UP
+    m["attrs"] = [("IFLA_IFNAME", name), ("IFLA_LINKINFO", {"attrs": info})]
     return _finish(m, RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL)
 
 

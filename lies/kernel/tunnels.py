@@ -1,8 +1,8 @@
 """Tunnels as routes, on any kernel with seg6 light-weight tunnels.
 
-Encapsulation is a route (messages.route(encap=...)); this module holds what the other two directions need:
-`Decapsulator` opens tunnel packets of named peers, and `Hold` keeps packets until they may go. Both use a
-veth pair of this namespace as a way back into IPv6 input.
+`Decapsulator` puts packets into tunnels and opens those of named peers (lies.kernel.encapsulation chooses it,
+or the one for kernels with ip6tnl); `Hold` keeps packets until they may go. Both use a veth pair of this
+namespace as a way back into IPv6 input.
 """
 
 import errno
@@ -10,9 +10,12 @@ import fcntl
 import socket
 import struct
 import zlib
+from contextlib import suppress
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from socket import if_nametoindex
+
+from attrs import frozen
 
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
@@ -26,12 +29,11 @@ PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
 PREFERENCE_INNER = 1  # an opened packet that may pass
 PREFERENCE_INNER_ELSE = 2  # any other, also one to this host itself
 _IN, _OUT = "lies-d0", "lies-d1"
-OPENED = _OUT  # the interface that opened packets come in by
 _HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
-_HOLD_NEXT_HOP = IPv6Address("fe80::5184:f")
-_IPV6_IN_IPV6 = 41
+_HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and twice the table's number
+IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
 _NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
 _LABELS = 0x40000000
@@ -85,7 +87,8 @@ def _veth(netlink: Netlink, one: str, other: str) -> tuple[int, int]:
     for name in (one, other):
         sysctl(f"ipv6/conf/{name}/accept_dad", 0)
         sysctl(f"ipv6/conf/{name}/accept_ra", 0)
-        sysctl(f"ipv6/conf/{name}/seg6_enabled", 1)
+        with suppress(FileNotFoundError):  # a kernel without seg6, whose tunnels are devices
+            sysctl(f"ipv6/conf/{name}/seg6_enabled", 1)
         sysctl(f"ipv6/conf/{name}/forwarding", 1)
     first, second = if_nametoindex(one), if_nametoindex(other)
     # the far end first: an interface that has carrier when it comes up sends at once, without it the kernel
@@ -97,36 +100,58 @@ def _veth(netlink: Netlink, one: str, other: str) -> tuple[int, int]:
 class Decapsulator:
     """Opens IPv6-in-IPv6 packets for own end points, from named peers only (RFC 2473, RFC 6275 11.3.3).
 
+    And says which route leads into a tunnel.
+
     The inner packet is sent through a veth pair back into IPv6 input, so that nested tunnels open one
     level at a time and every level is judged by its own rule. owner: of its rules; several owners in one
     namespace share the veth pair.
     """
 
+    opened = _OUT  # the interface by which opened packets come in
+
     def __init__(self, netlink: Netlink, *, only_known_inner: bool, owner: int = m.OWNER_LIES) -> None:
         self._netlink = netlink
         self._owner = owner
-        self._accept = {add: _accepting(owner, add=add) for add in (True, False)}
-        self._forward = {add: _forwarding(owner, add=add) for add in (True, False)}
+        self._accept = {add: self._accepting(add=add) for add in (True, False)}
+        self._forward = {add: _forwarding(self.opened, owner, add=add) for add in (True, False)}
         self._else = {
-            add: m.rule(PREFERENCE_INNER_ELSE, table=None, iif=_OUT, owner=owner, add=add)
+            add: m.rule(PREFERENCE_INNER_ELSE, table=None, iif=self.opened, owner=owner, add=add)
             for add in (True, False)
         }
         try:
             claim(netlink, owner)
             if only_known_inner:
                 netlink.execute([self._else[True]], ignore=(errno.EEXIST,))
-            index, _ = _veth(netlink, _IN, _OUT)
-            netlink.execute(
-                [
-                    m.route(host(_NEXT_HOP), oif=index, owner=_NOBODY),
-                    m.neighbour(index, _NEXT_HOP, link_address(_OUT), owner=_NOBODY),
-                    m.route(DEFAULT, table=TABLE_DECAPSULATE, oif=index, decap_to=_NEXT_HOP, owner=_NOBODY),
-                ],
-                ignore=(errno.EEXIST,),
-            )
+            self._prepare()
         except BaseException:
             self.close()
             raise
+
+    def towards(
+        self,
+        destination: IPv6Network,
+        peer: IPv6Address,
+        *,
+        local: IPv6Address,
+        oif: int,
+        table: int = m.TABLE_MAIN,
+        mtu: int | None = None,
+    ) -> bytes:
+        """Message for the route that puts packets to a destination into a tunnel from `local` to `peer`.
+
+        oif: the interface by which the tunnel's own packets leave. mtu of the inner packets, in octets.
+        """
+        del local  # the kernel chooses, by tunnel_source or because there is one address only
+        return m.route(destination, oif=oif, encap=peer, table=table, mtu=mtu, owner=self._owner)
+
+    def device(self, oif: str) -> str:
+        """The interface that routes into tunnels lead to, where `oif` is that of the tunnel's own packets."""
+        return oif
+
+    def guard(self, endpoint: IPv6Address) -> list[bytes]:
+        """Messages that have tunnels to an own address refused, but for those that `accept` names."""
+        del endpoint  # nothing opens a tunnel that has not been accepted
+        return []
 
     def accept(self, endpoint: IPv6Address, peer: IPv6Address, *, add: bool = True) -> bytes:
         """Message that opens (add) or no longer opens packets from `peer` to our address `endpoint`."""
@@ -145,7 +170,7 @@ class Decapsulator:
             PREFERENCE_INNER,
             goto=PREFERENCE_LOCAL,
             destination=destination,
-            iif=_OUT,
+            iif=self.opened,
             owner=self._owner,
             add=add,
         )
@@ -155,41 +180,85 @@ class Decapsulator:
         self._netlink.execute([self._else[False]], ignore=GONE)
         release(self._netlink, self._owner)
         if not claimants(self._netlink):
-            _remove(self._netlink, _IN)
+            self._remove()
+
+    def _accepting(self, *, add: bool) -> Template:
+        def build(peer: IPv6Address, endpoint: IPv6Address) -> bytes:
+            return m.rule(
+                PREFERENCE_DECAPSULATE,
+                table=TABLE_DECAPSULATE,
+                source=peer,
+                destination=endpoint,
+                ip_protocol=IPV6_IN_IPV6,
+                owner=self._owner,
+                add=add,
+            )
+
+        return Template(build, IPv6Address, IPv6Address)
+
+    def _prepare(self) -> None:
+        index, _ = _veth(self._netlink, _IN, _OUT)
+        self._netlink.execute(
+            [
+                m.route(host(_NEXT_HOP), oif=index, owner=_NOBODY),
+                m.neighbour(index, _NEXT_HOP, link_address(_OUT), owner=_NOBODY),
+                m.route(DEFAULT, table=TABLE_DECAPSULATE, oif=index, decap_to=_NEXT_HOP, owner=_NOBODY),
+            ],
+            ignore=(errno.EEXIST,),
+        )
+
+    def _remove(self) -> None:
+        remove_device(self._netlink, _IN)
+
+
+@frozen
+class Lane:
+    """One routing table's place in a hold; finished messages, run in this order, `GONE` is no error.
+
+    take: what goes by the table's default route waits from now on. let_go: what waits goes; what comes until
+    the table has another route waits for that, so that it does not overtake. forget: what waits is dropped.
+    """
+
+    take: tuple[bytes, ...]
+    let_go: tuple[bytes, ...]
+    forget: tuple[bytes, ...]
 
 
 class Hold:
-    """Keeps packets in the kernel's own neighbour queue until they may go, in order.
+    """Keeps packets in the kernel's own neighbour queues until they may go, in order; one lane per table.
 
-    A route to `next_hop` over `index` holds; `release` gives the next hop a link-layer address, whereupon
-    the kernel sends what waits through the veth pair back into IPv6 input (interface `out_name`).
+    Letting go gives a lane's next hop a link-layer address, whereupon the kernel sends what waits through the
+    veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane.
     """
 
-    def __init__(self, netlink: Netlink, *, octets: int, seconds: int = 60) -> None:
+    def __init__(self, netlink: Netlink, *, octets: int) -> None:
         self._netlink = netlink
-        self.next_hop = _HOLD_NEXT_HOP
         self.out_name = _HOLD_OUT
-        self.index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
+        self._index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
         sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
-        sysctl(f"ipv6/neigh/{_HOLD_IN}/mcast_solicit", seconds)  # one solicitation a second, then given up
-        self._release = m.neighbour(self.index, self.next_hop, link_address(_HOLD_OUT), owner=_NOBODY)
-        self._forget = m.neighbour(self.index, self.next_hop, add=False)
+        self._out_address = link_address(_HOLD_OUT)
 
-    def messages(self, table: int) -> list[bytes]:
-        """Messages that hold what takes the table's default route; run them with ignore=GONE.
+    def lane(self, table: int) -> Lane:
+        """The lane of a routing table.
 
-        The first drops what waits already: leave it out while another table's packets wait.
+        It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
+        anew: that takes the second one, whose queue stays short.
         """
-        return [self._forget, m.route(DEFAULT, table=table, oif=self.index, via=self.next_hop)]
-
-    @property
-    def release(self) -> bytes:
-        """Message that lets go what waits."""
-        return self._release
+        index, first = self._index, _HOLD_NEXT_HOP + 2 * table
+        hops = (first, first + 1)
+        to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop) for hop in hops)
+        # INCOMPLETE by our word: the kernel asks nobody and gives up never
+        shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE) for hop in hops)
+        opened = (m.neighbour(index, hop, self._out_address) for hop in hops)
+        return Lane(
+            take=(*shut, to_first),
+            let_go=(to_second, *opened),
+            forget=tuple(m.neighbour(index, hop, add=False) for hop in hops),
+        )
 
     def close(self) -> None:
-        """Remove the veth pair."""
-        _remove(self._netlink, _HOLD_IN)
+        """Remove the veth pair, and with it what waits."""
+        remove_device(self._netlink, _HOLD_IN)
 
 
 def link_address(name: str) -> bytes:
@@ -200,29 +269,17 @@ def link_address(name: str) -> bytes:
     return answer[18:24]
 
 
-def _accepting(owner: int, *, add: bool) -> Template:
-    def build(peer: IPv6Address, endpoint: IPv6Address) -> bytes:
-        return m.rule(
-            PREFERENCE_DECAPSULATE,
-            table=TABLE_DECAPSULATE,
-            source=peer,
-            destination=endpoint,
-            ip_protocol=_IPV6_IN_IPV6,
-            owner=owner,
-            add=add,
-        )
-
-    return Template(build, IPv6Address, IPv6Address)
-
-
-def _forwarding(owner: int, *, add: bool) -> Template:
+def _forwarding(opened: str, owner: int, *, add: bool) -> Template:
     def build(source: IPv6Address) -> bytes:
-        return m.rule(PREFERENCE_INNER, goto=PREFERENCE_LOCAL, source=source, iif=_OUT, owner=owner, add=add)
+        return m.rule(
+            PREFERENCE_INNER, goto=PREFERENCE_LOCAL, source=source, iif=opened, owner=owner, add=add
+        )
 
     return Template(build, IPv6Address)
 
 
-def _remove(netlink: Netlink, name: str) -> None:
+def remove_device(netlink: Netlink, name: str) -> None:
+    """Remove an interface of this namespace, if it is there."""
     try:
         index = if_nametoindex(name)
     except OSError:

@@ -21,7 +21,8 @@ class _Address(IPv6Address):
     def __init__(self, octets: bytes) -> None:
         super().__init__(octets)
         self._hash = super().__hash__()
-        self.packed = octets
+        # It reads as the property does, and nobody sets it but here.
+        self.packed = octets  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __hash__(self) -> int:
         return self._hash

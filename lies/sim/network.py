@@ -257,7 +257,7 @@ class Network:
             self._drop(hop.packet, "in the air when the link broke")
             return
         step = hop.host.arrive(hop.packet, hop.sender)
-        if not isinstance(step, Here) and air is hop.host:
+        if not isinstance(step, Here) and air is not None and air is hop.host:
             data = hop.packet.inmost
             if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()

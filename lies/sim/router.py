@@ -38,6 +38,7 @@ class RouterHost:
         self.down = False
         self.tunnels: dict[bytes, bytes] = {}  # pcoa -> endpoint
         self.waiting: dict[bytes, Buffer] = {}
+        self._held: set[bytes] = set()  # those whose node is elsewhere, without a tunnel yet
         self.host_routes: dict[bytes, bytes] = {}  # pcoa of a node that keeps it here -> par
         self._neighbour_entries: dict[bytes, bytes] = {}  # address -> link-layer address
         self._address = facts.address.packed
@@ -101,6 +102,26 @@ class RouterHost:
         self.net.touch(inner)
         self.net.touch(outer)
         self.tunnels[inner] = outer
+        if inner in self._held:
+            self._let_go(inner)
+
+    def hold(self, pcoa: IPv6Address) -> None:
+        """The node is elsewhere and has no tunnel yet: packets to pcoa wait."""
+        address = pcoa.packed
+        self.net.touch(address)
+        self._held.add(address)
+        self.waiting.setdefault(address, Buffer(self.net.buffer_packets))
+
+    def release(self, pcoa: IPv6Address) -> None:
+        """No tunnel came about: what waits goes as it went before."""
+        self.net.touch(pcoa.packed)
+        self._let_go(pcoa.packed)
+
+    def _let_go(self, address: bytes) -> None:
+        self._held.discard(address)
+        buffer = self.waiting.pop(address, None)
+        for packet in buffer.packets if buffer is not None else ():
+            self.net.follow(self.route(packet))
 
     def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """End a tunnel."""
@@ -112,24 +133,25 @@ class RouterHost:
     def expect(self, ncoa: IPv6Address) -> None:
         """Packets to ncoa wait."""
         address = ncoa.packed
-        if address in self.waiting:
+        held = address in self._held
+        self._held.discard(address)
+        if address in self.waiting and not held:
             self.net.broken(f"router {self.facts.number} expects {ncoa} twice")
             return
         self.net.touch(address)
-        self.waiting[address] = Buffer(self.net.buffer_packets)
+        self.waiting.setdefault(address, Buffer(self.net.buffer_packets))
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """The node is there: packets to ncoa go to lla, first those that wait."""
         address = ncoa.packed
         self.net.touch(address)
         self._neighbour_entries[address] = lla
-        buffer = self.waiting.pop(address, None)
-        for packet in buffer.packets if buffer is not None else ():
-            self.net.follow(self.route(packet))
+        self._let_go(address)
 
     def forget(self, ncoa: IPv6Address) -> None:
         """The node did not come: what waits for it is lost."""
         self.net.touch(ncoa.packed)
+        self._held.discard(ncoa.packed)
         buffer = self.waiting.pop(ncoa.packed, None)
         if buffer is None:
             self.net.broken(f"router {self.facts.number} forgets {ncoa}, which it does not expect")
@@ -159,6 +181,7 @@ class RouterHost:
         self._neighbour_entries.clear()
         buffers = list(self.waiting.values())
         self.waiting.clear()
+        self._held.clear()
         for buffer in buffers:
             self.net.lose(buffer, "the router is down")
 

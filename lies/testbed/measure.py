@@ -43,16 +43,27 @@ class Direction:
         return len(self.received) - len({number for number, _, _ in self.received})
 
     @property
-    def reordered(self) -> int:
-        """Packets that first arrived after one that was sent later (RFC 4737 section 3); copies count not."""
-        newest, count = -1, 0
+    def overtaken(self) -> list[tuple[int, int]]:
+        """Packets that first arrived after one that was sent later (RFC 4737 section 3); copies count not.
+
+        With each, by how many ns its way was longer than that of the newest packet that was there already:
+        after a switch from one path to a shorter one that is the difference of the paths.
+        """
+        newest, newest_ns = -1, 0
+        found: list[tuple[int, int]] = []
         seen: set[int] = set()
-        for number, _, _ in self.received:
+        for number, sent, arrived in self.received:
             if number not in seen and number < newest:
-                count += 1
+                found.append((number, arrived - sent - newest_ns))
             seen.add(number)
-            newest = max(newest, number)
-        return count
+            if number > newest:
+                newest, newest_ns = number, arrived - sent
+        return found
+
+    @property
+    def reordered(self) -> int:
+        """How many packets were overtaken."""
+        return len(self.overtaken)
 
     @property
     def least_delay_ns(self) -> int:
@@ -122,6 +133,11 @@ class Verdict:
     def l3_gap_ms(self) -> float | None:
         """What the network layer added: total minus L2, never clipped."""
         return None if self.total_gap_ms is None else self.total_gap_ms - self.l2_gap_ms
+
+
+def path_difference_ms(directions: Sequence[Direction]) -> float | None:
+    """The most by which an overtaken packet's way was longer than its overtaker's; None if there is none."""
+    return max((longer / _MS for d in directions for _, longer in d.overtaken), default=None)
 
 
 def judge(moves: Sequence[Move], directions: Sequence[Direction]) -> list[Verdict]:

@@ -5,19 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 from attrs import frozen
-from netns_kit import (
-    ip,
-)
+from netns_kit import ip, settle
 from polling import wait_until
 from tunnel_kit import BEYOND, INNER, INSIDE, PORT, Pair, beyond
 
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
-from lies.kernel.tunnels import (
-    DEFAULT,
-    GONE,
-    Hold,
-)
+from lies.kernel.tunnels import DEFAULT, Hold, Lane
 
 netns = pytest.mark.netns
 TABLE = 52000
@@ -30,7 +24,16 @@ class Holding:
 
     pair: Pair
     hold: Hold
+    lane: Lane
     sock: socket.socket
+
+    def take(self) -> None:
+        """Let the table's packets wait."""
+        self.pair.kernel.execute(self.lane.take)
+
+    def let_go(self) -> None:
+        """What waits goes, then what comes."""
+        self.pair.kernel.execute([*self.lane.let_go, own_way()])
 
     def send(self, first: int, count: int) -> None:
         """Send numbered datagrams."""
@@ -55,7 +58,7 @@ def holding(pair: Pair) -> Iterator[Holding]:
     )
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.bind((str(INSIDE), 0))
-        yield Holding(pair, hold, sock)
+        yield Holding(pair, hold, hold.lane(TABLE), sock)
     hold.close()
 
 
@@ -67,12 +70,11 @@ def own_way() -> bytes:
 @netns
 def test_held_packets_wait_and_come_out_in_order(holding: Holding) -> None:
     """200 packets wait, none leaks; released, all come out in the order in which they were sent."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    kernel.execute(hold.messages(TABLE), ignore=GONE)
+    holding.take()
     holding.send(0, PACKETS)
     out: list[int] = []
     assert holding.arrived(out) == 0
-    kernel.execute([hold.release, own_way()])
+    holding.let_go()
     holding.send(PACKETS, 1)
     wait_until(lambda: holding.arrived(out) > PACKETS, 10)
     assert out == list(range(PACKETS + 1))
@@ -81,13 +83,12 @@ def test_held_packets_wait_and_come_out_in_order(holding: Holding) -> None:
 @netns
 def test_a_hold_can_be_used_again(holding: Holding) -> None:
     """After a release the next hold holds again; what the first let go does not come twice."""
-    kernel, hold = holding.pair.kernel, holding.hold
     out: list[int] = []
     for turn in range(3):
-        kernel.execute(hold.messages(TABLE), ignore=GONE)
+        holding.take()
         holding.send(turn * 10, 10)
         assert holding.arrived(out) == turn * 10
-        kernel.execute([hold.release, own_way()])
+        holding.let_go()
         wait_until(lambda: holding.arrived(out) >= (turn + 1) * 10, 10)  # noqa: B023 - called within the turn
     assert out == list(range(30))
 
@@ -95,11 +96,10 @@ def test_a_hold_can_be_used_again(holding: Holding) -> None:
 @netns
 def test_what_is_forgotten_never_comes_out(holding: Holding) -> None:
     """A hold that is closed with packets in it drops them, and leaves no device."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    kernel.execute(hold.messages(TABLE), ignore=GONE)
+    holding.take()
     holding.send(0, 50)
-    hold.close()
-    kernel.execute([own_way()])
+    holding.hold.close()
+    holding.pair.kernel.execute([own_way()])
     holding.send(50, 1)
     out: list[int] = []
     wait_until(lambda: holding.arrived(out) >= 1, 10)
@@ -108,14 +108,13 @@ def test_what_is_forgotten_never_comes_out(holding: Holding) -> None:
 
 
 @netns
-def test_a_hold_is_as_large_as_was_asked_for(holding: Holding) -> None:
+def test_a_lane_is_as_large_as_was_asked_for(holding: Holding) -> None:
     """Beyond its octets the oldest packets go, and the newest are kept (the kernel's own rule)."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    small = Hold(kernel, octets=20_000)
-    assert small.index == hold.index
-    kernel.execute(small.messages(TABLE), ignore=GONE)
+    small = Hold(holding.pair.kernel, octets=20_000)
+    assert small.lane(TABLE) == holding.lane
+    holding.take()
     holding.send(0, PACKETS)
-    kernel.execute([small.release, own_way()])
+    holding.let_go()
     out: list[int] = []
     wait_until(lambda: holding.arrived(out) > 0 and out[-1] == PACKETS - 1, 10)
     assert 0 < len(out) < PACKETS
@@ -123,15 +122,33 @@ def test_a_hold_is_as_large_as_was_asked_for(holding: Holding) -> None:
 
 
 @netns
-def test_two_tables_share_one_hold(holding: Holding) -> None:
-    """A second table that begins to wait does not drop what waits for the first."""
-    kernel, hold = holding.pair.kernel, holding.hold
-    kernel.execute([m.rule(90, table=TABLE + 2, source=INNER)])
-    kernel.execute(hold.messages(TABLE), ignore=GONE)
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_each_lane_waits_and_goes_alone(holding: Holding, forgotten: bool) -> None:
+    """Two tables wait; what is let go, or dropped, of one of them does not touch the other's."""
+    kernel = holding.pair.kernel
+    other = holding.hold.lane(TABLE + 2)
+    kernel.execute(
+        [
+            m.address(1, INNER, owner=m.OWNER_ADMINISTRATOR),
+            m.rule(90, table=TABLE + 2, source=INNER),
+            m.rule(89, table=m.TABLE_MAIN, source=INNER, iif=holding.hold.out_name),
+        ]
+    )
+    settle()
+    holding.take()
     holding.send(0, 10)
-    kernel.execute(hold.messages(TABLE + 2)[1:])
-    kernel.execute([hold.release, own_way()])
+    kernel.execute(other.take)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.bind((str(INNER), 0))
+        for number in range(100, 110):
+            sock.sendto(number.to_bytes(4), (str(BEYOND), PORT))
+    kernel.execute(other.forget if forgotten else other.let_go)
     out: list[int] = []
+    if not forgotten:
+        wait_until(lambda: holding.arrived(out) >= 10, 10)
+    assert out == ([] if forgotten else list(range(100, 110)))
+    holding.let_go()
     holding.send(10, 1)
-    wait_until(lambda: holding.arrived(out) > 0 and out[-1] == 10, 10)
-    assert out == list(range(11))
+    wait_until(lambda: holding.arrived(out) > 0 and 10 in out, 10)
+    assert [number for number in out if number < 100] == list(range(11))
+    assert [number for number in out if number >= 100] == ([] if forgotten else list(range(100, 110)))

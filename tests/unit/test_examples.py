@@ -79,7 +79,23 @@ def test_plugin_example_is_a_package() -> None:
     for target in [t for group in points.values() for t in group.values()]:
         module, _, name = target.partition(":")
         assert module == "my_plugin"
-        assert f"class {name}(" in text
+        assert re.search(rf"^class {name}\b", text, flags=re.MULTILINE)
+
+
+def test_plugin_example_has_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`use = "last-moment"` is found once the example is installed, and its keys are checked by name."""
+    install(PLUGIN, tmp_path / "site", monkeypatch)
+    file = tmp_path / "lies.toml"
+    lines = '[consumers.fmipv6]\nrole = "mobile-node"\nlink = "wlan0"\n[consumers.fmipv6.policy]\n'
+    for option, status, said in (
+        ("lead_s = 0.5", 0, ""),
+        ("laed_s = 0.5", 2, "[consumers.fmipv6.policy]: laed_s: unknown key; did you mean 'lead_s'?"),
+    ):
+        file.write_text(f'{lines}use = "last-moment"\n{option}\n')
+        command = [*LIES, "config", "check", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == status, done.stderr
+        assert said in done.stderr
 
 
 @functools.cache
@@ -132,7 +148,8 @@ def install(plugin: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = tomllib.loads((plugin / "pyproject.toml").read_text())["project"]["entry-points"]
     lines = [f"[{g}]\n" + "".join(f"{n} = {t}\n" for n, t in named.items()) for g, named in points.items()]
     (info / "entry_points.txt").write_text("".join(lines))
-    monkeypatch.setenv("PYTHONPATH", f"{site}{os.pathsep}{plugin}")
+    paths = (str(site), str(plugin), os.environ.get("PYTHONPATH", ""))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
 
 
 def test_changelog_fragments() -> None:

@@ -356,7 +356,8 @@ def test_refused_replacement_keeps_the_tunnel() -> None:
     router.receive(hack(router.receive(fbu(), 0.0)), 0.1)
     other = IPv6Address("2001:db8:4::99")
     asked = router.receive(fbu(2, other, alternate_coa=other), 1.0)
-    (refusal,) = router.receive(hack(asked, 130), 1.1)
+    released, refusal = router.receive(hack(asked, 130), 1.1)
+    assert released == fa.ReleaseNode(PCOA)
     assert (refusal.message.status, refusal.destination) == (130, other)
     assert (20.1, fa.RemoveTunnel(PCOA, NCOA)) in until(router, 22.0)
 

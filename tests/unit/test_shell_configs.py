@@ -99,7 +99,10 @@ FAST_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {**MOBILE, "parameters": {"grace_s": float("nan")}},
         "[consumers.mob.parameters]: grace_s: not a finite number",
     ),
-    "policy": ({**MOBILE, "policy": {"margin": "x"}}, "margin: expected an integer, got a string"),
+    "policy": ({**MOBILE, "policy": "level"}, "policy: expected a table, got a string"),
+    "buffering": ({**ROUTER, "buffering": "none"}, "buffering: 'none' is none of auto, tun, packet, kernel"),
+    "all buffers": ({**ROUTER, "buffer_total_octets": -1}, "buffer_total_octets must lie between 1 and"),
+    "no excess": ({**ROUTER, "drain_excess": 0}, "drain_excess must be greater than 0, and at most 100"),
     "buffer": ({**ROUTER, "buffer_octets": 0}, "buffer_octets must lie between 1 and 1073741824"),
     "limit": ({**ROUTER, "max_bindings": 0}, "max_bindings must lie between 1 and 1048576"),
     "limit of a neighbour": (

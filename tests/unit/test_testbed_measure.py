@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lies.testbed.measure import Direction, Move, judge
+from lies.testbed.measure import Direction, Move, judge, path_difference_ms
 from lies.testbed.traffic import FlowLog
 
 MS = 1_000_000
@@ -114,6 +114,16 @@ def test_reordered_packets_are_those_overtaken() -> None:
     arrivals = [(n, n * STEP, DELAY + k * STEP) for k, n in enumerate(order)]
     assert direction(arrivals).reordered == 3
     assert direction(steady(range(6))).reordered == 0
+
+
+def test_overtaken_packets_tell_how_much_longer_their_way_was() -> None:
+    """From number 5 on packets take a way that is 2.5 ms shorter: the two that they overtake say so."""
+    paths = [(n, n * STEP, n * STEP + (DELAY if n < 5 else DELAY - 2_500_000)) for n in range(10)]
+    switched = direction(paths)
+    assert switched.overtaken == [(3, 2_500_000), (4, 2_500_000)]
+    assert switched.reordered == 2
+    assert path_difference_ms([direction(steady(range(9))), switched]) == 2.5
+    assert path_difference_ms([direction(steady(range(9)))]) is None
 
 
 def test_arrivals_are_judged_in_order_of_arrival() -> None:

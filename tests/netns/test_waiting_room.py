@@ -1,0 +1,394 @@
+"""Packets that wait at an access router for a node: bounded, in order, paced, and none astray."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from ipaddress import IPv6Address
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+from bus_rig import on_loop
+from netns_kit import frames, ip, udp, waiting
+from tunnel_kit import BEYOND, ENDPOINT, NET, OTHER_INNER, Pair
+
+from lies.errors import LiesError
+from lies.kernel import intake
+from lies.kernel import messages as m
+from lies.kernel.interfaces import index_of, mtu_of
+from lies.kernel.kinds import IntakeKind
+from lies.kernel.netns import entered
+from lies.kernel.packets import ETH_P_IPV6
+from lies.kernel.tunnels import host, link_address
+from lies.runtime import now_s
+from lies_fmipv6.pacing import BURST, Buffering, Limits, Tally
+from lies_fmipv6.router_plane import RouterPlane
+
+pytestmark = pytest.mark.netns
+
+NODE, OTHER = IPv6Address(f"{NET}99"), IPv6Address(f"{NET}98")
+MAC = b"\x02\0\0\0\0\x99"
+SIZE = 1000  # octets of a packet
+BOTH = pytest.mark.parametrize("buffering", [Buffering.TUN, Buffering.PACKET])
+
+
+@define
+class Router:
+    """An access router whose nodes live behind v1; packets to them come from b1."""
+
+    pair: Pair
+    plane: RouterPlane
+    tallies: dict[IPv6Address, Tally]
+    source: socket.socket
+    air: socket.socket
+    mac: bytes
+    out: list[tuple[float, IPv6Address, int]] = field(factory=list)
+
+    def send(self, first: int, count: int = 1, node: IPv6Address = NODE) -> None:
+        """Send numbered packets to a node."""
+        for number in range(first, first + count):
+            packet = udp(OTHER_INNER, node, number.to_bytes(4) + bytes(SIZE - 52))
+            self.source.sendto(packet, ("b1", ETH_P_IPV6, 0, 0, self.mac))
+
+    def numbers(self, node: IPv6Address = NODE) -> list[int]:
+        """The numbers of the packets that came out on the air for a node, in order."""
+        for frame in waiting(self.air):
+            if frame[12:14] == b"\x86\xdd" and frame[20] == 17:
+                to = IPv6Address(frame[38:54])
+                self.out.append((now_s(), to, int.from_bytes(frame[62:66])))
+        return [number for _, to, number in self.out if to == node]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Let the plane serve until the condition holds."""
+        limit = now_s() + 60
+        while not condition():
+            assert now_s() < limit
+            self.numbers()  # the socket keeps few
+            await asyncio.sleep(0.001)
+
+    async def until_ended(self, node: IPv6Address = NODE) -> Tally:
+        """Wait until nothing waits for a node any more."""
+        await self.until(lambda: node in self.tallies)
+        return self.tallies[node]
+
+    async def until_waiting(self, count: int, node: IPv6Address = NODE) -> None:
+        """Wait until so many packets have entered the buffer for a node."""
+        assert self.plane._room is not None
+        queue = self.plane._room._buffer._queues[node]
+        await self.until(lambda: queue.entered == count)
+
+
+@asynccontextmanager
+async def router(pair: Pair, buffering: Buffering, limits: Limits | None = None) -> AsyncIterator[Router]:
+    """A router's plane that serves on this loop; afterwards nothing is left of it."""
+    tallies: dict[IPv6Address, Tally] = {}
+    plane = RouterPlane(
+        pair.kernel,
+        access="v0",
+        backbone="b0",
+        address=ENDPOINT,
+        buffering=buffering,
+        limits=limits,
+        on_tally=tallies.__setitem__,
+    )
+    plane.start()
+    with entered(pair.far):
+        air = frames("v1", incoming_only=True)
+        source = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    with air, source:
+        try:
+            yield Router(pair, plane, tallies, source, air, link_address("b0"))
+        finally:
+            plane.close()
+    assert pair.more() == {}
+
+
+@BOTH
+@on_loop
+async def test_packets_wait_and_come_out_in_order(pair: Pair, buffering: Buffering) -> None:
+    """100 packets wait and none leaks; then all come out, and after them those that came behind."""
+    async with router(pair, buffering) as r:
+        r.plane.expect(NODE)
+        r.send(0, 100)
+        await r.until_waiting(100)
+        assert r.numbers() == []
+        r.plane.admit(NODE, MAC)
+        r.send(100, 100)
+        tally = await r.until_ended()
+        r.send(200, 1)
+        await r.until(lambda: len(r.numbers()) == 201)
+        assert r.numbers() == list(range(201))
+        assert (tally.overflowed, tally.abandoned) == (0, 0)
+        assert tally.entered >= 100
+        assert 100 <= tally.peak_packets <= 200
+        assert r.plane._room is not None
+        assert not r.plane._room.unsent
+
+
+@BOTH
+@on_loop
+async def test_a_full_buffer_drops_the_oldest_and_counts_them(pair: Pair, buffering: Buffering) -> None:
+    """What is sent is what arrives and what is counted as overflow; the first five and the newest stay."""
+    async with router(pair, buffering, Limits(node_octets=20 * SIZE)) as r:
+        r.plane.expect(NODE)
+        r.send(0, 100)
+        await r.until_waiting(100)
+        r.plane.admit(NODE, MAC)
+        tally = await r.until_ended()
+        await r.until(lambda: len(r.numbers()) >= 20)
+        assert r.numbers() == [*range(BURST), *range(85, 100)]
+        assert tally.overflowed == 80 == 100 - len(r.numbers())
+        assert tally.peak_octets == 20 * SIZE
+
+
+@BOTH
+@on_loop
+async def test_all_nodes_together_are_bounded(pair: Pair, buffering: Buffering) -> None:
+    """Where the room for all is used up, a node's packets displace its own, and not another node's."""
+    async with router(pair, buffering, Limits(total_octets=30 * SIZE)) as r:
+        for node in (NODE, OTHER):
+            r.plane.expect(node)
+        r.send(0, 20)
+        await r.until_waiting(20)
+        r.send(0, 50, OTHER)
+        await r.until_waiting(50, OTHER)
+        for node in (NODE, OTHER):
+            r.plane.admit(node, MAC)
+        assert (await r.until_ended(NODE)).overflowed == 0
+        assert (await r.until_ended(OTHER)).overflowed == 40
+        await r.until(lambda: len(r.numbers()) + len(r.numbers(OTHER)) >= 30)
+        assert r.numbers() == list(range(20))
+        assert r.numbers(OTHER) == [*range(BURST), *range(45, 50)]
+
+
+@on_loop
+async def test_five_go_at_once_and_the_others_at_their_own_pace(pair: Pair) -> None:
+    """Packets that came one a millisecond do not go much faster than that, but for the first five."""
+    async with router(pair, Buffering.AUTO) as r:
+        r.plane.expect(NODE)
+        came: list[float] = []
+        for number in range(200):
+            r.send(number)
+            await r.until_waiting(number + 1)
+            came.append(now_s())
+            await asyncio.sleep(0.001)
+        r.plane.admit(NODE, MAC)
+        await r.until(lambda: len(r.numbers()) == 200)
+        assert r.numbers() == list(range(200))
+        went = [at for at, _, _ in r.out]
+        ratio = (came[-1] - came[BURST]) / (went[-1] - went[BURST])
+        assert ratio < 2  # 1.25 on a machine that is never late; without a pace it would be a hundred
+
+
+@on_loop
+async def test_a_buffer_ends_though_packets_come_all_the_time(pair: Pair) -> None:
+    """What comes while the buffer is drained queues behind, and yet the wait ends: it is drained faster."""
+    async with router(pair, Buffering.AUTO) as r:
+        r.plane.expect(NODE)
+        sent = 0
+        while NODE not in r.tallies:
+            r.numbers()
+            r.send(sent)
+            sent += 1
+            if sent == 100:
+                r.plane.admit(NODE, MAC)
+            assert sent < 60_000
+            await asyncio.sleep(0.001)
+        seen = len(r.numbers())
+        assert r.numbers()[:seen] == list(range(seen))
+        assert r.tallies[NODE].entered > 200
+        await r.until(lambda: len(r.numbers()) == sent)
+        assert sorted(r.numbers()) == list(range(sent))
+
+
+@BOTH
+@on_loop
+async def test_a_node_that_does_not_come_gets_nothing(pair: Pair, buffering: Buffering) -> None:
+    """What waited for a node that is forgotten is dropped and counted, and never comes out."""
+    async with router(pair, buffering) as r:
+        r.plane.expect(NODE)
+        r.send(0, 50)
+        await r.until_waiting(50)
+        r.plane.forget(NODE)
+        assert r.tallies[NODE].abandoned == 50
+        assert r.tallies[NODE].opened_s is None
+        r.plane.expect(NODE)
+        r.send(50, 10)
+        await r.until_waiting(10)
+        r.plane.admit(NODE, MAC)
+        await r.until_ended()
+        await r.until(lambda: len(r.numbers()) >= 10)
+        assert r.numbers() == list(range(50, 60))
+
+
+@on_loop
+async def test_a_node_that_leaves_is_followed_by_what_waits(pair: Pair) -> None:
+    """A node that goes on before its buffer is empty gets the rest, and what comes, through its tunnel."""
+    async with router(pair, Buffering.AUTO) as r:
+        pair.kernel.execute([m.rule(100, table=m.TABLE_MAIN, source=ENDPOINT)])
+        r.plane.expect(NODE)
+        r.send(0, 300)
+        await r.until_waiting(300)
+        r.plane.admit(NODE, MAC)
+        r.plane.add_tunnel(NODE, BEYOND)
+        r.send(300, 10)
+        inner: list[int] = []
+
+        def through() -> bool:
+            inner.extend(int.from_bytes(f[102:106]) for f in waiting(pair.behind) if f[20] == 41)
+            return NODE in r.tallies
+
+        await r.until(through)
+        assert inner[-1] >= 300
+        assert [*r.numbers(), *inner] == list(range(len(r.numbers()) + len(inner)))
+        r.plane.remove_tunnel(NODE, BEYOND)
+        pair.kernel.execute([m.rule(100, table=m.TABLE_MAIN, source=ENDPOINT, add=False)])
+        pair.kernel.execute([m.neighbour(index_of("v0"), NODE, add=False)])
+
+
+@on_loop
+async def test_a_node_that_has_left_is_waited_for_until_its_tunnel_stands(pair: Pair) -> None:
+    """Held packets go through the tunnel in order, then what comes; without a tunnel they go to the link."""
+    async with router(pair, Buffering.AUTO) as r:
+        r.plane.hold(NODE)
+        r.plane.hold(NODE)
+        r.send(0, 100)
+        await r.until_waiting(100)
+        r.plane.add_tunnel(NODE, BEYOND)
+        inner: list[int] = []
+
+        def through(count: int) -> bool:
+            inner.extend(int.from_bytes(f[102:106]) for f in waiting(pair.behind) if f[20] == 41)
+            return NODE in r.tallies and len(inner) >= count
+
+        await r.until(lambda: through(100))
+        r.plane.hold(NODE)  # it goes on, and nobody takes it
+        del r.tallies[NODE]
+        r.send(100, 10)
+        await r.until_waiting(10)
+        r.plane.release(NODE)
+        await r.until(lambda: through(110))
+        assert inner == list(range(110))
+        assert r.numbers() == []
+        r.plane.remove_tunnel(NODE, BEYOND)
+        r.plane.hold(NODE)
+        del r.tallies[NODE]
+        r.send(110, 10)
+        await r.until_waiting(10)
+        pair.kernel.execute([m.neighbour(index_of("v0"), NODE, MAC)])
+        r.plane.release(NODE)
+        await r.until_ended()
+        await r.until(lambda: len(r.numbers()) == 10)
+        pair.kernel.execute([m.neighbour(index_of("v0"), NODE, add=False)])
+
+
+@pytest.mark.parametrize("buffering", list(Buffering))
+@on_loop
+async def test_a_node_that_comes_back_is_waited_for(pair: Pair, buffering: Buffering) -> None:
+    """Packets of a tunnelled node wait while it is expected here; forgotten, they take the tunnel again."""
+    async with router(pair, buffering) as r:
+        r.plane.add_tunnel(NODE, BEYOND)
+        r.plane.expect(NODE)
+        r.send(0, 20)
+        r.plane.forget(NODE)
+        r.send(20, 10)
+        inner: list[int] = []
+
+        def through() -> bool:
+            inner.extend(int.from_bytes(f[102:106]) for f in waiting(pair.behind) if f[20] == 41)
+            return 29 in inner
+
+        await r.until(through)
+        assert inner == list(range(20, 30))
+        r.plane.remove_tunnel(NODE, BEYOND)
+        assert r.numbers() == []
+
+
+@on_loop
+async def test_without_the_wish_for_a_buffer_the_kernel_keeps_them(pair: Pair) -> None:
+    """An HI without U begins no wait of ours: the neighbour's own queue keeps packets, and UNA sends them."""
+    async with router(pair, Buffering.AUTO) as r:
+        r.plane.expect(NODE, buffer=False)
+        r.send(0, 10)
+        r.plane.admit(NODE, MAC)
+        await r.until(lambda: len(r.numbers()) == 10)
+        assert r.numbers() == list(range(10))
+        assert r.tallies == {}
+
+
+@on_loop
+async def test_what_comes_in_the_last_moment_is_not_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packets between the last look into the intake and the end of its route are sent all the same."""
+    async with router(pair, Buffering.AUTO) as r:
+        r.plane.expect(NODE)
+        execute = pair.kernel.execute
+
+        def late(*args: object, **options: object) -> None:
+            monkeypatch.setattr(pair.kernel, "execute", execute)
+            r.send(0, 10)
+            execute(*args, **options)  # type: ignore[arg-type]  # passed on as it came
+
+        execute([m.neighbour(index_of("v0"), NODE, MAC, state=m.NUD_STALE)])
+        assert r.plane._room is not None
+        monkeypatch.setattr(pair.kernel, "execute", late)
+        r.plane._room.arrived(NODE)
+        await r.until_ended()
+        await r.until(lambda: len(r.numbers()) == 10)
+        assert r.numbers() == list(range(10))
+        r.plane.admit(NODE, MAC)
+
+
+def test_where_tun_is_closed_a_packet_socket_does(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AUTO falls back without a word; TUN by force says in one sentence what is the matter."""
+    monkeypatch.setattr(intake, "_TUN", Path("/dev/net/nothing-here"))
+    found = intake.open_intake(pair.kernel, mtu=1500)
+    assert isinstance(found, intake.PacketIntake)
+    found.close()
+    with pytest.raises(LiesError, match=r"nothing-here cannot be used .*; a packet socket can"):
+        intake.open_intake(pair.kernel, kind=IntakeKind.TUN, mtu=1500)
+    assert pair.more() == {}
+
+
+@pytest.mark.parametrize("kind", [IntakeKind.TUN, IntakeKind.PACKET])
+def test_what_an_intake_cannot_keep_is_counted(pair: Pair, kind: IntakeKind) -> None:
+    """Of packets that nobody reads in time, those that are read later and those that are lost make up all."""
+    found = intake.open_intake(pair.kernel, kind=kind, mtu=mtu_of("v0"))
+    try:
+        pair.kernel.execute([found.route(host(NODE), metric=512)])
+        far_mac = link_address("b0")
+        with entered(pair.far), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as source:
+            for number in range(40_000):
+                packet = udp(OTHER_INNER, NODE, number.to_bytes(4))
+                source.sendto(packet, ("b1", ETH_P_IPV6, 0, 0, far_mac))
+        read = [int.from_bytes(packet[48:52]) for packet in found.receive(40_000)]
+        assert 0 < len(read) < 40_000
+        assert all(a < b for a, b in pairwise(read))
+        assert 40_000 <= len(read) + found.lost() <= 40_004  # the kernel's own reports of groups count, too
+        assert found.lost() == found.lost()
+    finally:
+        found.close()
+    assert pair.more() == {}
+
+
+def test_a_packet_that_is_too_big_is_answered_as_ever(pair: Pair) -> None:
+    """The intake has the access link's MTU, so that the kernel says Packet Too Big to the sender."""
+    found = intake.open_intake(pair.kernel, mtu=1400)
+    try:
+        pair.kernel.execute(
+            [
+                found.route(host(NODE), metric=512),
+                m.route(host(OTHER_INNER), oif=index_of("b0")),
+                m.neighbour(index_of("b0"), OTHER_INNER, MAC),
+            ]
+        )
+        far_mac = link_address("b0")
+        with entered(pair.far), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as source:
+            source.sendto(udp(OTHER_INNER, NODE, bytes(1400)), ("b1", ETH_P_IPV6, 0, 0, far_mac))
+        (answer,) = [f for f in waiting(pair.behind) if f[20] == 58 and f[54] == 2]
+        assert int.from_bytes(answer[58:62]) == 1400
+        assert list(found.receive(10)) == []
+    finally:
+        found.close()
+        assert ip("-6", "route", "del", str(OTHER_INNER)) == []
