@@ -15,7 +15,7 @@ SMALL = ["--nodes", "4", "--routers", "4", "--hours", "0.02", "--spacing-m", "60
 
 def lies_sim(*arguments: str, expect: int = 0) -> str:
     """What the command prints."""
-    done = subprocess.run([*SIM, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([*SIM, *arguments], capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == expect, done.stderr
     assert done.stderr == "" or expect
     return done.stdout
@@ -60,9 +60,9 @@ def test_interrupted() -> None:
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     try:
-        wait_until(lambda: _busy(process.pid), 60)
+        wait_until(lambda: _busy(process.pid), 300)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
     finally:
         process.kill()
         process.wait()
