@@ -41,6 +41,7 @@ class _Completion:
     """Finished messages of a handover from par."""
 
     par: IPv6Address
+    back: list[bytes]  # an address that was there before has its own way again, which the tunnel takes
     tunnel: list[bytes]  # they open the tunnel and let go what waits
     own: list[bytes]  # the new router's
 
@@ -147,7 +148,7 @@ class MobilePlane:
             self._netlink.execute(prepared.own)
             self._prepared[pcoa, ncoa] = prepared
         else:
-            self._netlink.execute([*prepared.tunnel, *prepared.own])
+            self._netlink.execute([*prepared.back, *prepared.tunnel, *prepared.own])
             self._held.discard(pcoa)
             self._tunnels[pcoa] = (ncoa, par)
         self._known_before.discard(ncoa)
@@ -240,7 +241,9 @@ class MobilePlane:
                 for t in (old.drain, old.table)
             )
             tunnel = [drain, *old.lane.let_go, table]
-        return _Completion(par, tunnel, [*self._own_way(new), self._main(nar)])
+        own = self._own_way(new)
+        back = own if ncoa in self._known_before else []
+        return _Completion(par, back, tunnel, [*own, self._main(nar)])
 
     def _remove(self, coa: IPv6Address) -> None:
         care_of = self._care_of.pop(coa)

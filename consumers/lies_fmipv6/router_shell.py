@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 from typing import assert_never
@@ -10,13 +10,14 @@ from typing import assert_never
 from attrs import evolve
 
 from lies.errors import ConfigError, LiesError
+from lies.events import Header, Link, PacketsBuffered, Technology
 from lies.kernel.esp import EspUnavailable, MobilitySocket, Protection
 from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
-from lies.runtime import Runtime
+from lies.runtime import Runtime, monotonic_ns, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
@@ -30,6 +31,7 @@ from lies_fmipv6.messages import (
     HandoverInitiate,
     UnsolicitedNeighbourAdvertisement,
 )
+from lies_fmipv6.pacing import Tally
 from lies_fmipv6.parameters import ALL_NODES
 from lies_fmipv6.router_plane import RouterPlane
 
@@ -46,9 +48,12 @@ def link_local_of(interface: str) -> IPv6Address:
 class RouterShell:
     """Runs lies_fmipv6.access_router.AccessRouter on this host."""
 
-    def __init__(self, config: Config, secrets_: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, config: Config, secrets_: Mapping[str, bytes], publish: Callable[[PacketsBuffered], None]
+    ) -> None:
         access, backbone = config.access or "", config.backbone or ""
         self._access = access
+        self._publish = publish
         index_of(access)
         engine_config = router(
             config, link_local_of(access), link_address(access), secrets.randbelow(1 << 16), secrets_
@@ -70,6 +75,7 @@ class RouterShell:
                 tunnels=config.tunnels,
                 buffering=config.buffering,
                 limits=config.limits,
+                on_tally=self._on_tally,
             )
             undo.enter_context(closing(self._plane))
             self._signalling = Signalling(
@@ -130,6 +136,27 @@ class RouterShell:
             _log.warning("%s; insecure = true, so HI and HAck go without", error)
             return frozenset()
         return frozenset(peers)
+
+    def _on_tally(self, node: IPv6Address, tally: Tally) -> None:
+        if not tally.entered:
+            return
+        header = Header("", 0, 0, monotonic_ns(), wall_ns(), Link(self._access, Technology.OTHER))
+        report = PacketsBuffered(
+            header,
+            str(node),
+            packets=tally.entered,
+            lost=tally.overflowed,
+            abandoned=tally.abandoned,
+            peak_packets=tally.peak_packets,
+            peak_octets=tally.peak_octets,
+            delay_max_ms=tally.delay_max_s * 1000,
+            opened_ms=None if tally.opened_s is None else tally.opened_s * 1000,
+            drained_ms=None if tally.drained_s is None else tally.drained_s * 1000,
+        )
+        try:
+            self._publish(report)
+        except LiesError as error:  # the daemon is on its way out
+            _log.warning("not reported: %s", error)
 
     def _on_protected(self, packet: bytes) -> None:
         """A packet from a neighbour that the kernel has taken out of ESP."""

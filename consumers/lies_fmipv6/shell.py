@@ -50,7 +50,7 @@ class Fmipv6(Consumer):
         if self.config.role is Role.MOBILE_NODE:
             self._shell = MobileShell(self.config, self.bus, self._secrets, self._policy)
         else:
-            self._shell = RouterShell(self.config, self._secrets)
+            self._shell = RouterShell(self.config, self._secrets, self.bus.publish)
         await self._shell.start()
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ from lies.events import (
     LinkGoingDownCancelled,
     LinkStatusChanged,
     LinkUp,
+    PacketsBuffered,
     PoAFound,
     PoALost,
     Raw,
@@ -118,6 +119,8 @@ def _said(event: Indication | Raw, names: Names) -> str | None:  # noqa: PLR0911
             return f"{event.coa} status {event.status} in {(event.ba_ns - event.bu_ns) / 1e6:.1f} ms"
         case HandoverDone():
             return f"{event.mode} to {names.of(event.to_poa)}"
+        case PacketsBuffered():
+            return f"{event.packets} for {event.address}, {event.lost} lost"
         case _:
             return None
 

@@ -10,6 +10,7 @@ from lies.events._indications import (
     LinkGoingDownCancelled,
     LinkStatusChanged,
     LinkUp,
+    PacketsBuffered,
     PoAFound,
     PoALost,
 )
@@ -125,6 +126,7 @@ __all__ = [
     "LinkUpRequest",
     "LinkUpResponse",
     "Neighbour",
+    "PacketsBuffered",
     "PoACondition",
     "PoAFound",
     "PoAFoundConfirm",

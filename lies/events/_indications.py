@@ -129,6 +129,28 @@ class HandoverDone:
     una_ns: int | None
 
 
+@frozen
+class PacketsBuffered:
+    """An access router kept packets for a mobile node (ours; an L3 report; RFC 5568 section 5.4).
+
+    address: the node's care-of address; packets: came while the wait lasted; lost: for want of room;
+    abandoned: because the node did not come; peak_packets, peak_octets: most that waited at once;
+    delay_max_ms: longest that one waited; opened_ms: until the node was there; drained_ms: from then until
+    nothing waited any more (both None where that did not come to be).
+    """
+
+    header: Header
+    address: str
+    packets: int
+    lost: int
+    abandoned: int
+    peak_packets: int
+    peak_octets: int
+    delay_max_ms: float
+    opened_ms: float | None
+    drained_ms: float | None
+
+
 Indication = (
     LinkUp
     | LinkDown
@@ -140,4 +162,5 @@ Indication = (
     | CareOfAddressChanged
     | BindingUpdated
     | HandoverDone
+    | PacketsBuffered
 )

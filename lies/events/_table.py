@@ -166,6 +166,7 @@ PRIMITIVES: dict[str, Primitive] = {
                 "care_of_address_changed": i.CareOfAddressChanged,
                 "binding_updated": i.BindingUpdated,
                 "handover_done": i.HandoverDone,
+                "packets_buffered": i.PacketsBuffered,
             },
         ),
     )

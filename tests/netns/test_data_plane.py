@@ -123,10 +123,23 @@ class Hands:
         """Move the port, as the radio would."""
         return asyncio.run(self.port.move(router.bssid, lambda _: None))
 
-    def announce(self) -> None:
-        """Send the UNA for the second care-of address."""
-        message = UnsolicitedNeighbourAdvertisement(self.second, t.MOBILE_MAC)
-        self._sender.send(encode(message, self.second, _ALL_NODES), _ALL_NODES)
+    def announce(self, coa: IPv6Address) -> None:
+        """Send the UNA for a care-of address."""
+        message = UnsolicitedNeighbourAdvertisement(coa, t.MOBILE_MAC)
+        self._sender.send(encode(message, coa, _ALL_NODES), _ALL_NODES)
+
+    def settle(self) -> None:
+        """Stop the traffic, and wait until all that was sent has arrived, if it does."""
+        for flow in self.flows:
+            flow.order(b"s")
+        until(
+            lambda: sum(f.poll()[0] for f in self.flows) == sum(f.poll()[1] for f in self.flows),
+            within_s=60,
+            what="as many arrived as were sent",
+        )
+        for flow in self.flows:
+            flow.order(b"q")
+            assert flow.node.finish(now_s() + 60) == 0
 
     def _traffic(self) -> tuple[FlowProcess, FlowProcess]:
         """1,000 packets a second each way, when told to go: (correspondent, mobile node)."""
@@ -193,7 +206,7 @@ def _handover(hands: Hands, flows: tuple[FlowProcess, FlowProcess]) -> None:
     moved = hands.move(two)
     assert moved.port_out_ns is not None
     assert moved.port_in_ns - moved.port_out_ns >= hands.l2_gap_ms * 1e6
-    hands.announce()
+    hands.announce(second)
     hands.mobile.complete(first, second, one.address, two.address, two.access_mac, tunnel=True)
     loop.call(lambda: hands.nar.admit(second, t.MOBILE_MAC))
     _packets_pass(flows)
@@ -220,16 +233,7 @@ def test_a_handover_by_hand_loses_nothing(tmp_path: Path, l2_gap_ms: float, buff
         rig.mip.drop(rig.first)
         rig.mobile.end_tunnel(rig.first, rig.second, rig.one.address, keep_address=False)
         _packets_pass(flows)
-        for flow in flows:
-            flow.order(b"s")
-        until(
-            lambda: sum(f.poll()[0] for f in flows) == sum(f.poll()[1] for f in flows),
-            within_s=60,
-            what="as many arrived as were sent",
-        )
-        for flow in flows:
-            flow.order(b"q")
-            assert flow.node.finish(now_s() + 60) == 0
+        rig.settle()
         for sender, receiver in (flows, flows[::-1]):
             numbers = [number for number, _, _ in receiver.log().received]
             assert sorted(numbers) == list(range(len(sender.log().sent_ns)))
@@ -247,3 +251,27 @@ def test_a_handover_by_hand_loses_nothing(tmp_path: Path, l2_gap_ms: float, buff
         assert (tally.overflowed, tally.abandoned) == (0, 0)
         assert tally.entered >= tally.peak_packets
         assert tally.peak_packets > BURST or l2_gap_ms < 300
+
+
+def test_a_node_that_comes_straight_back_loses_nothing(tmp_path: Path) -> None:
+    """Back at the first router while its tunnel still stands: what was held there and here gets through."""
+    with hands(tmp_path, 20.0, Buffering.AUTO) as rig:
+        one, two, first, second, loop = rig.one, rig.two, rig.first, rig.second, rig.loop
+        _handover(rig, rig.flows)
+        rig.mobile.prepare(second, first, two.address, one.address, one.access_mac)
+        loop.call(lambda: rig.par.expect(first))
+        loop.call(lambda: rig.nar.add_tunnel(second, first))
+        rig.mobile.hold(second)
+        rig.move(one)
+        rig.announce(first)
+        # the shell completes first, and ends the tunnel when the engine says so
+        rig.mobile.complete(second, first, two.address, one.address, one.access_mac, tunnel=True)
+        loop.call(lambda: rig.par.remove_tunnel(first, second))
+        loop.call(lambda: rig.par.admit(first, t.MOBILE_MAC))
+        _packets_pass(rig.flows)
+        rig.mobile.end_tunnel(first, second, one.address, keep_address=True)
+        _packets_pass(rig.flows)
+        rig.settle()
+        for sender, receiver in (rig.flows, rig.flows[::-1]):
+            numbers = {number for number, _, _ in receiver.log().received}
+            assert numbers == set(range(len(sender.log().sent_ns)))

@@ -4,27 +4,26 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from ipaddress import IPv6Address
-from itertools import pairwise
-from pathlib import Path
+from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 from attrs import define, field
 from bus_rig import on_loop
-from netns_kit import frames, ip, udp, waiting
+from netns_kit import frames, udp, waiting
 from tunnel_kit import BEYOND, ENDPOINT, NET, OTHER_INNER, Pair
 
-from lies.errors import LiesError
-from lies.kernel import intake
+from lies.events import PacketsBuffered
 from lies.kernel import messages as m
-from lies.kernel.interfaces import index_of, mtu_of
-from lies.kernel.kinds import IntakeKind
+from lies.kernel.interfaces import index_of
 from lies.kernel.netns import entered
 from lies.kernel.packets import ETH_P_IPV6
-from lies.kernel.tunnels import host, link_address
+from lies.kernel.tunnels import link_address
 from lies.runtime import now_s
+from lies_fmipv6 import actions as a
+from lies_fmipv6.config import Config, Role
 from lies_fmipv6.pacing import BURST, Buffering, Limits, Tally
 from lies_fmipv6.router_plane import RouterPlane
+from lies_fmipv6.router_shell import RouterShell
 
 pytestmark = pytest.mark.netns
 
@@ -340,55 +339,40 @@ async def test_what_comes_in_the_last_moment_is_not_lost(pair: Pair, monkeypatch
         r.plane.admit(NODE, MAC)
 
 
-def test_where_tun_is_closed_a_packet_socket_does(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AUTO falls back without a word; TUN by force says in one sentence what is the matter."""
-    monkeypatch.setattr(intake, "_TUN", Path("/dev/net/nothing-here"))
-    found = intake.open_intake(pair.kernel, mtu=1500)
-    assert isinstance(found, intake.PacketIntake)
-    found.close()
-    with pytest.raises(LiesError, match=r"nothing-here cannot be used .*; a packet socket can"):
-        intake.open_intake(pair.kernel, kind=IntakeKind.TUN, mtu=1500)
+@on_loop
+async def test_what_became_of_a_wait_is_reported(pair: Pair) -> None:
+    """The router's shell tells the bus how many packets waited, how long, and how many found no room."""
+    told: list[PacketsBuffered] = []
+    config = Config(
+        role=Role.ACCESS_ROUTER,
+        insecure=True,
+        access="v0",
+        backbone="b0",
+        address=ENDPOINT,
+        prefix=IPv6Network(f"{NET}/64"),
+        buffer_octets=20 * SIZE,
+    )
+    shell = RouterShell(config, {}, told.append)
+    await shell.start()
+    with entered(pair.far):
+        air = frames("v1", incoming_only=True)
+        source = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    with air, source:
+        assert isinstance(shell._plane, RouterPlane)
+        r = Router(pair, shell._plane, {}, source, air, link_address("b0"))
+        shell._perform(a.ExpectNode(NODE, MAC, buffer=True))
+        r.send(0, 50)
+        await r.until_waiting(50)
+        shell._perform(a.AdmitNode(NODE, MAC))
+        await r.until(lambda: told != [])
+        shell._perform(a.ExpectNode(OTHER, MAC, buffer=True))
+        shell._perform(a.ForgetNode(OTHER))
+    await shell.stop()
+    (report,) = told
+    assert (report.address, report.packets, report.lost, report.abandoned) == (str(NODE), 50, 30, 0)
+    assert (report.peak_packets, report.peak_octets) == (20, 20 * SIZE)
+    assert report.opened_ms is not None
+    assert report.drained_ms is not None
+    assert report.delay_max_ms > 0
+    assert report.header.link.name == "v0"
     assert pair.more() == {}
-
-
-@pytest.mark.parametrize("kind", [IntakeKind.TUN, IntakeKind.PACKET])
-def test_what_an_intake_cannot_keep_is_counted(pair: Pair, kind: IntakeKind) -> None:
-    """Of packets that nobody reads in time, those that are read later and those that are lost make up all."""
-    found = intake.open_intake(pair.kernel, kind=kind, mtu=mtu_of("v0"))
-    try:
-        pair.kernel.execute([found.route(host(NODE), metric=512)])
-        far_mac = link_address("b0")
-        with entered(pair.far), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as source:
-            for number in range(40_000):
-                packet = udp(OTHER_INNER, NODE, number.to_bytes(4))
-                source.sendto(packet, ("b1", ETH_P_IPV6, 0, 0, far_mac))
-        read = [int.from_bytes(packet[48:52]) for packet in found.receive(40_000)]
-        assert 0 < len(read) < 40_000
-        assert all(a < b for a, b in pairwise(read))
-        assert 40_000 <= len(read) + found.lost() <= 40_004  # the kernel's own reports of groups count, too
-        assert found.lost() == found.lost()
-    finally:
-        found.close()
-    assert pair.more() == {}
-
-
-def test_a_packet_that_is_too_big_is_answered_as_ever(pair: Pair) -> None:
-    """The intake has the access link's MTU, so that the kernel says Packet Too Big to the sender."""
-    found = intake.open_intake(pair.kernel, mtu=1400)
-    try:
-        pair.kernel.execute(
-            [
-                found.route(host(NODE), metric=512),
-                m.route(host(OTHER_INNER), oif=index_of("b0")),
-                m.neighbour(index_of("b0"), OTHER_INNER, MAC),
-            ]
-        )
-        far_mac = link_address("b0")
-        with entered(pair.far), socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as source:
-            source.sendto(udp(OTHER_INNER, NODE, bytes(1400)), ("b1", ETH_P_IPV6, 0, 0, far_mac))
-        (answer,) = [f for f in waiting(pair.behind) if f[20] == 58 and f[54] == 2]
-        assert int.from_bytes(answer[58:62]) == 1400
-        assert list(found.receive(10)) == []
-    finally:
-        found.close()
-        assert ip("-6", "route", "del", str(OTHER_INNER)) == []
