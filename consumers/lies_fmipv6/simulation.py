@@ -3,7 +3,7 @@
 from ipaddress import IPv6Address
 from typing import assert_never
 
-from lies.events import CareOfAddressChanged, HandoverDone, Indication
+from lies.events import CareOfAddressChanged, HandoverDone, Indication, PacketsBuffered
 from lies.sim import HomeHost, MobileHost, Program, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
@@ -14,7 +14,7 @@ from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour
 from lies_fmipv6.states import MobileNodeState
 
-_OWN = (CareOfAddressChanged, HandoverDone)
+_OWN = (CareOfAddressChanged, HandoverDone, PacketsBuffered)
 _MAX_NODES = 1 << 20  # a simulation is as large as its user says
 
 
