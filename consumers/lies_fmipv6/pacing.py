@@ -14,6 +14,7 @@ BURST = 5  # RFC 5568 section 5.4: "a maximum of 5 packets MAY be sent one after
 _WINDOW_S = 0.25  # of recent arrivals, over which their rate is metered
 _LEAST_ARRIVALS = 16  # metered over at least so many, however long ago the first of them came
 _LEAST_WINDOW_S = 0.02  # what was read at once, because the program was busy, did not come at once
+_LATE_S = 0.02  # a program that comes late makes up for so much, or its buffer would not end
 _EPSILON = 1e-6  # of a packet: a deadline that was computed must have come when it has come
 
 Node = TypeVar("Node", bound=Hashable)
@@ -105,7 +106,9 @@ class _Queue:
     def refill(self, now: float, excess: float) -> None:
         """Let time pass for the tokens."""
         if now > self.tokens_at:
-            self.tokens = min(BURST, self.tokens + (now - self.tokens_at) * self.rate * (1 + excess))
+            a_second = self.rate * (1 + excess)
+            most = max(BURST, a_second * _LATE_S)
+            self.tokens = min(most, self.tokens + (now - self.tokens_at) * a_second)
             self.tokens_at = now
 
     def peak(self) -> None:

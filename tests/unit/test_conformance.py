@@ -207,6 +207,20 @@ SWITCHED_OFF = [
         "test_fmipv6_engine_imposed.py::test_naack_that_is_none",
     ),
     Off(
+        "F42",
+        f"{_FMIP}/pacing.py",
+        "may_go = queue.tokens >= 1 - _EPSILON and queue.tokens_at <= now",
+        "may_go = True",
+        "test_fmipv6_pacing.py::test_five_go_at_once_then_the_metered_rate_and_a_quarter",
+    ),
+    Off(
+        "F43",
+        f"{_FMIP}/previous_router.py",
+        "        return [HoldNode(binding.pcoa)]\n",
+        "        return []\n",
+        "test_fmipv6_engine_buffering.py::test_what_comes_between_fbu_and_tunnel_is_not_lost",
+    ),
+    Off(
         "F46",
         f"{_FMIP}/previous_router.py",
         "min(fbu.lifetime_s, self._p.max_fbu_lifetime_s)",

@@ -42,7 +42,7 @@ class Line:
             if step >= until:
                 break
             self.now = step
-            self._serve()
+            self.serve()
             if step == self.next_packet:
                 self.arrive()
                 self.next_packet += 1 / packets_per_s
@@ -50,13 +50,14 @@ class Line:
 
     def run(self) -> None:
         """What waits goes, and nothing comes."""
-        self._serve()
+        self.serve()
         while (due := self.buffer.next_due()) is not None:
             assert due > self.now or self.buffer.due(self.now)
             self.now = max(due, self.now)
-            self._serve()
+            self.serve()
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """What may go, goes."""
         for node in self.buffer.due(self.now):
             while (packet := self.buffer.head(node, self.now)) is not None:
                 self.went.append((self.now, int.from_bytes(packet[:4])))
@@ -116,6 +117,24 @@ def test_the_rate_follows_the_arrivals() -> None:
     while not line.buffer.idle(NODE):
         line.flow(1000, until=line.now + 0.01)
         assert line.now < 20
+
+
+def test_a_program_that_comes_late_keeps_the_rate() -> None:
+    """Served every 10 ms only, 1,500 packets/s are worked off all the same, in bursts of what was due."""
+    line = Line()
+    line.flow(1500, until=0.1)
+    line.buffer.open(NODE, line.now)
+    gone = []
+    while not line.buffer.idle(NODE):
+        before = len(line.went)
+        line.now += 0.01
+        for _ in range(15):
+            line.arrive()
+        line.serve()
+        gone.append(len(line.went) - before)
+        assert line.now < 10
+    assert max(gone) <= BURST + 0.01 * 1500 * 1.25 + 1
+    assert [n for _, n in line.went] == list(range(len(line.went)))
 
 
 def test_what_was_read_at_once_is_no_endless_rate() -> None:
