@@ -12,6 +12,7 @@ from attrs import frozen
 from lies.bus.messages import PluginStatus
 from lies.runtime import now_s
 
+KILL_S = 1.0  # beyond the time a room has to stop: a child that did not is killed, and waited for
 _log = logging.getLogger("lies.daemon")
 
 
@@ -175,7 +176,7 @@ class Keeper:
     async def _bounded_stop(self, room: Room) -> None:
         stopping = asyncio.create_task(room.stop(), name=f"lies:{self.name}:stop")
         stop_s = self.patience.stop_s
-        _, late = await asyncio.wait({stopping}, timeout=stop_s)
+        _, late = await asyncio.wait({stopping}, timeout=stop_s + KILL_S)
         if late:
             stopping.cancel()
             _log.error("did not stop in time; it is left behind", extra={**self._about, "after_s": stop_s})

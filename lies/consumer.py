@@ -8,7 +8,7 @@ is also made to check a configuration, and then not started.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from lies.capabilities import NO_CAPABILITIES, Capability
 from lies.events import (
@@ -19,6 +19,9 @@ from lies.events import (
     Quality,
     Raw,
 )
+
+if TYPE_CHECKING:
+    from lies.sim import Part
 
 
 class BusClient(Protocol):
@@ -89,6 +92,11 @@ class Consumer(ABC):
         """The capabilities that it needs with this configuration; all that it declares unless overridden."""
         del config
         return cls.capabilities
+
+    @classmethod
+    def simulation(cls) -> "Part | None":
+        """What the consumer does on the virtual network of `lies sim`; None: it has no part in it."""
+        return None
 
     @abstractmethod
     async def start(self) -> None:

@@ -99,8 +99,13 @@ class HostPublisher(Protocol):
         """The publisher's epoch, for headers."""
         ...
 
-    def bind(self, act: Callable[[Action], None], raw_wanted: Callable[[str, bool], None]) -> None:
-        """Where type 3 actions and wishes for raw messages go, on the loop."""
+    def bind(
+        self,
+        act: Callable[[Action], None],
+        raw_wanted: Callable[[str, bool], None],
+        refused: Callable[[str, str], None],
+    ) -> None:
+        """Where type 3 actions, wishes for raw messages, and links that are not taken go, on the loop."""
         ...
 
     def announce(self, header: Header, state: LinkState) -> None:
@@ -145,7 +150,7 @@ class DriverHostBase:
         self._driver: Driver | None = None
         self._ports: dict[str, _Port] = {}
         self._sequence = 0
-        publisher.bind(self._act, self._raw_wanted)
+        publisher.bind(self._act, self._raw_wanted, self._refused)
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -221,6 +226,10 @@ class DriverHostBase:
                 self._driver.link_disconnect(action.link, action.poa)
         except Exception as error:  # noqa: BLE001 - a driver's bug is the supervisor's matter, not the bus's
             self.failed(error)
+
+    def _refused(self, link: str, reason: str) -> None:
+        if link in self._ports:
+            self.failed(LinkError(LinkErrorReason.INVALID, reason))
 
     def _raw_wanted(self, link: str, on: bool) -> None:
         port = self._ports.get(link)

@@ -5,14 +5,13 @@ it, performs what it returns and keeps one timer armed. Engines thus run unchang
 """
 
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from lies.engine import Engine
 
 if TYPE_CHECKING:
     import asyncio
-
-ItemT_contra = TypeVar("ItemT_contra", contravariant=True)
-ActionT_co = TypeVar("ActionT_co", covariant=True)
 
 
 def monotonic_ns() -> int:
@@ -28,6 +27,11 @@ def wall_ns() -> int:
 def now_s() -> float:
     """CLOCK_MONOTONIC in s: the clock that engines are given as `now`."""
     return time.monotonic()  # noqa: TID251 - the one place
+
+
+def cpu_s() -> float:
+    """CPU time of this process in s."""
+    return time.process_time()
 
 
 class WallOffset:
@@ -57,22 +61,6 @@ class WallOffset:
                 if abs(offset_ns - self._offset_ns) > self.SLACK_NS:
                     self._offset_ns = offset_ns
         return self._offset_ns
-
-
-class Engine(Protocol[ItemT_contra, ActionT_co]):
-    """A protocol engine: no I/O, no clock. `now` and timeouts are in s on one monotonic clock."""
-
-    def receive(self, item: ItemT_contra, now: float, /) -> Sequence[ActionT_co]:
-        """What follows from an item: a link event, a message, a confirm."""
-        ...
-
-    def next_timeout(self) -> float | None:
-        """When handle_timeout wants to be called, absolute; None for never."""
-        ...
-
-    def handle_timeout(self, now: float, /) -> Sequence[ActionT_co]:
-        """What follows from time having come to `now`."""
-        ...
 
 
 ItemT = TypeVar("ItemT")

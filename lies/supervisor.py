@@ -5,6 +5,7 @@ configuration is followed without a restart of what it does not concern.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -297,5 +298,12 @@ async def _until_signal(
 
         if reread is not None:
             loop.add_signal_handler(signal.SIGHUP, hang_up)
-        await _run(supervisor, ready, stop, reread, reload)
+
+        def settled() -> None:
+            gc.collect()
+            gc.freeze()  # what is there now stays: events need not wait while all of it is looked through
+            if ready is not None:
+                ready()
+
+        await _run(supervisor, settled, stop, reread, reload)
         return 130 if signals.received is signal.SIGINT else 0

@@ -12,6 +12,15 @@ K = TypeVar("K", bound=Hashable)
 _MIN_STALE = 64  # a heap smaller than this is not worth rebuilding
 
 
+def earliest(*dues: float | None) -> float | None:
+    """The earliest of some deadlines; None for none."""
+    first = None
+    for due in dues:
+        if due is not None and (first is None or due < first):
+            first = due
+    return first
+
+
 class Backoff:
     """When to send something again: after first_s, then after twice that, and so on.
 
@@ -42,39 +51,53 @@ class Backoff:
         self.due = None
 
 
+class _Deadline(Generic[K]):
+    """One deadline; key: None when it is another's turn or cancelled."""
+
+    __slots__ = ("due", "key", "serial")
+
+    def __init__(self, due: float, serial: int, key: K) -> None:
+        self.due = due
+        self.serial = serial
+        self.key: K | None = key
+
+
 class Timers(Generic[K]):
     """Deadlines by key, one a key; every operation costs O(log n)."""
 
-    __slots__ = ("_due", "_heap", "_serial")
+    __slots__ = ("_heap", "_of", "_serial")
 
     def __init__(self) -> None:
-        self._due: dict[K, tuple[float, int]] = {}
-        self._heap: list[tuple[float, int, K]] = []
+        self._of: dict[K, _Deadline[K]] = {}
+        self._heap: list[tuple[float, int, _Deadline[K]]] = []  # what is cancelled stays, without its key
         self._serial = 0
 
     def __len__(self) -> int:
-        return len(self._due)
+        return len(self._of)
 
     def set(self, key: K, due: float) -> None:
         """Set or move the deadline of a key."""
+        self.cancel(key)
         self._serial += 1
-        self._due[key] = (due, self._serial)
-        heappush(self._heap, (due, self._serial, key))
-        if len(self._heap) > 2 * len(self._due) + _MIN_STALE:
-            self._heap = [(d, s, k) for k, (d, s) in self._due.items()]
+        deadline = self._of[key] = _Deadline(due, self._serial, key)
+        heappush(self._heap, (due, self._serial, deadline))
+        if len(self._heap) > 2 * len(self._of) + _MIN_STALE:
+            self._heap = [(d.due, d.serial, d) for d in self._of.values()]
             heapify(self._heap)
 
     def cancel(self, key: K) -> None:
         """Forget a key's deadline; no deadline is no error."""
-        self._due.pop(key, None)
+        deadline = self._of.pop(key, None)
+        if deadline is not None:
+            deadline.key = None
 
     def next(self) -> float | None:
         """The earliest deadline."""
-        while self._heap:
-            due, serial, key = self._heap[0]
-            if self._due.get(key) == (due, serial):
-                return due
-            heappop(self._heap)
+        heap = self._heap
+        while heap:
+            if heap[0][2].key is not None:
+                return heap[0][0]
+            heappop(heap)
         return None
 
     def pop_due(self, now: float) -> K | None:
@@ -82,6 +105,7 @@ class Timers(Generic[K]):
         due = self.next()
         if due is None or due > now:
             return None
-        key = heappop(self._heap)[2]
-        del self._due[key]
+        key = heappop(self._heap)[2].key
+        assert key is not None
+        del self._of[key]
         return key

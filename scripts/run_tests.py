@@ -30,8 +30,10 @@ def main() -> None:
         netlink.close()
     except NotPermitted as error:
         print(f"{error}; tests that need them are skipped", file=sys.stderr)
-    # background jobs of a shell are born ignoring Ctrl-C, and so would be every process that a test starts
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # background jobs of a shell are born ignoring Ctrl-C, those of nohup(1) a closed terminal, and so would
+    # every process be that a test starts
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *sys.argv[1:]])  # noqa: S606 - no shell is meant
 
 

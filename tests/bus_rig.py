@@ -311,6 +311,7 @@ class Dealer:
     ) -> None:
         self.socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.SNDTIMEO, round(DEADLINE_S * 1000))  # a refused peer has nobody to send to
         self.socket.setsockopt(zmq.RCVHWM, receive_limit)
         for option, value in options.items():
             self.socket.setsockopt(getattr(zmq, option), value)

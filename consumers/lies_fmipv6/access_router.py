@@ -3,7 +3,7 @@
 from collections import Counter
 from ipaddress import IPv6Address, IPv6Network
 
-from lies.timers import Backoff
+from lies.timers import Backoff, earliest
 from lies_fmipv6.actions import AccessRouterAction as Action
 from lies_fmipv6.actions import AdmitNode, SendMessage
 from lies_fmipv6.items import AccessRouterItem as Item
@@ -109,9 +109,8 @@ class AccessRouter:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = [self._previous.timers.next(), self._new.timers.next(), self._advertise_at]
-        dues += [backoff.due for _, backoff in self._orders.values()]
-        return min((d for d in dues if d is not None), default=None)
+        orders = [backoff.due for _, backoff in self._orders.values()] if self._orders else ()
+        return earliest(self._previous.timers.next(), self._new.timers.next(), self._advertise_at, *orders)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv6Address
 
-from lies.timers import Backoff
+from lies.timers import Backoff, earliest
 from lies_fmipv6.actions import ConfigureAddress, SendMessage, UseRouter
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.discovery import Outcome
@@ -82,8 +82,7 @@ class Arrival:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = (self._rs.due if self._rs else None, self._una[1].due if self._una else None)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(self._rs.due if self._rs else None, self._una[1].due if self._una else None)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat RS and UNA."""

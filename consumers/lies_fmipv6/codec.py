@@ -8,11 +8,10 @@ forbids or the wire cannot carry.
 import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address
-
-from attrs import frozen
+from typing import NamedTuple
 
 from lies.errors import ProtocolViolation
-from lies.packet import ICMPV6, parse_ipv6
+from lies.packet import ICMPV6, address_of, parse_ipv6
 from lies_fmipv6.messages import (
     FastBindingAck,
     FastBindingUpdate,
@@ -26,11 +25,11 @@ from lies_fmipv6.nd_writer import encode_nd
 
 __all__ = ["DEFAULT_SPI", "Received", "decode", "encode"]
 
+_MOBILITY = (FastBindingUpdate, FastBindingAck, HandoverInitiate, HandoverAcknowledge)
 DEFAULT_SPI = 1  # 0 is reserved for keys derived from SEND (RFC 5568 section 6.4.5)
 
 
-@frozen
-class Received:
+class Received(NamedTuple):
     """A message and what its packet said about it."""
 
     message: Message
@@ -58,7 +57,7 @@ def encode(
     key: the handover key that MN and PAR share; with it FBU and FBack end in a BADF option (6.4.5).
     """
     try:
-        if isinstance(message, FastBindingUpdate | FastBindingAck | HandoverInitiate | HandoverAcknowledge):
+        if isinstance(message, _MOBILITY):
             return encode_mobility(message, source.packed, destination.packed, key, spi)
         return encode_nd(message, source.packed, destination.packed)
     except (struct.error, ValueError, OverflowError) as error:
@@ -80,8 +79,8 @@ def decode(packet: bytes, *, key_for: Callable[[IPv6Address], bytes | None] | No
         message, badf_present, authenticated = decode_mobility(parsed, key_for)
     return Received(
         message,
-        IPv6Address(parsed.source),
-        IPv6Address(parsed.destination),
+        address_of(parsed.source),
+        address_of(parsed.destination),
         parsed.hop_limit,
         authenticated,
         badf_present,

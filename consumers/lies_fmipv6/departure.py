@@ -1,5 +1,6 @@
 """Leaving a link: the policy's word, FBU and FBack from the old link, LinkConnect (RFC 5568 section 4)."""
 
+from lies.timers import earliest
 from lies_fmipv6.actions import ExpectLinkUp, RequestConnect, RequestPoAList
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.handover import Handover, to_ns
@@ -65,8 +66,7 @@ class Departure:
         h = m.handover
         fbu = h.exchange.next_timeout() if h is not None and h.exchange is not None else None
         poll = m.scout.poll_at if m.state is S.ATTACHED else None
-        dues = (fbu, poll, m.connect_until, m.hold_until)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(fbu, poll, m.connect_until, m.hold_until)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

@@ -1,6 +1,5 @@
 """What a mobile node learns of its router's neighbourhood: RtSolPr out, PrRtAdv in (RFC 5568 section 6.1)."""
 
-from collections import deque
 from collections.abc import Iterable
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
@@ -69,7 +68,7 @@ class Discovery:
         self._asked: tuple[bytes, ...] = ()
         self._identifier = 0
         self._answered: int | None = None
-        self._sent: deque[float] = deque(maxlen=parameters.max_rtsolpr_rate)
+        self._sent: list[float] = []  # the latest max_rtsolpr_rate
         self._backoff: Backoff | None = None
 
     def reset(self) -> None:
@@ -157,7 +156,7 @@ class Discovery:
         if not self._asked:
             self._asked = tuple(self._wanted)[: self._p.max_access_points]
             self._backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
-        self._sent.append(now)
+        self._sent = [*self._sent, now][-self._p.max_rtsolpr_rate :]
         return RtSolPr(self._identifier, self._lla, self._asked)
 
     def _free_at(self) -> float:

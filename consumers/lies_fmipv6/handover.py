@@ -5,6 +5,7 @@ from ipaddress import IPv6Address, IPv6Network
 from attrs import define, frozen
 
 from lies.events import CareOfAddressChanged, HandoverDone, Header, Link
+from lies.packet import text_of
 from lies_fmipv6.actions import (
     AbandonHandover,
     CompleteHandover,
@@ -116,10 +117,10 @@ class Reporter:
         return Publish(
             CareOfAddressChanged(
                 self._header(now),
-                str(coa),
-                str(previous) if previous else None,
-                str(router),
-                str(par) if par else None,
+                text_of(coa),
+                text_of(previous) if previous else None,
+                text_of(router),
+                text_of(par) if par else None,
             )
         )
 
@@ -131,8 +132,8 @@ class Reporter:
                 h.mode,
                 h.from_poa,
                 h.to_poa,
-                str(h.pcoa),
-                str(h.ncoa),
+                text_of(h.pcoa),
+                text_of(h.ncoa),
                 h.fbu_ns,
                 h.fback_ns,
                 h.connect_ns,

@@ -4,6 +4,7 @@ from ipaddress import IPv6Address
 
 from attrs import evolve
 
+from lies.timers import earliest
 from lies_fmipv6.actions import DropAddress, HoldUplink, UseRouter
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.arrival import Arrival
@@ -38,7 +39,7 @@ class Imposed:
             return []
         if m.router.lla not in {None, ra.source_lla, item.link_layer}:
             return []  # of another router on the link
-        return self._follow(ra.naack, m.coa, now)
+        return self._follow(ra.naack, item.destination, now)
 
     def check(self, now: float) -> list[Action]:
         """An FBack from the old router said that PCoA stays (HAck code 3)."""
@@ -78,8 +79,7 @@ class Imposed:
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
         self._catch_up()
-        dues = (self._own_at, self._exchange.next_timeout() if self._exchange else None)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(self._own_at, self._exchange.next_timeout() if self._exchange else None)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat the FBU, and succeed a kept PCoA before its time is over."""

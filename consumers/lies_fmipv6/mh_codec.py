@@ -11,6 +11,7 @@ from lies.packet import (
     Ipv6Packet,
     MobilityOption,
     OtherProtocol,
+    address_of,
     alternate_coa_option,
     build_ipv6,
     build_mobility_header,
@@ -108,7 +109,7 @@ def decode_mobility(
         options = _read_options(header, _BINDING_AT)
         ack = _parse_ack(header, options)
         coa = packet.destination if ack.alternate_coa is None else ack.alternate_coa.packed
-        return ack, *_verify(options, header, coa, packet.source, IPv6Address(packet.source), key_for)
+        return ack, *_verify(options, header, coa, packet.source, address_of(packet.source), key_for)
     if kind == MH_HI:
         return _parse_initiate(header), False, False
     if kind == MH_HACK:
@@ -257,7 +258,7 @@ def _read_options(header: bytes, at: int) -> Options:
 
 
 def _ipv6(octets: bytes | None) -> IPv6Address | None:
-    return None if octets is None else IPv6Address(octets)
+    return None if octets is None else address_of(octets)
 
 
 def _parse_update(packet: Ipv6Packet, header: bytes, options: Options) -> FastBindingUpdate:
@@ -267,7 +268,7 @@ def _parse_update(packet: Ipv6Packet, header: bytes, options: Options) -> FastBi
     return FastBindingUpdate(
         sequence,
         lifetime_s,
-        IPv6Address(packet.home_address),
+        address_of(packet.home_address),
         _ipv6(options.get((MH_OPTION_ALTERNATE_COA, 0))),
         options.get((MH_OPTION_LLA, MH_LLA_OF_MN)),
         bool(flags & _A),

@@ -15,6 +15,8 @@ from lies.events import (
     PoALost,
     Result,
 )
+from lies.packet import text_of
+from lies.timers import earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.arrival import Arrival
@@ -110,14 +112,13 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = (
+        return earliest(
             self._departure.next_timeout(),
             self._arrival.next_timeout(),
             self._imposed.next_timeout(),
             self._m.tunnels.next_timeout(),
             self._m.discovery.next_timeout(),
         )
-        return min((d for d in dues if d is not None), default=None)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
@@ -217,7 +218,7 @@ class MobileNode:
 
     def _binding_updated(self, item: BindingUpdated, now: float) -> list[Action]:
         m = self._m
-        if m.coa is None or item.coa != str(m.coa) or item.status >= _REFUSED or item.lifetime_s == 0:
+        if m.coa is None or item.coa != text_of(m.coa) or item.status >= _REFUSED or item.lifetime_s == 0:
             return []
         self._arrival.heard_of()
         return m.tunnels.binding_updated(now)

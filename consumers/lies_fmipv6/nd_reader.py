@@ -7,6 +7,7 @@ from lies.packet import (
     UNSPECIFIED,
     Ipv6Packet,
     OtherProtocol,
+    address_of,
     is_link_local,
     is_routable_unicast,
     parse_nd_message,
@@ -174,9 +175,9 @@ class _Tuple:
         if octets[0] == 0xFF or octets == UNSPECIFIED:
             raise MalformedMessage("an address of a PrRtAdv is not unicast")
         if option_code == ADDRESS_NEW_COA:
-            self.ncoa = self.ncoa or IPv6Address(octets)
+            self.ncoa = self.ncoa or address_of(octets)
         elif self.router_address is None:
-            self.router_address = IPv6Address(octets)
+            self.router_address = address_of(octets)
             if 0 < length < 128:
                 self.router_network = _network(octets, length)
 
@@ -214,7 +215,7 @@ def _parse_na(
         raise OtherProtocol(packet, ICMPV6_NA, "a Neighbour Advertisement is no UNA")
     if lla is None:
         raise MalformedMessage("a UNA has no link-layer address")
-    return UnsolicitedNeighbourAdvertisement(IPv6Address(target), lla)
+    return UnsolicitedNeighbourAdvertisement(address_of(target), lla)
 
 
 def _parse_ns(packet: Ipv6Packet, message: bytes) -> NeighbourSolicitation:
@@ -274,7 +275,7 @@ def _parse_prefix(body: bytes) -> PrefixInformation | None:
     if preferred_s > valid_s:
         return None
     on_link, autonomous = bool(flags & PREFIX_L), bool(flags & PREFIX_A)
-    router = IPv6Address(octets) if flags & PREFIX_R and is_routable_unicast(octets) else None
+    router = address_of(octets) if flags & PREFIX_R and is_routable_unicast(octets) else None
     return PrefixInformation(_network(octets, length), valid_s, preferred_s, on_link, autonomous, router)
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv6Address, IPv6Network
 from attrs import field, fields, frozen
 
 from lies.errors import ConfigError
+from lies.packet import address_of
 
 ALL_NODES = IPv6Address("ff02::1")
 ALL_ROUTERS = IPv6Address("ff02::2")
@@ -203,7 +204,7 @@ def other_address(prefix: IPv6Network, lla: bytes, attempt: int) -> IPv6Address:
 
 def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:
     """The address of a /64 prefix and a 64-bit interface identifier (RFC 4862 section 5.5.3)."""
-    return IPv6Address(int(prefix.network_address) | (interface_id & ((1 << 64) - 1)))
+    return address_of(prefix.network_address.packed[:8] + (interface_id & ((1 << 64) - 1)).to_bytes(8))
 
 
 def newer(sequence: int, than: int) -> bool:

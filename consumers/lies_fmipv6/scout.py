@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 
-from attrs import evolve
-
 from lies.events import (
     Condition,
     LinkGoingDown,
@@ -41,6 +39,7 @@ class Scout:
         self._listed_at: float | None = None
         self._asked_at: float | None = None
         self._penalties: dict[str, float] = {}
+        self._content = False  # the policy would stay, and nothing has changed since it was asked
 
     @property
     def poas(self) -> tuple[str, ...]:
@@ -51,6 +50,7 @@ class Scout:
         """The node is at a PoA; coming back to the same one is no new stay."""
         self._condition = self._going_down = self._cancelled_at = None
         self._listed_at = None
+        self._content = False
         if poa == self.poa:
             return
         self._previous = (self.poa, now) if self.poa is not None else None
@@ -61,6 +61,7 @@ class Scout:
         """Take an indication about the present PoA in; those about another are late, and void."""
         if item.poa != self.poa:
             return
+        self._content = False
         if isinstance(item, LinkStatusChanged):
             self._condition = item.condition
         elif isinstance(item, LinkGoingDown):
@@ -74,6 +75,7 @@ class Scout:
         """Take a whole PoA list in."""
         self._candidates = {c.poa: c for c in poas}
         self._listed_at = now
+        self._content = False
         own = self._candidates.get(self.poa or "")
         if own is not None and own.condition.quality is not Quality.NONE:
             self._condition = own.condition
@@ -81,11 +83,13 @@ class Scout:
     def found(self, poas: Iterable[PoACondition]) -> None:
         """PoAs that are new."""
         self._candidates.update((c.poa, c) for c in poas)
+        self._content = False
 
     def lost(self, poas: Iterable[PoACondition]) -> None:
         """PoAs that are no more."""
         for c in poas:
             self._candidates.pop(c.poa, None)
+        self._content = False
 
     def penalise(self, poa: str, now: float) -> None:
         """A PoA could not be moved to: leave it alone for a while."""
@@ -97,9 +101,12 @@ class Scout:
 
     def decide(self, now: float, usable: Callable[[str], bool]) -> str | Refresh | None:
         """A PoA to move to, the need of a fresh list, or None to stay; `poll_at` says when to ask again."""
+        if self._content:
+            return None
         situation = self._situation(now)
         self.poll_at = None
         if situation is None or not self._policy.wants_to_leave(situation):
+            self._content = True
             return None
         self.poll_at = now + self._p.poll_s
         if self._listed_at is None or now - self._listed_at > self._p.list_max_age_s:
@@ -112,9 +119,10 @@ class Scout:
             for c in self._candidates.values()
             if c.poa != self.poa and c.poa not in self._penalties and usable(c.poa)
         )
-        return self._policy.choose(evolve(situation, candidates=candidates))
+        settled = self._situation(now, candidates)
+        return self._policy.choose(settled) if settled is not None else None
 
-    def _situation(self, now: float) -> Situation | None:
+    def _situation(self, now: float, candidates: tuple[PoACondition, ...] = ()) -> Situation | None:
         if self.poa is None:
             return None
         previous, left_at = self._previous or (None, None)
@@ -124,7 +132,7 @@ class Scout:
             condition=self._condition,
             going_down=self._going_down is not None,
             confidence=self._going_down.confidence if self._going_down is not None else 0.0,
-            candidates=(),
+            candidates=candidates,
             attached_at=self._attached_at,
             previous_poa=previous,
             left_previous_at=left_at,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv6Address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lies.capabilities import Capability
 from lies.consumer import BusClient, Consumer
@@ -13,6 +13,9 @@ from lies_fmipv6.config import Config, Role
 from lies_fmipv6.mobile_shell import MobileShell
 from lies_fmipv6.policy_shell import make_policy
 from lies_fmipv6.router_shell import RouterShell
+
+if TYPE_CHECKING:
+    from lies.sim import Part
 
 
 def read_secrets(config: Config) -> Mapping[str, bytes]:
@@ -34,6 +37,13 @@ class Fmipv6(Consumer):
         self._policy = make_policy(config.policy, name=name)
         self._shell: MobileShell | RouterShell | None = None
         self._secrets = read_secrets(config)
+
+    @classmethod
+    def simulation(cls) -> "Part":
+        """The engines on the virtual network."""
+        from lies_fmipv6.simulation import FmipPart  # noqa: PLC0415 - the daemon needs no simulation
+
+        return FmipPart()
 
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""

@@ -11,6 +11,7 @@ from math import ceil
 
 from attrs import define
 
+from lies.timers import earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.exchange import FbuExchange
 from lies_fmipv6.handover import Handover, Reporter, to_ns
@@ -134,11 +135,13 @@ class Tunnels:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
+        if not self._tunnels and not self._farewells:
+            return None
         dues = [e.next_timeout() for e in self._farewells.values()]
         for t in self._tunnels:
             dues += [t.refresh, t.exchange.next_timeout() if t.exchange else None]
             dues.append(None if t.state is TunnelState.PENDING else t.expires)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(*dues)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat, refresh, end."""

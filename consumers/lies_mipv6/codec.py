@@ -7,8 +7,7 @@ forbids or the wire cannot carry.
 
 import struct
 from ipaddress import IPv6Address
-
-from attrs import frozen
+from typing import NamedTuple
 
 from lies.errors import MalformedMessage, ProtocolViolation
 from lies.packet import (
@@ -19,6 +18,7 @@ from lies.packet import (
     Ipv6Packet,
     MobilityOption,
     OtherProtocol,
+    address_of,
     alternate_coa_option,
     build_icmpv6,
     build_ipv6,
@@ -66,8 +66,7 @@ _ROUTER, _SOLICITED, _OVERRIDE = 0x80, 0x40, 0x20
 MobilityMessage = BindingUpdate | BindingAcknowledgement | BindingError
 
 
-@frozen
-class Received:
+class Received(NamedTuple):
     """A message and what its packet said about it."""
 
     message: Message
@@ -96,7 +95,7 @@ def decode(packet: bytes) -> Received:
     """The message in a packet that begins with its IPv6 header."""
     parsed = parse_ipv6(packet)
     message = _decode_na(parsed) if parsed.next_header == ICMPV6 else _decode_mobility(parsed)
-    return Received(message, IPv6Address(parsed.source), IPv6Address(parsed.destination), parsed.hop_limit)
+    return Received(message, address_of(parsed.source), address_of(parsed.destination), parsed.hop_limit)
 
 
 def _units(lifetime_s: int) -> int:
@@ -176,11 +175,11 @@ def _decode_mobility(packet: Ipv6Packet) -> MobilityMessage:
             status,
             sequence,
             units * LIFETIME_UNIT_S,
-            None if routed is None else IPv6Address(routed),
+            None if routed is None else address_of(routed),
             bool(flags & _K_OF_ACK),
         )
     status, _, address = _BINDING_ERROR.unpack_from(header, 6)
-    return BindingError(status, IPv6Address(address))
+    return BindingError(status, address_of(address))
 
 
 def _parse_update(packet: Ipv6Packet, header: bytes, alternate_coa: bytes | None) -> BindingUpdate:
@@ -193,8 +192,8 @@ def _parse_update(packet: Ipv6Packet, header: bytes, alternate_coa: bytes | None
     return BindingUpdate(
         sequence,
         units * LIFETIME_UNIT_S,
-        IPv6Address(home_address),
-        None if alternate_coa is None else IPv6Address(alternate_coa),
+        address_of(home_address),
+        None if alternate_coa is None else address_of(alternate_coa),
         bool(flags & _A),
         bool(flags & _H),
         bool(flags & _L),
@@ -234,5 +233,5 @@ def _decode_na(packet: Ipv6Packet) -> NeighbourAdvertisement:
         if kind == OPTION_TARGET_LLA and lla is None:
             lla = unpack_identifier(body)
     return NeighbourAdvertisement(
-        IPv6Address(target), lla, bool(flags & _ROUTER), bool(flags & _SOLICITED), bool(flags & _OVERRIDE)
+        address_of(target), lla, bool(flags & _ROUTER), bool(flags & _SOLICITED), bool(flags & _OVERRIDE)
     )

@@ -1,11 +1,11 @@
 """The mobile node's engine of Mobile IPv6: one home registration (RFC 6275 sections 11.7 and 11.8)."""
 
-from collections import deque
 from ipaddress import IPv6Address
 from typing import assert_never
 
 from lies.events import BindingUpdated, CareOfAddressChanged, Header
-from lies.timers import Backoff
+from lies.packet import read_address, text_of
+from lies.timers import Backoff, earliest
 from lies_mipv6.actions import AcceptCareOf, DropCareOf, Publish, SendMessage, UseTunnel
 from lies_mipv6.actions import MobileNodeAction as Action
 from lies_mipv6.items import MobileNodeItem as Item
@@ -37,7 +37,7 @@ class MobileNode:
         self._tunnel_coa: IPv6Address | None = None
         self._accepted: dict[IPv6Address, float | None] = {}  # coa -> when it is dropped
         self._outstanding: dict[int, float] = {}  # sequence -> when it was sent
-        self._sent: deque[float] = deque(maxlen=self._p.max_update_rate)
+        self._sent: list[float] = []  # the latest max_update_rate
         self._backoff: Backoff | None = None
         self._send_at: float | None = None  # a BU that the rate limit holds back
         self._refresh: float | None = None
@@ -58,7 +58,7 @@ class MobileNode:
         """When handle_timeout wants to be called."""
         dues = [self._send_at, self._refresh, *self._accepted.values()]
         dues.append(self._backoff.due if self._backoff is not None and self._send_at is None else None)
-        return min((d for d in dues if d is not None), default=None)
+        return earliest(*dues)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
@@ -82,7 +82,7 @@ class MobileNode:
 
     def _care_of(self, report: CareOfAddressChanged, now: float) -> list[Action]:
         self._header = report.header
-        coa = IPv6Address(report.coa)
+        coa = read_address(report.coa)
         if coa == self.coa:
             return []
         self._go(E.CARE_OF)
@@ -117,7 +117,7 @@ class MobileNode:
             self._send_at = self._sent[0] + 1.0
             return []
         assert self.coa is not None
-        self._sent.append(now)
+        self._sent = [*self._sent, now][-self._p.max_update_rate :]
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._outstanding[self._sequence] = now
         update = BindingUpdate(
@@ -186,17 +186,19 @@ class MobileNode:
     def _report(
         self, ack: BindingAcknowledgement, previous: IPv6Address | None, sent: float, now: float
     ) -> Publish:
+        coa = self.coa
         assert self._header is not None
+        assert coa is not None
         ns = round(now * _NS)
         old = self._header
         header = Header("", 0, 0, ns, ns + old.wall_ns - old.mono_ns, old.link)
         return Publish(
             BindingUpdated(
                 header,
-                str(self._c.home_address),
-                str(self._c.home_agent),
-                str(self.coa),
-                str(previous) if previous is not None else None,
+                text_of(self._c.home_address),
+                text_of(self._c.home_agent),
+                text_of(coa),
+                text_of(previous) if previous is not None else None,
                 ack.status,
                 ack.lifetime_s,
                 round(sent * _NS),

@@ -3,7 +3,7 @@
 import logging
 import secrets
 from contextlib import ExitStack, closing
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from lies.capabilities import Capability
 from lies.consumer import BusClient, Consumer
@@ -22,6 +22,9 @@ from lies_mipv6.items import HomeAgentItem, MobileNodeItem, Received
 from lies_mipv6.mobile_node import MobileNode
 from lies_mipv6.mobile_plane import MobilePlane
 from lies_mipv6.parameters import HomeAgentConfig, MobileNodeConfig
+
+if TYPE_CHECKING:
+    from lies.sim import Part
 
 _log = logging.getLogger("lies.mipv6")
 
@@ -179,6 +182,13 @@ class Mipv6(Consumer):
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)
         self._shell: MobileShell | HomeShell | None = None
+
+    @classmethod
+    def simulation(cls) -> "Part":
+        """The engines on the virtual network."""
+        from lies_mipv6.simulation import MipPart  # noqa: PLC0415 - the daemon needs no simulation
+
+        return MipPart()
 
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""

@@ -25,7 +25,9 @@ from lies.runtime import now_s
 
 _log = logging.getLogger("lies.bus")
 _NOBLOCK, _RCVMORE = int(zmq.NOBLOCK), int(zmq.RCVMORE)
-_recv, _get = zmq.backend.Socket.recv, zmq.backend.Socket.get  # see lies.bus._socket
+# See lies.bus._socket.
+_send, _recv, _get = zmq.backend.Socket.send, zmq.backend.Socket.recv, zmq.backend.Socket.get
+_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 
 
@@ -278,7 +280,9 @@ class BlockingConnection:
 
     def _taken(self, socket: "zmq.Socket[bytes]", frames: list[bytes]) -> bool:
         try:
-            socket.send_multipart(frames, _NOBLOCK)
+            for frame in frames[:-1]:
+                _send(socket, frame, _MORE)
+            _send(socket, frames[-1], _NOBLOCK)
         except zmq.Again:
             return False
         return True

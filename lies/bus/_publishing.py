@@ -137,6 +137,16 @@ class PublishDesk:
             self._delivery.happen(after.link.name, Event(message))
         self._delivery.set_state(after, header)
 
+    def _become_lost(self, before: LinkState, after: LinkState, header: Header) -> int:
+        """The same for a driver that has gone: the numbers go on from its last; returns the last given."""
+        sequence = header.sequence
+        for message in _differences(before, after, header):
+            sequence += 1
+            numbered = evolve(message, header=evolve(header, sequence=sequence))
+            self._delivery.happen(after.link.name, Event(numbered))
+        self._delivery.set_state(after, evolve(header, sequence=sequence))
+        return sequence
+
     def _remove(self, publisher: Publisher, link: str) -> None:
         if link in publisher.links:
             publisher.links.discard(link)
@@ -180,16 +190,15 @@ class PublishDesk:
         if self._publishers.get(publisher.name) is publisher:
             del self._publishers[publisher.name]
         mono_ns, wall_ns = publisher.at(mono_ns, wall_ns)
+        sequence = publisher.sequence or 0
         for name in sorted(publisher.links):
             del self._delivery.owners[name]
             before = self._delivery.states.get(name)
             if before is None:
                 continue
-            header = Header(
-                publisher.name, publisher.epoch, publisher.sequence or 0, mono_ns, wall_ns, before.link
-            )
+            header = Header(publisher.name, publisher.epoch, sequence, mono_ns, wall_ns, before.link)
             after = LinkState(before.link, publisher.name, lost=DownReason.DRIVER_LOST)
-            self._become(before, after, header)
+            sequence = self._become_lost(before, after, header)
         publisher.links.clear()
 
 

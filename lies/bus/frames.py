@@ -26,6 +26,7 @@ _TAGS_KEPT = 512
 
 _BUS_KEYS = {cls: key for key, cls in BUS_MESSAGES.items()}
 _BUS_TAGS = {cls: Tag(BUS_LAYER, BUS_PROTOCOL, *key).encode() for cls, key in _BUS_KEYS.items()}
+_tags: dict[tuple[str, str, type[Any]], bytes] = {}
 _known_tags: dict[bytes, tuple[Tag, msgspec.msgpack.Decoder[Any]]] = {}
 
 
@@ -70,7 +71,16 @@ def bus_frames(message: object) -> list[bytes]:
 
 def primitive_frames(message: object, *, layer: str, protocol: str) -> list[bytes]:
     """Frames of a request, confirm, response or report, addressed to a protocol entity."""
-    return [VERSION, Tag(layer, protocol, *KEYS[type(message)]).encode(), encode_body(message)]
+    return [VERSION, _tag(layer, protocol, type(message)), encode_body(message)]
+
+
+def _tag(layer: str, protocol: str, cls: type[Any]) -> bytes:
+    tag = _tags.get((layer, protocol, cls))
+    if tag is None:
+        tag = Tag(layer, protocol, *KEYS[cls]).encode()
+        if len(_tags) < _TAGS_KEPT:  # as below
+            _tags[layer, protocol, cls] = tag
+    return tag
 
 
 def event_tag(name: str, *, layer: str, protocol: str) -> bytes:

@@ -96,11 +96,15 @@ class Welcome:
 
 @frozen
 class Refused:
-    """The daemon does not follow a message; request_id: of the request, where it could be read."""
+    """The daemon does not follow a message; request_id: of the request, where it could be read.
+
+    link: of a PublishLink that is refused: nothing can be published for it.
+    """
 
     code: Refusal
     reason: str
     request_id: int | None = None
+    link: str | None = None
 
 
 @frozen

@@ -28,6 +28,9 @@ from lies.runtime import monotonic_ns, wall_ns
 
 _log = logging.getLogger("lies.bus")
 
+_CAUSES_KEPT = 100
+
+Tell = Callable[[str, str], None]
 Act = Callable[[Action], None]
 Wish = Callable[[str, bool], None]
 
@@ -50,8 +53,9 @@ class LocalPublisher:
         self._wish: Wish = _nothing
         self._publisher = core.open_publisher(name, self.epoch, os.geteuid() if uid is None else uid, self)
 
-    def bind(self, act: Act, raw_wanted: Wish) -> None:
-        """Where type 3 actions and wishes for raw messages go."""
+    def bind(self, act: Act, raw_wanted: Wish, refused: Tell = _nothing) -> None:
+        """Where type 3 actions and wishes for raw messages go; refused: `announce` says it itself here."""
+        del refused
         self._act = act
         self._wish = raw_wanted
 
@@ -110,6 +114,9 @@ class RemotePublisher(Handler):
         self._sequence = 0
         self._behind = False
         self._raw: set[str] = set()
+        self._refused: set[str] = set()  # links that the daemon does not take
+        self._causes: set[str] = set()
+        self._told: Tell = _nothing
         self._connection = Connection(where, PUBLISH, self)
 
     @classmethod
@@ -124,13 +131,15 @@ class RemotePublisher(Handler):
         """The daemon answered and is still heard."""
         return self._connection.up
 
-    def bind(self, act: Act, raw_wanted: Wish) -> None:
-        """Where type 3 actions and wishes for raw messages go."""
+    def bind(self, act: Act, raw_wanted: Wish, refused: Tell = _nothing) -> None:
+        """Where type 3 actions, wishes for raw messages, and refusals of links go: (link, reason)."""
         self._act = act
         self._wish = raw_wanted
+        self._told = refused
 
     def announce(self, header: Header, state: LinkState) -> None:
-        """A link and its state; if the daemon refuses it, that is logged and its events go nowhere."""
+        """A link and its state; if the daemon refuses it, `refused` is called and its events go nowhere."""
+        self._refused.discard(state.link.name)
         self._links[state.link.name] = (header, state)
         self._sequence = max(self._sequence, header.sequence)
         self._send(bus_frames(PublishLink(header, state)))
@@ -143,6 +152,8 @@ class RemotePublisher(Handler):
     def publish(self, header: Header, events: Sequence[Event], state: LinkState | None) -> None:
         """What one item caused, and the link's state after it (None, or the same object: unchanged)."""
         name = header.link.name
+        if name in self._refused:
+            return
         known = self._links[name][1]
         if state is known:
             state = None
@@ -194,8 +205,27 @@ class RemotePublisher(Handler):
             case RawWanted(link=link, on=on):
                 (self._raw.add if on else self._raw.discard)(link)
                 self._wish(link, on)
+            case Refused(link=str() as link, reason=reason):
+                self._refused_link(link, reason)
             case Refused(reason=reason):
-                _log.warning("the daemon refuses what driver %s published: %s", self.name, reason)
+                self._note(reason)
+
+    def _refused_link(self, link: str, reason: str) -> None:
+        """The daemon does not take a link of ours: nothing more is published for it, and the host is told."""
+        if self._links.pop(link, None) is not None:
+            self._note(reason)
+            self._refused.add(link)
+            self._told(link, reason)
+
+    def _note(self, reason: str) -> None:
+        """Log what the daemon says, once for each cause."""
+        if reason not in self._causes and len(self._causes) < _CAUSES_KEPT:
+            self._causes.add(reason)
+            _log.warning(
+                "the daemon refuses what driver %s published: %s (said once for each cause)",
+                self.name,
+                reason,
+            )
 
     def last(self) -> dict[int, int]:
         """A driver receives no deliveries."""

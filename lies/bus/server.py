@@ -19,18 +19,21 @@ from lies.bus.messages import (
     Action,
     Gap,
     Hello,
+    LinkState,
     PluginsRequest,
     Publish,
     PublishLink,
     RawWanted,
+    Refusal,
+    Refused,
     RemoveLink,
     Repair,
     Snapshot,
     SnapshotRequest,
 )
 from lies.bus.rights import Who
-from lies.errors import ConfigError, MalformedMessage, NotPermitted
-from lies.events import Confirm, PrimitiveClass
+from lies.errors import ConfigError, LinkError, MalformedMessage, NotPermitted
+from lies.events import Confirm, Header, PrimitiveClass
 from lies.runtime import monotonic_ns, now_s, wall_ns
 
 HEARTBEAT_S = 0.25  # a lost tail is noticed within one interval; DESIGN asks for 1 s
@@ -161,7 +164,7 @@ class _Drivers(Endpoint[_Driver]):
         message, core, publisher = received.message, self.core, peer.publisher
         match message:
             case PublishLink(header=header, state=state):
-                core.announce(publisher, header, state)
+                self._announce(peer, header, state)
             case RemoveLink(link=link):
                 core.remove_link(publisher, link)
                 return
@@ -173,6 +176,13 @@ class _Drivers(Endpoint[_Driver]):
             case _:
                 raise MalformedMessage(f"a driver sent {received.tag.cls.value} {received.tag.name}")
         publisher.heard(header, monotonic_ns())
+
+    def _announce(self, peer: _Driver, header: Header, state: LinkState) -> None:
+        try:
+            self.core.announce(peer.publisher, header, state)
+        except LinkError as error:
+            self._note(error)
+            peer.outbox.control(bus_frames(Refused(Refusal.INVALID, str(error), link=state.link.name)))
 
 
 class BusServer:

@@ -30,6 +30,7 @@ COMMANDS = {  # name -> short help; the module is lies.cli.NAME and has a typer 
     "predict": "Write the going-down indications that the abstract entity gives on a trace.",
     "bench": "Measure the event path beside raw ZeroMQ.",
     "demo": "Drive past eight access routers: real kernel networking, simulated or recorded radio.",
+    "sim": "Simulate mobile nodes past access routers on a virtual clock.",
     "config": "Check a configuration file.",
     "keys": "Make and show the CURVE keys for the bus on TCP.",
 }

@@ -28,25 +28,24 @@ class Quality(StrEnum):
     BAD = "bad"
     NONE = "none"
 
-    @property
-    def rank(self) -> int:
-        """0 for NONE up to 4 for EXCELLENT."""
-        return _RANK[self]
+    rank: int
+    """0 for NONE up to 4 for EXCELLENT."""
 
     def __lt__(self, other: str) -> bool:
-        return self.rank < Quality(other).rank
+        return self.rank < (other if isinstance(other, Quality) else Quality(other)).rank
 
     def __le__(self, other: str) -> bool:
-        return self.rank <= Quality(other).rank
+        return self.rank <= (other if isinstance(other, Quality) else Quality(other)).rank
 
     def __gt__(self, other: str) -> bool:
-        return self.rank > Quality(other).rank
+        return self.rank > (other if isinstance(other, Quality) else Quality(other)).rank
 
     def __ge__(self, other: str) -> bool:
-        return self.rank >= Quality(other).rank
+        return self.rank >= (other if isinstance(other, Quality) else Quality(other)).rank
 
 
-_RANK = {q: i for i, q in enumerate(reversed(Quality))}
+for _rank, _quality in enumerate(reversed(Quality)):
+    _quality.rank = _rank
 
 
 class Crossing(StrEnum):

@@ -5,6 +5,7 @@ raises MalformedMessage and nothing else; everything that builds raises Protocol
 wire cannot carry. Work is bounded by the length of the packet.
 """
 
+from lies.packet._address import address_of, read_address, text_of
 from lies.packet._ipv6 import (
     ICMPV6,
     MOBILITY,
@@ -45,6 +46,7 @@ __all__ = [
     "Ipv6Packet",
     "MobilityOption",
     "OtherProtocol",
+    "address_of",
     "alternate_coa_option",
     "build_icmpv6",
     "build_ipv6",
@@ -59,6 +61,8 @@ __all__ = [
     "parse_mobility_options",
     "parse_nd_message",
     "parse_nd_options",
+    "read_address",
     "seal_mobility_header",
+    "text_of",
     "unpack_identifier",
 ]

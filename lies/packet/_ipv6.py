@@ -1,8 +1,7 @@
 """The IPv6 header, and the two extension headers that mobility puts behind it (RFC 8200, RFC 6275)."""
 
 import struct
-
-from attrs import frozen
+from typing import NamedTuple
 
 from lies.errors import MalformedMessage, ProtocolViolation
 
@@ -28,8 +27,7 @@ _MAX_EXTENSION_HEADERS = 8  # RFC 8200 section 4.1 has at most seven; what has m
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
-@frozen
-class Ipv6Packet:
+class Ipv6Packet(NamedTuple):
     """An IPv6 packet up to its upper-layer header."""
 
     source: bytes
@@ -74,12 +72,10 @@ def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes
 
     Over a payload that holds its own checksum it is 0 if that is right.
     """
-    total = int.from_bytes(source, "big") + int.from_bytes(destination, "big") + len(payload) + next_header
-    body = int.from_bytes(payload, "big")
-    if len(payload) & 1:
-        body <<= 8
+    length = len(payload)
+    words = int.from_bytes(b"".join((source, destination, payload, b"\x00" if length & 1 else b"")), "big")
     # 65536 is 1 modulo 65535, so the remainder is the end-around-carry sum of all 16-bit words
-    return 0xFFFF - ((total + body) % 0xFFFF or 0xFFFF)
+    return 0xFFFF - ((words + length + next_header) % 0xFFFF or 0xFFFF)
 
 
 def build_ipv6(

@@ -9,6 +9,7 @@ from attrs import define, frozen
 
 from lies.events import Attached, Link, LinkUp, RawAttached, RawSample, Sample
 from lies.trace._open import FileKind, open_trace, sniff
+from lies.trace._record import SNAPSHOT
 from lies.trace._rows import Trace
 from lies.trace.convert import records_of
 from lies.trace.recording import DAMAGED, HEADER, TORN, has_index, header_of
@@ -24,9 +25,10 @@ class FileInfo:
     start_s: first time on a trace's clock, None of a recording; duration_s: of all sessions; counts:
     type -> records (recording) or link_type -> rows (trace); links: of a recording; signal: a trace's column
     that tells it, None of a recording; poas: in order of appearance; attachments: how often a PoA was
-    joined; gaps, longest_gap_s: silences of more than GAP_S; backwards: how often the clock went back; torn:
-    the last record is incomplete; damaged_octets: those in the middle that cannot be read; indexed: it is
-    packed and was closed; created: wall time of a recording's first session.
+    joined; gaps, longest_gap_s: silences of more than GAP_S; lost: how often the recorder was told that it
+    missed events; backwards: how often the clock went back; torn: the last record is incomplete;
+    damaged_octets: those in the middle that cannot be read; indexed: it is packed and was closed; created:
+    wall time of a recording's first session.
     """
 
     file: str
@@ -40,6 +42,7 @@ class FileInfo:
     attachments: int
     gaps: int
     longest_gap_s: float
+    lost: int
     backwards: int
     torn: bool
     damaged_octets: int
@@ -76,6 +79,7 @@ def _trace(trace: Trace) -> FileInfo:
         attachments=sum(isinstance(item, Attached) for _, item in trace.items()),
         gaps=gaps,
         longest_gap_s=longest,
+        lost=0,
         backwards=trace.backwards,
         torn=False,
         damaged_octets=0,
@@ -119,7 +123,7 @@ def _recording(path: Path, kind: FileKind) -> FileInfo:
     links: dict[Link, None] = {}
     poas: dict[str, None] = {}
     sessions: list[_Session] = []
-    torn, damaged_octets = False, 0
+    torn, damaged_octets, lost = False, 0, 0
     created: str | None = None
     for record in records_of(path):
         if record.type == HEADER:
@@ -133,6 +137,7 @@ def _recording(path: Path, kind: FileKind) -> FileInfo:
             damaged_octets += record.data["octets"]
         else:
             records[record.type] += 1
+            lost += record.type == SNAPSHOT and record.data.get("gap") is not None
         event = record.event
         if event is None:
             continue
@@ -151,6 +156,7 @@ def _recording(path: Path, kind: FileKind) -> FileInfo:
         attachments=records["link_up"],
         gaps=sum(s.gaps for s in sessions),
         longest_gap_s=round(max((s.longest_s for s in sessions), default=0.0), 3),
+        lost=lost,
         backwards=sum(s.backwards for s in sessions),
         torn=torn,
         damaged_octets=damaged_octets,

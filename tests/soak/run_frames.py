@@ -15,6 +15,7 @@ from soak.rig import PATIENCE_S, Bed, Watched
 from soak.tcp import Dealer, Door, Doors, Keys
 
 HELLO_EVERY = 50
+SENDING_MS = 5000  # after which a connection is taken for dead
 ROUND = 2000  # messages after which the witness is asked
 
 
@@ -23,31 +24,31 @@ class Flood:
 
     def __init__(self, door: Door, hello: Message) -> None:
         self.sent = 0
+        self._door = door
         self._hello = hello
-        self._socket: Dealer = door.dealer(SNDHWM=1000)
-        self._socket.connect(door.address)
-        self._socket.send_multipart(hello)
+        self._socket = self._open()
+        self._put(hello)
 
     def send(self, message: Message) -> None:
         """Send one, and now and then a Hello, for what was sent before may have been a Goodbye."""
-        self._socket.send_multipart(message)
+        self._put(message)
         self.sent += 1
         if self.sent % HELLO_EVERY == 0:
-            self._socket.send_multipart(self._hello)
+            self._put(self._hello)
             while self._socket.poll(0):
                 self._socket.recv_multipart()
 
     def wait_taken(self) -> None:
         """Wait until all was looked at: an unknown version is answered by its number, and that comes last."""
         token = f"LIES{self.sent}".encode()
-        self._socket.send_multipart([token])
+        self._put([token])
 
         def answered() -> bool:
             while self._socket.poll(0):
                 message = decode(self._socket.recv_multipart(), max_body=1 << 26).message
                 if isinstance(message, Refused) and token.decode() in message.reason:
                     return True
-            self._socket.send_multipart([token])
+            self._put([token])
             return False
 
         wait_until(answered, PATIENCE_S)
@@ -55,6 +56,20 @@ class Flood:
     def close(self) -> None:
         """Leave without a word."""
         self._socket.close()
+
+    def _open(self) -> Dealer:
+        socket = self._door.dealer(SNDHWM=1000, SNDTIMEO=SENDING_MS)
+        socket.connect(self._door.address)
+        return socket
+
+    def _put(self, message: Message) -> None:
+        """Send; libzmq gives a connection up for good after some errors, and a sender then waits for ever."""
+        try:
+            self._socket.send_multipart(message)
+        except zmq.Again:
+            self._socket.close()
+            self._socket = self._open()
+            self._socket.send_multipart(self._hello)
 
 
 def _bed(bed: Bed) -> tuple[Keys, str]:

@@ -1,7 +1,7 @@
 """The public API as its users write it: read by type checkers only, never run."""
 
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 from attrs import frozen
 
@@ -34,6 +34,7 @@ from lies.events import (
 )
 from lies.events.json import from_json_object, to_json_object
 from lies.runtime import Runtime
+from lies.sim import Part, SimOptions, Simulation, Verdict, summary
 
 
 async def consumer(directory: Path) -> None:
@@ -186,3 +187,13 @@ def runtime(event: LinkUp) -> None:
     error: Exception = LiesError("")
     assert_type(LiesError("").exit_code, int)
     raise error
+
+
+def simulation(parts: list[Part]) -> None:
+    """A simulation from options to summary."""
+    run = Simulation(SimOptions(nodes=10, mode="reactive", loss=0.1), parts)
+    shares: list[float] = []
+    verdict = run.run(shares.append)
+    assert_type(verdict, Verdict)
+    assert_type(verdict.good, bool)
+    assert_type(summary(run, verdict), dict[str, Any])

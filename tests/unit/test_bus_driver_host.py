@@ -247,6 +247,31 @@ async def test_links_are_announced_once(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_refused_link_fails_the_driver(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Over the socket a link that another driver has is refused later: the driver fails, and stays quiet."""
+    async with daemon(tmp_path / "run") as d:
+        failures: list[Exception] = []
+        publisher = await RemotePublisher.connect(d.directory, name="second")
+        host = DriverHostBase("second", publisher, entity=FakeEntity, on_failed=failures.append)
+        port = host.add_link(WLAN, controllable=True)
+        await until(lambda: failures)
+        assert isinstance(failures[0], LinkError)
+        assert "wlan0 is announced by another driver" in str(failures[0])
+        refused = d.core.counters.refused
+        for n in range(100):
+            port.feed(Attached(n, "ap1"))
+        other = host.add_link(LTE, controllable=True)
+        other.feed(Attached(1, "cell7"))
+        await until(lambda: "wwan0" in d.core.links and d.core.links["wwan0"].up)
+        assert d.core.counters.refused == refused, "nothing was sent for the link that is not ours"
+        assert len(failures) == 1
+        assert (
+            sum("another driver" in r.getMessage() for r in caplog.records if "second" in r.getMessage()) == 1
+        )
+        publisher.close()
+
+
+@on_loop
 async def test_abstract_entity_of_every_day(tmp_path: Path) -> None:
     """Without an entity of a test's own, the host uses lies.abstract; a broken memory is MalformedMessage."""
     async with daemon(tmp_path / "run") as d:

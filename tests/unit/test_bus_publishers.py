@@ -99,6 +99,7 @@ def test_lost_driver(core: BusCore) -> None:
     down, lost = heard.events
     assert (down.poa, down.reason, down.header.mono_ns) == ("ap1", DownReason.DRIVER_LOST, driver.t_ns + 5)
     assert isinstance(lost, PoALost)
+    assert [down.header.sequence, lost.header.sequence] == [driver.sequence + 1, driver.sequence + 2]
     state = core.links["wlan0"]
     assert (state.up, state.poa, state.poas, state.lost) == (False, None, (), DownReason.DRIVER_LOST)
     assert core.links["wwan0"].up

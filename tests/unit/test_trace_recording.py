@@ -246,5 +246,16 @@ def test_info_of_a_recording(tmp_path: Path) -> None:
     assert info.poas == ("a", "b")
     assert info.counts == {"snapshot": 1, "link_up": 1, "raw_sample": 2, "link_down": 1}
     assert (info.duration_s, info.gaps, info.longest_gap_s) == (29.0, 1, 27.0)
-    assert (info.torn, info.backwards, info.sessions) == (False, 0, 1)
+    assert (info.torn, info.backwards, info.sessions, info.lost) == (False, 0, 1, 0)
     assert info.created.endswith("+00:00")
+
+
+def test_info_says_what_the_recorder_missed(tmp_path: Path) -> None:
+    """Each gap that the recorder was told of is counted, so that a loss is seen by whoever has the file."""
+    path = tmp_path / "r.lies"
+    with RecordingWriter(path, links=[LINK]) as writer:
+        writer.snapshot({"links": []})
+        for event in EVENT_LIST:
+            writer.write(event)
+            writer.snapshot({"gap": {"first": 1, "last": None}, "links": []})
+    assert read_info(path).lost == len(EVENT_LIST)

@@ -1,0 +1,207 @@
+"""FMIPv6 on the virtual network of `lies sim`: what the shells and planes are on a real host."""
+
+from ipaddress import IPv6Address
+from typing import assert_never
+
+from lies.events import CareOfAddressChanged, HandoverDone, Indication, PacketsBuffered
+from lies.sim import HomeHost, MobileHost, Program, RouterHost, Seat, kind_of
+from lies_fmipv6 import actions as a
+from lies_fmipv6.access_router import AccessRouter
+from lies_fmipv6.codec import decode, encode
+from lies_fmipv6.items import AccessRouterItem, ConnectRefused, MobileNodeItem, Received, access_point_id
+from lies_fmipv6.link_layer import check_addresses
+from lies_fmipv6.mobile_node import MobileNode
+from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour
+from lies_fmipv6.states import MobileNodeState
+
+_OWN = (CareOfAddressChanged, HandoverDone, PacketsBuffered)
+_MAX_NODES = 1 << 20  # a simulation is as large as its user says
+
+
+class FmipPart:
+    """The mobile nodes' and the access routers' part."""
+
+    def on_mobile(self, host: MobileHost) -> Program | None:
+        """The engine of a mobile node."""
+        return MobileProgram(host)
+
+    def on_router(self, host: RouterHost) -> Program | None:
+        """The engine of an access router."""
+        return RouterProgram(host)
+
+    def on_home(self, host: HomeHost) -> None:
+        """FMIPv6 has nothing to do there."""
+
+
+class MobileProgram:
+    """lies_fmipv6.mobile_node.MobileNode on a simulated host."""
+
+    def __init__(self, host: MobileHost) -> None:
+        f = host.facts
+        config = MobileNodeConfig(f.link, f.lla, f.interface_id, mode=Mode(f.mode), insecure=True)
+        self.engine = MobileNode(config)
+        self._host = host
+        self._new: dict[IPv6Address, bool] = {}  # a prepared NCoA -> it was no address before
+        self._seat: Seat[MobileNodeItem, a.MobileNodeAction] = Seat(
+            host.net.clock, self.engine, self._perform
+        )
+
+    def event(self, event: Indication) -> None:
+        """Link events and binding updates are for the engine; the other reports are its own."""
+        if not isinstance(event, _OWN):
+            self._seat.feed(event)
+
+    def packet(self, packet: bytes, link_layer: bytes | None) -> None:
+        """A packet."""
+        got = decode(packet)
+        message = check_addresses(got.message)
+        self._seat.feed(Received(message, got.source, got.destination, link_layer, got.authenticated))
+
+    def leftovers(self) -> list[str]:
+        """Tunnels, preparations, and a state that is on the way to another."""
+        found = [f"{self.engine.tunnels} tunnels in the engine"] if self.engine.tunnels else []
+        if self._new:
+            found.append("a handover is prepared")
+        if self.engine.state is not MobileNodeState.ATTACHED:
+            found.append(f"the engine is {self.engine.state}")
+        return found
+
+    def close(self) -> None:
+        """Do nothing any more."""
+        self._seat.close()
+
+    def _perform(self, action: a.MobileNodeAction) -> None:
+        host = self._host
+        match action:
+            case a.SendMessage(message, source, destination):
+                host.send(encode(message, source, destination), kind_of(message))
+            case a.RequestPoAList():
+                host.list_poas(self._seat.feed)
+            case a.RequestConnect(_, poa):
+                host.connect(poa, lambda reason: self._seat.feed(ConnectRefused(poa, reason)))
+            case a.Publish(report):
+                host.publish(report)
+            case a.ExpectLinkUp() | a.ConfigureAddress():
+                pass  # nothing is quicker on a virtual clock if it is prepared; no link wants DHCP
+            case _:
+                self._change(action)
+
+    def _change(self, action: a.KernelAction) -> None:
+        host = self._host
+        match action:
+            case a.UseRouter(coa):
+                host.add_address(coa)
+            case a.PrepareHandover(_, ncoa):
+                self._prepare(ncoa)
+            case a.AbandonHandover(ncoa):
+                self._abandon(ncoa)
+            case a.HoldUplink(pcoa):
+                host.hold(pcoa)
+            case a.ReleaseUplink(pcoa):
+                host.release(pcoa)
+            case a.CompleteHandover():
+                self._complete(action)
+            case a.EndTunnel():
+                self._end(action)
+            case a.DropAddress(coa):
+                host.remove_address(coa)
+            case _:
+                assert_never(action)
+
+    def _prepare(self, ncoa: IPv6Address) -> None:
+        host = self._host
+        if ncoa in self._new:
+            host.net.broken(f"node {host.facts.number} prepares {ncoa} twice")
+        self._new[ncoa] = host.add_address(ncoa)
+
+    def _abandon(self, ncoa: IPv6Address) -> None:
+        if self._new.pop(ncoa, False):
+            self._host.remove_address(ncoa)
+
+    def _complete(self, action: a.CompleteHandover) -> None:
+        host = self._host
+        self._new.pop(action.ncoa, None)
+        host.add_address(action.ncoa)
+        host.accept_tunnel(action.ncoa, action.par)
+        if action.tunnel:
+            host.send_back(action.pcoa, action.ncoa, action.par)
+            host.release(action.pcoa)
+
+    def _end(self, action: a.EndTunnel) -> None:
+        host = self._host
+        host.send_straight(action.pcoa)
+        host.refuse_tunnel(action.ncoa, action.par)
+        host.drop_held(action.pcoa)
+        if not action.keep_address:
+            host.remove_address(action.pcoa)
+
+
+class RouterProgram:
+    """lies_fmipv6.access_router.AccessRouter on a simulated host."""
+
+    def __init__(self, host: RouterHost) -> None:
+        f = host.facts
+        config = AccessRouterConfig(
+            f.address,
+            f.link_local,
+            f.lla,
+            f.prefix,
+            (access_point_id(f.poa),),
+            tuple(Neighbour(n.address, n.lla, n.prefix, (access_point_id(n.poa),)) for n in host.neighbours),
+            insecure=True,
+            first_sequence=host.net.draw(1 << 16),
+            max_bindings=_MAX_NODES,
+            max_expected=_MAX_NODES,
+            max_expected_per_neighbour=_MAX_NODES,
+            max_known_nodes=_MAX_NODES,
+        )
+        self.engine = AccessRouter(config)
+        self._host = host
+        self._seat: Seat[AccessRouterItem, a.AccessRouterAction] = Seat(
+            host.net.clock, self.engine, self._perform
+        )
+        self._seat.start()
+
+    def event(self, event: Indication) -> None:
+        """An access router has no link to hear of."""
+
+    def packet(self, packet: bytes, link_layer: bytes | None) -> None:
+        """A packet."""
+        got = decode(packet)
+        message = check_addresses(got.message)
+        self._seat.feed(Received(message, got.source, got.destination, link_layer, got.authenticated))
+
+    def leftovers(self) -> list[str]:
+        """Bindings, and nodes that are awaited."""
+        found = [f"{self.engine.bindings} bindings in the engine"] if self.engine.bindings else []
+        return found + ([f"{self.engine.expected} nodes are awaited"] if self.engine.expected else [])
+
+    def close(self) -> None:
+        """Do nothing any more."""
+        self._seat.close()
+
+    def _perform(self, action: a.AccessRouterAction) -> None:
+        host = self._host
+        match action:
+            case a.SendMessage(message, source, destination, link_layer):
+                host.send(encode(message, source, destination), kind_of(message), link_layer=link_layer)
+            case a.AddTunnel(pcoa, endpoint, _):
+                host.add_tunnel(pcoa, endpoint)
+            case a.RemoveTunnel(pcoa, endpoint):
+                host.remove_tunnel(pcoa, endpoint)
+            case a.HoldNode(pcoa):
+                host.hold(pcoa)
+            case a.ReleaseNode(pcoa):
+                host.release(pcoa)
+            case a.ExpectNode(ncoa, _, _):
+                host.expect(ncoa)
+            case a.AdmitNode(ncoa, lla):
+                host.admit(ncoa, lla)
+            case a.ForgetNode(ncoa):
+                host.forget(ncoa)
+            case a.AddHostRoute(pcoa, par):
+                host.add_host_route(pcoa, par)
+            case a.RemoveHostRoute(pcoa, par):
+                host.remove_host_route(pcoa, par)
+            case _:
+                assert_never(action)
