@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import IPv6Address
 
 from polling import wait_until
@@ -18,6 +18,7 @@ from lies.kernel.netns import entered, new_namespace, sysctl
 ETH_P_IPV6 = 0x86DD
 ETH_P_ALL = 3
 SOL_PACKET, PACKET_IGNORE_OUTGOING = 263, 23
+SO_RCVBUFFORCE = 33
 
 _BY_ITSELF = ("fe80::/64", "ff00::/8", "local fe80::")
 _index = itertools.count(1000)
@@ -163,6 +164,8 @@ def frames(interface: str, *, incoming_only: bool = False) -> socket.socket:
     """A packet socket that sees every frame of an interface of this namespace, without blocking."""
     kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     sock = socket.socket(socket.AF_PACKET, kind, 0)
+    with suppress(PermissionError):  # beyond the system's limit, where that is allowed
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
     if incoming_only:
         sock.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
     sock.bind((interface, ETH_P_ALL))

@@ -60,10 +60,8 @@ class RouterPlane:
         self._room: WaitingRoom | None = None
         self._before: dict[str, str] = {}
         self._host_routes: dict[IPv6Address, tuple[IPv6Address, int]] = {}  # pcoa -> (par, table)
-        wanted = {
-            f"ipv6/conf/{access}/proxy_ndp": 1,
-            f"ipv6/neigh/{access}/unres_qlen_bytes": limits.node_octets,
-        }
+        queue = f"ipv6/neigh/{access}/unres_qlen_bytes"
+        wanted = {f"ipv6/conf/{access}/proxy_ndp": 1, queue: limits.node_octets}
         try:
             if buffering is not Buffering.KERNEL:
                 self._room = WaitingRoom(
@@ -75,6 +73,8 @@ class RouterPlane:
                     on_tally=on_tally,
                 )
             self._before = {name: read_sysctl(name) for name in wanted}
+            if self._room is not None:  # the first five wait there, and whom the kernel asks for by itself
+                wanted[queue] = max(wanted[queue], int(self._before[queue]))
             for name, value in wanted.items():
                 sysctl(name, value)
         except BaseException:
