@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from lies import supervisor
 from lies.bus.client import Client
@@ -26,10 +26,13 @@ from lies.events import (
 from lies.runtime import monotonic_ns, now_s, wall_ns
 from lies.testbed import delay, relay
 from lies.testbed import topology as t
+from lies.testbed.application import Applications, Main, Site
+from lies.testbed.applications import application_of
 from lies.testbed.flows import FlowProcess
 from lies.testbed.measure import Direction, Move, Verdict, judge
 from lies.testbed.node import Node, spawn, stop_all
 from lies.testbed.plan import Configurations, Plan, router_of
+from lies.testbed.rates import Stream
 from lies.testbed.scratch import drive_directory
 from lies.testbed.traffic import Flow
 
@@ -83,6 +86,7 @@ class DriveResult:
     setup_s: float
     teardown_s: float
     registered: bool
+    streams: tuple[Stream, ...] = ()  # of the application
     floor_ns: tuple[int, ...] = ()  # round trips of a bare message MN - PAR - NAR - PAR - MN
 
     @property
@@ -112,6 +116,7 @@ class Drive:
     _directory: Path = Path()
     _first_poa: str | None = None
     _floor_ns: list[int] = field(factory=list)
+    _applications: Applications | None = None
 
     def run(self) -> DriveResult:
         """Make the drive; DriveFailed, NotPermitted or KeyboardInterrupt after everything is torn down."""
@@ -133,16 +138,7 @@ class Drive:
                 self._tear_down()
         if result is None:
             raise DriveFailed("the drive ended without a result")
-        return DriveResult(
-            result.plan,
-            result.verdicts,
-            result.reports,
-            result.directions,
-            result.setup_s,
-            now_s() - torn,
-            result.registered,
-            result.floor_ns,
-        )
+        return evolve(result, teardown_s=now_s() - torn)
 
     def descriptor(self, name: str) -> int:
         """A namespace of the running testbed."""
@@ -186,18 +182,30 @@ class Drive:
         if options.floor:
             for router in self.topology.routers:
                 self._spawn(router.name, partial(relay.relay, router.address))
+        if options.app is not None:
+            site = Site(
+                folder=directory,
+                spawn=self._fork,
+                descriptor=self.descriptor,
+                rate_mbps=options.app_mbps,
+                duration_s=self.plan.duration_s,
+            )
+            self._applications = Applications([application_of(options.app)], site)
+            self._applications.prepare()
         self._wait_ready()
         if self.on_built is not None:
             self.on_built(self)
 
-    def _spawn(self, name: str, main: Callable[[Callable[[], None]], int]) -> Node:
+    def _spawn(self, name: str, main: Main) -> Node:
+        self._nodes.append(node := self._fork(name, main))
+        return node
+
+    def _fork(self, name: str, main: Main) -> Node:
         log = os.open(self._directory / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            node = spawn(name, self.descriptor(name), main, log_fd=log)
+            return spawn(name, self.descriptor(name), main, log_fd=log)
         finally:
             os.close(log)
-        self._nodes.append(node)
-        return node
 
     def _daemon(self, name: str, config: Config) -> None:
         def main(ready: Callable[[], None]) -> int:
@@ -213,7 +221,8 @@ class Drive:
 
     def _wait_ready(self) -> None:
         deadline = now_s() + _READY_S
-        for node in self._nodes:
+        servers = self._applications.servers if self._applications is not None else []
+        for node in (*self._nodes, *servers):
             try:
                 node.wait_ready(deadline)
             except LiesError as error:
@@ -240,7 +249,12 @@ class Drive:
                 flow.order(b"g")
             if self.plan.options.floor:
                 await self._measure_floor()
+            if self._applications is not None:
+                await self._applications.start(begun + self.plan.duration_s - now_s())
             await self._until(begun + self.plan.duration_s, begun)
+            if self._applications is not None:
+                self.watcher.on_stage("waiting for the application's end")
+                await self._applications.finish()
             for flow in self._flows:
                 flow.order(b"s")
             self.watcher.on_stage("counting")
@@ -320,6 +334,8 @@ class Drive:
         return sent, received
 
     def _check_nodes(self) -> None:
+        if self._applications is not None:
+            self._applications.check()
         for node in self._nodes:
             if (status := node.poll()) is not None:
                 raise DriveFailed(f"a process of {node.name} ended with {status}{self._why(node.name)}")
@@ -370,13 +386,24 @@ class Drive:
             for move in driven
         ]
         verdicts = judge(driven, directions)
+        streams = self._applications.streams if self._applications is not None else ()
         return DriveResult(
-            self.plan, tuple(verdicts), tuple(matched), directions, setup_s, 0.0, True, tuple(self._floor_ns)
+            self.plan,
+            tuple(verdicts),
+            tuple(matched),
+            directions,
+            setup_s,
+            0.0,
+            True,
+            streams,
+            tuple(self._floor_ns),
         )
 
     def _tear_down(self) -> None:
         for control in self._controls:
             os.close(control)
+        if self._applications is not None:
+            self._applications.stop()
         stop_all([n for n in self._nodes if n.exit_status is None])
         for flow in self._flows:
             flow.close()

@@ -37,7 +37,8 @@ class DriveOptions:
     the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the traffic,
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
-    daemon; abstract, fmipv6, access: further options of the
+    daemon; app, app_mbps: somebody else's application beside the drive's own packets (lies.testbed.applications)
+    and its rate each way; abstract, fmipv6, access: further options of the
     abstract entity, of the mobile node's FMIPv6 and of the access routers'.
     """
 
@@ -58,6 +59,8 @@ class DriveOptions:
     grace_s: float = 2.0
     isolate_radio: bool = False
     isolate_fmipv6: bool = False
+    app: str | None = None
+    app_mbps: float = 15.0
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
     access: Mapping[str, Any] = field(factory=dict)
