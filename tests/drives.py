@@ -11,8 +11,9 @@ from tools import need
 from lies.events import Indication, Raw
 from lies.kernel.netns import enter
 from lies.runtime import now_s
-from lies.testbed.drive import Drive, DriveResult
+from lies.testbed.drive import Drive
 from lies.testbed.plan import DriveOptions, make_plan
+from lies.testbed.result import DriveResult
 
 DATA_FILTER = "udp port 5001"
 

@@ -1,4 +1,4 @@
-"""`--mode`: what the mobile node does of FMIPv6 on a drive."""
+"""`--mode`: what the mobile node does of FMIPv6 on a drive; `--app`: which application goes with it."""
 
 from enum import StrEnum
 
@@ -13,3 +13,12 @@ class ModeChoice(StrEnum):
 
 
 MODES = tuple(mode.value for mode in ModeChoice if mode is not ModeChoice.ALL)
+
+
+class AppChoice(StrEnum):
+    """An application that goes along on a drive (lies.testbed.applications)."""
+
+    IPERF3 = "iperf3"
+    IPERF3_UDP = "iperf3-udp"
+    IPERF3_TCP = "iperf3-tcp"
+    HTTP = "http"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lies.cli._mode import MODES, ModeChoice
+from lies.cli._mode import MODES, AppChoice, ModeChoice
 from lies.cli._options import Json, new_app
 
 if TYPE_CHECKING:
     from lies.events import HandoverDone
-    from lies.testbed.drive import DriveResult
+    from lies.testbed.result import DriveResult
 
 app = new_app()
 
@@ -44,17 +44,42 @@ def demo(
         ),
     ] = None,
     start: Annotated[float, typer.Option(min=0, help="Second of the trace to start at.")] = 0.0,
+    app_: Annotated[
+        AppChoice | None,
+        typer.Option(
+            "--app",
+            help="Somebody else's application over the drive, at --rate-mbps each way: iperf3 (UDP and TCP "
+            "together, or one of them), or a download over HTTP.",
+        ),
+    ] = None,
+    graph: Annotated[
+        Path | None,
+        typer.Option(help="With --app: write the rates over time into this file, as SVG.", readable=False),
+    ] = None,
     json_lines: Json = False,
 ) -> None:
     """Drive past access routers with traffic both ways, and say what each handover cost.
 
-    Everything is real but the radio: namespaces, IPv6, tunnels, sockets, and the daemons of `lies run`.
+    Everything is real but the radio: namespaces, IPv6, tunnels, sockets, and the daemons of `lies run`. With
+    --app the drive's own packets are only a thin flow beside the application's.
     """
+    from lies.cli._demo_app import write_graph
     from lies.cli._demo_view import Lines, Picture, Silent, View
     from lies.cli._output import on_terminal
     from lies.kernel.netns import ensure_privileged
-    from lies.testbed.plan import DriveOptions, make_plan
+    from lies.testbed.plan import DATAGRAM, THIN_DATAGRAM, THIN_MBPS, DriveOptions, make_plan
 
+    if graph is not None:
+        if app_ is None:
+            raise typer.BadParameter(
+                "only the rates of an application (--app) are drawn", param_hint="--graph"
+            )
+        if graph.is_dir() or not graph.absolute().parent.is_dir():
+            raise typer.BadParameter(f"{graph} cannot be a file", param_hint="--graph")
+    if app_ is not None:
+        from lies.testbed.applications import application_of
+
+        application_of(app_.value)  # whether its program is there
     modes = MODES if mode is ModeChoice.ALL else (mode.value,)
     plans = [
         make_plan(
@@ -62,7 +87,10 @@ def demo(
                 mode=m,
                 routers=aps,
                 speed_kmh=speed_kmh,
-                rate_mbps=rate_mbps,
+                rate_mbps=rate_mbps if app_ is None else THIN_MBPS,
+                payload=DATAGRAM if app_ is None else THIN_DATAGRAM,
+                app=None if app_ is None else app_.value,
+                app_mbps=rate_mbps,
                 l2_gap_ms=l2_gap_ms,
                 backbone_ms=backbone_ms,
                 seed=seed,
@@ -74,7 +102,7 @@ def demo(
         for m in modes
     ]
     ensure_privileged()
-    from lies.testbed.drive import Drive, DriveResult  # after the user namespace: it may start threads
+    from lies.testbed.drive import Drive  # after the user namespace: it may start threads
 
     view: View = Silent() if json_lines else Picture() if on_terminal() else Lines()
     results: list[DriveResult] = []
@@ -89,6 +117,8 @@ def demo(
                 print(json.dumps(line), flush=True)
         else:
             _print_result(results[-1])
+        if graph is not None:  # after each drive: what was seen is not lost if the next one fails
+            write_graph(results, graph)
     if len(results) > 1 and not json_lines:
         _print_comparison(results)
 
@@ -123,6 +153,7 @@ def _mode_of(report: "HandoverDone | None") -> str:
 
 
 def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
+    from lies.cli._demo_app import json_lines as application_lines
     from lies.cli._demo_view import Names
 
     names = Names(result.plan)
@@ -148,8 +179,7 @@ def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
                 "lost": verdict.lost,
             }
         )
-    lines.append(summary(result))
-    return lines
+    return [*lines, *application_lines(result), summary(result)]
 
 
 def summary(result: "DriveResult") -> dict[str, Any]:
@@ -175,6 +205,8 @@ def summary(result: "DriveResult") -> dict[str, Any]:
         "fbu_fback_ms": [_ms(_fbu_fback(r)) for r in result.reports],
         "access_routers": result.plan.routers,
         "rate_mbps": options.rate_mbps,
+        "app": options.app,
+        "app_rate_mbps": None if options.app is None else options.app_mbps,
         "backbone_ms": options.backbone_ms,
         "duration_s": _ms(result.plan.duration_s),
         "setup_s": _ms(result.setup_s),
@@ -187,6 +219,7 @@ def _cell(value: float | None) -> str:
 
 
 def _print_result(result: "DriveResult") -> None:
+    from lies.cli._demo_app import print_application
     from lies.cli._demo_view import Names
     from lies.cli._output import print_table
 
@@ -217,6 +250,8 @@ def _print_result(result: "DriveResult") -> None:
         f"{overtaken}; "
         f"set up in {result.setup_s:.1f} s, torn down in {result.teardown_s:.1f} s"
     )
+    if result.streams:
+        print_application(result)
 
 
 def _median(values: Sequence[float | None]) -> float | None:
@@ -227,6 +262,7 @@ def _median(values: Sequence[float | None]) -> float | None:
 
 
 def _print_comparison(results: "Sequence[DriveResult]") -> None:
+    from lies.cli._demo_app import print_streams
     from lies.cli._output import print_table
 
     rows = []
@@ -246,3 +282,5 @@ def _print_comparison(results: "Sequence[DriveResult]") -> None:
         )
     heads = ["mode", "handovers", "sent", "lost", "L2 ms", "total ms", "L3 ms", "FBU-FBack ms"]
     print_table(heads, rows)
+    if any(result.streams for result in results):
+        print_streams(results)

@@ -29,7 +29,7 @@ class ApplicationFailed(LiesError):
     """An application that could not be run, or that left nothing which can be judged."""
 
 
-@frozen(kw_only=True)
+@frozen
 class Site:
     """Where an application is run.
 
@@ -66,44 +66,43 @@ class Application(Protocol):
 
 @define
 class Applications:
-    """The applications of one drive and their processes."""
+    """The applications of one drive and their processes; none until `prepare`."""
 
-    applications: Sequence[Application]
-    site: Site
     servers: list[Node] = field(factory=list, init=False)
-    _clients: list[tuple[Application, Node]] = field(factory=list)
+    _sites: list[tuple[Application, Site]] = field(factory=list)
+    _clients: list[tuple[Application, Site, Node]] = field(factory=list)
     _ended: set[int] = field(factory=set)
     _streams: list[Stream] = field(factory=list)
 
-    def prepare(self) -> None:
-        """Start what listens."""
-        for application in self.applications:
-            self.servers += application.prepare(self.site)
+    def prepare(self, application: Application, site: Site) -> None:
+        """Take an application on, and start what listens."""
+        self._sites.append((application, site))
+        self.servers += application.prepare(site)
 
     async def start(self, left_s: float) -> None:
         """Begin."""
-        for application in self.applications:
-            started = await application.start(self.site, left_s)
-            self._clients += [(application, node) for node in started]
+        for application, site in self._sites:
+            started = await application.start(site, left_s)
+            self._clients += [(application, site, node) for node in started]
 
     def check(self) -> bool:
         """Whether all have ended; ApplicationFailed if one ended in a way that leaves nothing to see."""
-        for application, node in self._clients:
+        for application, site, node in self._clients:
             if node.pid not in self._ended and node.poll() is not None:
                 self._ended.add(node.pid)
-                application.ended(self.site, node)
+                application.ended(site, node)
         return len(self._ended) == len(self._clients)
 
     async def finish(self) -> None:
         """Wait for their end, some time at most, then for what they saw."""
         limit = now_s() + _LATE_S
-        while not self.check() and now_s() < limit:
+        while not self.check() and now_s() < limit:  # noqa: ASYNC110 - a process ends, nobody tells
             await asyncio.sleep(_POLL_S)
         limit = now_s() + _SUM_UP_S
-        while any(node.poll() is None for node in self.servers) and now_s() < limit:
+        while any(n.poll() is None for n in self.servers) and now_s() < limit:  # noqa: ASYNC110 - as above
             await asyncio.sleep(_POLL_S)
         self.stop()
-        self._streams = [s for a in self.applications for s in a.streams(self.site)]
+        self._streams = [s for a, site in self._sites for s in a.streams(site)]
 
     @property
     def streams(self) -> tuple[Stream, ...]:
@@ -112,7 +111,7 @@ class Applications:
 
     def stop(self) -> None:
         """End every process that is left: clients first."""
-        stop_all([*self.servers, *(node for _, node in self._clients)])
+        stop_all([*self.servers, *(node for _, _, node in self._clients)])
 
 
 def executes(path: str, words: Sequence[str], output: Path) -> Main:

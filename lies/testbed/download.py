@@ -1,7 +1,7 @@
 """A download over HTTP that lasts a drive: one TCP connection, and content whose digest is checked.
 
-Server and client are those of Python's library, each in a process of its own. The kernel paces what the server
-sends (SO_MAX_PACING_RATE). The server names the content's SHA-256 in advance (RFC 9530, Repr-Digest).
+Server and client are those of Python's library, each in a process of its own. The kernel paces what the
+server sends (SO_MAX_PACING_RATE). The server names the content's SHA-256 in advance (RFC 9530, Repr-Digest).
 """
 
 import array
@@ -39,7 +39,7 @@ _STALL_NS = 50_000_000  # shorter times without an octet are no stalls
 
 
 def content(length: int) -> Iterator[bytes]:
-    """The content, `length` octets in pieces: each has its number, so that no other can stand in its place."""
+    """The content, `length` octets in pieces, each with its number: none can stand in another's place."""
     filling = hashlib.shake_256(b"lies").digest(_CHUNK - 8)
     for number in range(-(-length // _CHUNK)):
         yield (number.to_bytes(8) + filling)[: length - number * _CHUNK]
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """The content at the pace of the drive, and a look at TCP's counters ten times a second."""
         server, connection = self.server, self.connection
         connection.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, server.octets_per_s)

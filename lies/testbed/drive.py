@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from lies import supervisor
 from lies.bus.client import Client
@@ -29,10 +29,10 @@ from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
 from lies.testbed.flows import FlowProcess
-from lies.testbed.measure import Direction, Move, Verdict, judge
+from lies.testbed.measure import Direction, Move, judge
 from lies.testbed.node import Node, spawn, stop_all
 from lies.testbed.plan import Configurations, Plan, router_of
-from lies.testbed.rates import Stream
+from lies.testbed.result import DriveResult, matching
 from lies.testbed.scratch import drive_directory
 from lies.testbed.traffic import Flow
 
@@ -75,31 +75,6 @@ class Watcher(Protocol):
         ...
 
 
-@frozen(eq=False)
-class DriveResult:
-    """What a drive came to. handovers: one verdict and report each, in order; times in ns, wall clock."""
-
-    plan: Plan
-    verdicts: tuple[Verdict, ...]
-    reports: tuple[HandoverDone | None, ...]
-    directions: tuple[Direction, ...]
-    setup_s: float
-    teardown_s: float
-    registered: bool
-    streams: tuple[Stream, ...] = ()  # of the application
-    floor_ns: tuple[int, ...] = ()  # round trips of a bare message MN - PAR - NAR - PAR - MN
-
-    @property
-    def packets_sent(self) -> int:
-        """Both directions."""
-        return sum(len(d.sent_ns) for d in self.directions)
-
-    @property
-    def packets_lost(self) -> int:
-        """Both directions: sent minus distinct received."""
-        return sum(len(d.lost) for d in self.directions)
-
-
 @define
 class Drive:
     """One drive; run it once. Everything it made is gone when `run` returns or raises."""
@@ -116,7 +91,7 @@ class Drive:
     _directory: Path = Path()
     _first_poa: str | None = None
     _floor_ns: list[int] = field(factory=list)
-    _applications: Applications | None = None
+    _applications: Applications = field(factory=Applications)
 
     def run(self) -> DriveResult:
         """Make the drive; DriveFailed, NotPermitted or KeyboardInterrupt after everything is torn down."""
@@ -130,7 +105,7 @@ class Drive:
                 asyncio.run(self._drive())
                 if self.on_settled is not None:
                     self.on_settled(self)
-                result = self._result(setup_s)
+                result = self._result()
             except NoDaemon as error:
                 raise DriveFailed(f"the mobile node's daemon is gone{self._why()}") from error
             finally:
@@ -138,7 +113,7 @@ class Drive:
                 self._tear_down()
         if result is None:
             raise DriveFailed("the drive ended without a result")
-        return evolve(result, teardown_s=now_s() - torn)
+        return evolve(result, setup_s=setup_s, teardown_s=now_s() - torn)
 
     def descriptor(self, name: str) -> int:
         """A namespace of the running testbed."""
@@ -183,15 +158,8 @@ class Drive:
             for router in self.topology.routers:
                 self._spawn(router.name, partial(relay.relay, router.address))
         if options.app is not None:
-            site = Site(
-                folder=directory,
-                spawn=self._fork,
-                descriptor=self.descriptor,
-                rate_mbps=options.app_mbps,
-                duration_s=self.plan.duration_s,
-            )
-            self._applications = Applications([application_of(options.app)], site)
-            self._applications.prepare()
+            site = Site(directory, self._fork, self.descriptor, options.app_mbps, self.plan.duration_s)
+            self._applications.prepare(application_of(options.app), site)
         self._wait_ready()
         if self.on_built is not None:
             self.on_built(self)
@@ -221,8 +189,7 @@ class Drive:
 
     def _wait_ready(self) -> None:
         deadline = now_s() + _READY_S
-        servers = self._applications.servers if self._applications is not None else []
-        for node in (*self._nodes, *servers):
+        for node in (*self._nodes, *self._applications.servers):
             try:
                 node.wait_ready(deadline)
             except LiesError as error:
@@ -249,12 +216,11 @@ class Drive:
                 flow.order(b"g")
             if self.plan.options.floor:
                 await self._measure_floor()
-            if self._applications is not None:
-                await self._applications.start(begun + self.plan.duration_s - now_s())
+            await self._applications.start(begun + self.plan.duration_s - now_s())
             await self._until(begun + self.plan.duration_s, begun)
-            if self._applications is not None:
-                self.watcher.on_stage("waiting for the application's end")
-                await self._applications.finish()
+            if self.plan.options.app is not None:
+                self.watcher.on_stage(f"waiting for {self.plan.options.app}")
+            await self._applications.finish()
             for flow in self._flows:
                 flow.order(b"s")
             self.watcher.on_stage("counting")
@@ -334,8 +300,7 @@ class Drive:
         return sent, received
 
     def _check_nodes(self) -> None:
-        if self._applications is not None:
-            self._applications.check()
+        self._applications.check()
         for node in self._nodes:
             if (status := node.poll()) is not None:
                 raise DriveFailed(f"a process of {node.name} ended with {status}{self._why(node.name)}")
@@ -360,7 +325,7 @@ class Drive:
     def _reports(self) -> list[HandoverDone]:
         return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]
 
-    def _result(self, setup_s: float) -> DriveResult:
+    def _result(self) -> DriveResult:
         logs = {flow.node.name: flow.log() for flow in self._flows}
         interval = 1e9 / self.plan.options.packets_per_s
         directions = (
@@ -371,39 +336,21 @@ class Drive:
         first = min((d.sent_ns[0] for d in directions if len(d.sent_ns)), default=0)
         moves = [(f, to, out + to_wall, into + to_wall) for f, to, out, into in self._moves()]
         driven = [Move(f, to, out, into) for f, to, out, into in moves if into >= first]
-        reports = self._reports()
-        matched = [
-            next(
-                (
-                    r
-                    for r in reports
-                    if r.to_poa == move.to_poa
-                    and r.link_up_ns is not None
-                    and abs(r.link_up_ns + to_wall - move.in_ns) < 1_000_000_000
-                ),
-                None,
-            )
-            for move in driven
-        ]
+        matched = matching(driven, self._reports(), to_wall)
         verdicts = judge(driven, directions)
-        streams = self._applications.streams if self._applications is not None else ()
         return DriveResult(
             self.plan,
             tuple(verdicts),
             tuple(matched),
             directions,
-            setup_s,
-            0.0,
-            True,
-            streams,
-            tuple(self._floor_ns),
+            streams=self._applications.streams,
+            floor_ns=tuple(self._floor_ns),
         )
 
     def _tear_down(self) -> None:
         for control in self._controls:
             os.close(control)
-        if self._applications is not None:
-            self._applications.stop()
+        self._applications.stop()
         stop_all([n for n in self._nodes if n.exit_status is None])
         for flow in self._flows:
             flow.close()

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from lies.testbed.drive import Drive, DriveResult, Watcher
+from lies.testbed.drive import Drive, Watcher
 from lies.testbed.plan import DriveOptions, make_plan
+from lies.testbed.result import DriveResult
 
 _MS = 1e6
 # A shuttle changes its access point every 0.4 s: what a car decides within seconds is decided at once.

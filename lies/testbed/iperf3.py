@@ -1,7 +1,7 @@
 """iperf3 on a drive: UDP both ways in one test, and TCP each way, with what both ends counted per 100 ms.
 
-Every UDP datagram and TCP segment is iperf3's own; what is read are the JSON reports of its two ends. TCP has a
-test for each way, because a pace is kept only by the end that asks for the test (`--fq-rate`).
+Every UDP datagram and TCP segment is iperf3's own; what is read are the JSON reports of its two ends. TCP has
+a test for each way, because a pace is kept only by the end that asks for the test (`--fq-rate`).
 """
 
 import asyncio
@@ -18,10 +18,11 @@ from lies.runtime import now_s, wall_ns
 from lies.testbed import topology as t
 from lies.testbed.application import ApplicationFailed, Site, executes
 from lies.testbed.node import Node
+from lies.testbed.plan import DATAGRAM
 from lies.testbed.rates import Interval, Resent, Stream, empty_runs
 
 _PORT = 5201
-_DATAGRAM = 1200  # octets of payload, as in the drive's own traffic
+
 _BLOCK = 8192  # what TCP reads at once: small beside what comes in an interval
 _BUFFER = 2 << 20  # of a UDP socket, where the system allows it: half a second of two processors' other work
 _LISTENING, _ESTABLISHED = "0A", "01"  # include/net/tcp_states.h, as in /proc/net/tcp6
@@ -35,8 +36,8 @@ class Iperf3Missing(ApplicationFailed):
 
     def __init__(self) -> None:
         super().__init__(
-            "iperf3 was not found, and `--app iperf3` runs it: install it (Debian, Ubuntu: apt-get install iperf3), "
-            "or take `--app http`, which needs nothing"
+            "iperf3 was not found, and `--app iperf3` runs it: install it (Debian, Ubuntu: "
+            "apt-get install iperf3), or take `--app http`, which needs nothing"
         )
 
 
@@ -185,7 +186,7 @@ class Iperf3:
         """Start its servers."""
         rate = str(round(site.rate_mbps * 1e6))
         if "udp" in self.protocols:
-            datagrams = ("-u", "-b", rate, "-l", str(_DATAGRAM), "--bidir", *_window())
+            datagrams = ("-u", "-b", rate, "-l", str(DATAGRAM), "--bidir", *_window())
             self._tests.append(_Test("udp", _PORT, "cn", "mn", datagrams, "udp6", 2))
         if "tcp" in self.protocols:
             segments = ("--fq-rate", rate, "-l", str(_BLOCK))

@@ -16,6 +16,8 @@ from lies.trace import Radio, merge, open_trace
 SHUTTLE_S = 0.4  # from one access point to the other
 WARM_UP_S = 3.5  # at the first access point before that, for registration and the floor
 _STRETCH_M = 5.0  # within which the node stays meanwhile
+DATAGRAM = 1200  # octets of payload
+THIN_MBPS, THIN_DATAGRAM = 0.8, 100  # beside an application: 1000 packets/s, so that gaps are known to 1 ms
 MODES = ("predictive", "reactive", "none")
 _STEADY_S = 5.0  # the radio outlasts the traffic by this, so that the last handover ends in peace
 
@@ -37,9 +39,9 @@ class DriveOptions:
     the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the traffic,
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
-    daemon; app, app_mbps: somebody else's application beside the drive's own packets (lies.testbed.applications)
-    and its rate each way; abstract, fmipv6, access: further options of the
-    abstract entity, of the mobile node's FMIPv6 and of the access routers'.
+    daemon; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
+    abstract, fmipv6, access: further options of the abstract entity, of the mobile node's FMIPv6 and of the
+    access routers'.
     """
 
     mode: str = "predictive"
@@ -47,7 +49,7 @@ class DriveOptions:
     spacing_m: float = 90.0
     speed_kmh: float = 35.0
     rate_mbps: float = 15.0
-    payload: int = 1200
+    payload: int = DATAGRAM
     l2_gap_ms: float = 2.0
     backbone_ms: float = 0.0
     seed: int = 1

@@ -22,8 +22,9 @@ from lies.bus.client import Client
 from lies.errors import ProtocolViolation
 from lies.runtime import now_s
 from lies.testbed import topology as t
-from lies.testbed.drive import Drive, DriveResult
+from lies.testbed.drive import Drive
 from lies.testbed.node import spawn, stop_all
+from lies.testbed.result import DriveResult
 from lies_fmipv6 import messages as fm
 from lies_fmipv6.codec import encode
 from lies_fmipv6.mobile_plane import MobilePlane

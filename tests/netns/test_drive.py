@@ -12,8 +12,9 @@ from tools import need
 
 from lies.events import HandoverDone, LinkGoingDown, LinkStatusChanged
 from lies.testbed import topology as t
-from lies.testbed.drive import Drive, DriveResult
+from lies.testbed.drive import Drive
 from lies.testbed.measure import Direction
+from lies.testbed.result import DriveResult
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
