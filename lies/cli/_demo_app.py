@@ -61,6 +61,7 @@ def _overall(result: DriveResult, stream: Stream) -> dict[str, Any]:
         "packets": stream.packets,
         "lost": stream.lost,
         "lost_at_receiver": stream.dropped,
+        "reordered": stream.reordered,
         "retransmits": stream.retransmits,
         "congestion": stream.congestion,
         "longest_stall_ms": _rounded(stream.longest_stall_ms),

@@ -26,7 +26,7 @@ from lies.runtime import wall_ns
 from lies.testbed import topology as t
 from lies.testbed.application import ApplicationFailed, Site
 from lies.testbed.node import Node
-from lies.testbed.rates import INTERVAL_NS, Resent, Stream, counted
+from lies.testbed.rates import INTERVAL_NS, Resent, Stream, counted, whole
 
 _PORT = 8080
 _CHUNK = 16384
@@ -235,8 +235,8 @@ def read_download(client: bytes, server: bytes | None) -> Stream:
         found = json.loads(head)
         flat = array.array("q", tail)
         end_ns = int(found["end_ns"])
-        whole = found["error"] is None and sum(flat[1::2]) == found["length"]
-        intact = whole and _digest(found["digest"]) == bytes.fromhex(found["sha256"])
+        complete = found["error"] is None and sum(flat[1::2]) == found["length"]
+        intact = complete and _digest(found["digest"]) == bytes.fromhex(found["sha256"])
         error = found["error"]
         of_server = json.loads(server) if server is not None else {"resent": [], "congestion": None}
         counts = [(int(at), int(total)) for at, total in of_server["resent"]]
@@ -249,7 +249,7 @@ def read_download(client: bytes, server: bytes | None) -> Stream:
         app="http",
         protocol="http",
         direction="downlink",
-        intervals=counted(arrivals, times[0], end_ns),
+        intervals=whole(counted(arrivals, times[0], end_ns)),
         resent=None
         if server is None
         else tuple(Resent(a[0], b[0], b[1] - a[1]) for a, b in pairwise(counts)),

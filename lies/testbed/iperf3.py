@@ -19,15 +19,17 @@ from lies.testbed import topology as t
 from lies.testbed.application import ApplicationFailed, Site, executes
 from lies.testbed.node import Node
 from lies.testbed.plan import DATAGRAM
-from lies.testbed.rates import Interval, Resent, Stream, empty_runs
+from lies.testbed.rates import Interval, Resent, Stream, empty_runs, whole
 
 _PORT = 5201
 
 _BLOCK = 8192  # what TCP reads at once: small beside what comes in an interval
-_BUFFER = 2 << 20  # of a UDP socket, where the system allows it: half a second of two processors' other work
+_BUFFER = 4 << 20  # of a UDP socket, where the system allows it: what was held for a second comes at once
 _LISTENING, _ESTABLISHED = "0A", "01"  # include/net/tcp_states.h, as in /proc/net/tcp6
 _START_LIMIT_S = 20.0
 _POLL_S = 0.005
+_IMPOSSIBLE = 1e15  # for any number in a report
+_WRAPPED = 1 << 64  # what a negative number is printed as is just below
 _RMEM_MAX = Path("/proc/sys/net/core/rmem_max")
 
 
@@ -68,7 +70,20 @@ class _Interval(msgspec.Struct):
     streams: list[_Part]
 
 
+class _Sum(msgspec.Struct):
+    """A UDP stream at its end."""
+
+    sender: bool
+    lost_packets: float = 0
+    out_of_order: float = 0
+
+
+class _Ended(msgspec.Struct):
+    udp: _Sum | None = None
+
+
 class _End(msgspec.Struct):
+    streams: list[_Ended] = []
     sender_tcp_congestion: str | None = None
 
 
@@ -82,12 +97,14 @@ class _Document(msgspec.Struct):
 class Report:
     """What one end of a test counted: its parts as receiver and as sender, in order; times in s of the test.
 
-    received: (start, end, octets, datagrams that are missing, datagrams); resent: (start, end, segments).
+    received: (start, end, octets, datagrams that are missing, datagrams); resent: (start, end, segments);
+    reordered: datagrams that came after later ones, None where it does not say.
     """
 
     received: tuple[tuple[float, float, int, int, int], ...]
     resent: tuple[tuple[float, float, int], ...]
     congestion: str | None
+    reordered: int | None
     error: str | None
 
 
@@ -99,18 +116,43 @@ def read_report(text: bytes, who: str) -> Report:
         said = text.decode("utf-8", "replace").strip().splitlines()
         what = f"printed no report ({error}): {said[0][:200]}" if said else "printed nothing"
         raise ApplicationFailed(f"{who} {what}") from error
-    received, resent = [], []
-    for interval in document.intervals:
-        for part in interval.streams:
-            numbers = (part.start, part.end, part.bytes, part.lost_packets, part.packets, part.retransmits)
-            if not all(math.isfinite(n) and abs(n) < 1e15 for n in numbers) or part.end < part.start < 0:
-                raise ApplicationFailed(f"{who} printed an interval with impossible numbers: {numbers}")
-            if part.sender:
-                resent.append((part.start, part.end, int(part.retransmits)))
-            else:
-                counts = int(part.bytes), int(part.lost_packets), int(part.packets)
-                received.append((part.start, part.end, *counts))
-    return Report(tuple(received), tuple(resent), document.end.sender_tcp_congestion, document.error)
+    received, resent, missing = [], [], []
+    for part in (part for interval in document.intervals for part in interval.streams):
+        numbers = (part.start, part.end, part.bytes, part.packets, part.retransmits)
+        possible = all(math.isfinite(n) and 0 <= n < _IMPOSSIBLE for n in numbers) and part.start <= part.end
+        if not possible or not abs(part.lost_packets) <= _WRAPPED:
+            raise ApplicationFailed(f"{who} printed an interval with impossible numbers: {part}")
+        if part.sender:
+            resent.append((part.start, part.end, int(part.retransmits)))
+        else:
+            received.append((part.start, part.end, int(part.bytes), int(part.packets)))
+            missing.append(int(part.lost_packets))
+    sums = [e.udp for e in document.end.streams if e.udp is not None and not e.udp.sender]
+    lost = corrected(missing, round(sums[0].lost_packets) if sums else None)
+    return Report(
+        tuple((*r[:3], n, r[3]) for r, n in zip(received, lost, strict=True)),
+        tuple(resent),
+        document.end.sender_tcp_congestion,
+        round(sums[0].out_of_order) if sums else None,
+        document.error,
+    )
+
+
+def corrected(missing: Sequence[int], total: int | None) -> list[int]:
+    """Datagrams that are missing per interval, without those that came later after all.
+
+    iperf3 takes one for lost as soon as a later one is there, and takes it back when it comes. In an interval
+    in which it takes back more than it counts, it prints a number near 2^64, without its last digits. What
+    there is too much, beside its total, is taken off from such an interval backwards.
+    """
+    counts = [0 if n >= _WRAPPED // 2 else n for n in missing]
+    excess = sum(counts) - total if total is not None else 0
+    for at in (n for n, count in enumerate(missing) if count >= _WRAPPED // 2):
+        for earlier in range(at, -1, -1):
+            off = max(0, min(counts[earlier], excess))
+            counts[earlier] -= off
+            excess -= off
+    return counts
 
 
 def stream_of(
@@ -123,9 +165,11 @@ def stream_of(
     dropped: int | None = None,
 ) -> Stream:
     """A stream out of the reports of its two ends; start_ns: when the test began."""
-    intervals = tuple(
-        Interval(start_ns + round(start * 1e9), start_ns + round(end * 1e9), octets, lost)
-        for start, end, octets, lost, _ in receiver.received
+    intervals = whole(
+        [
+            Interval(start_ns + round(start * 1e9), start_ns + round(end * 1e9), octets, lost)
+            for start, end, octets, lost, _ in receiver.received
+        ]
     )
     udp = protocol == "udp"
     resent = tuple(
@@ -140,6 +184,7 @@ def stream_of(
         packets=sum(r[4] for r in receiver.received) if udp else None,
         lost=sum(r[3] for r in receiver.received) if udp else None,
         dropped=dropped if udp else None,
+        reordered=receiver.reordered if udp else None,
         resent=None if udp else resent,
         congestion=None if udp else sender.congestion,
         stalls=empty_runs(intervals),

@@ -5,7 +5,7 @@ All times are CLOCK_REALTIME in ns.
 
 from collections.abc import Iterable, Sequence
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from lies.testbed.measure import Move
 
@@ -43,11 +43,11 @@ class Resent:
 class Stream:
     """One direction of an application's traffic as its receiver saw it, and its sender's retransmissions.
 
-    protocol: udp, tcp or http; packets, lost: datagrams, None where there are none to count;
-    dropped: of those lost, how many had arrived and found the receiver's socket full; resent: None where
-    nothing is sent again; intact: whether the content was the one sent, None where nobody checks;
-    stalls: (start, end) of the times without an octet, as exactly as they are known; error: how the
-    application ended early, in its own words.
+    protocol: udp, tcp or http; packets, lost: datagrams, None where there are none to count; dropped: of
+    those lost, how many had arrived and found the receiver's socket full; reordered: datagrams that came
+    after later ones; resent: None where nothing is sent again; intact: whether the content was the one sent,
+    None where nobody checks; stalls: (start, end) of the times without an octet, as exactly as they are
+    known; error: how the application ended early, in its own words.
     """
 
     app: str
@@ -57,6 +57,7 @@ class Stream:
     packets: int | None = None
     lost: int | None = None
     dropped: int | None = None
+    reordered: int | None = None
     resent: tuple[Resent, ...] | None = field(default=None, repr=False)
     congestion: str | None = None
     intact: bool | None = None
@@ -110,6 +111,15 @@ def empty_runs(intervals: Sequence[Interval]) -> tuple[tuple[int, int], ...]:
         else:
             runs.append((interval.start_ns, interval.end_ns))
     return tuple(runs)
+
+
+def whole(intervals: Sequence[Interval]) -> tuple[Interval, ...]:
+    """The intervals, with a last one that is a mere rest made part of the one before it."""
+    if len(intervals) < 2 or intervals[-1].end_ns - intervals[-1].start_ns >= INTERVAL_NS // 2:
+        return tuple(intervals)
+    *others, last, rest = intervals
+    octets, lost = last.octets + rest.octets, last.lost + rest.lost
+    return (*others, evolve(last, end_ns=rest.end_ns, octets=octets, lost=lost))
 
 
 def counted(arrivals: Iterable[tuple[int, int]], start_ns: int, end_ns: int) -> tuple[Interval, ...]:
