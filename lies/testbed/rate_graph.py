@@ -22,7 +22,7 @@ _STYLE = "".join(
     [
         f"text{{font:12px system-ui,sans-serif;fill:{_GREY}}}path{{fill:none}}",
         f".g{{stroke:{_GREY};stroke-opacity:.35}}.h{{stroke:{_GREY};stroke-dasharray:2 3}}",
-        f".x{{stroke:{_RED};stroke-width:2}}",
+        f".x{{stroke:{_RED};stroke-width:5}}",
         *(f".{name}{{stroke:{colour};stroke-width:1.5}}" for name, colour in _COLOURS.items()),
     ]
 )
@@ -100,10 +100,12 @@ def _lane(lane: Lane, top: int, begin_ns: int, column_ns: float) -> list[str]:
         path = _curve(rates, full, bottom)
         if path:
             parts.append(f'<path class="{stream.direction}" d="{path}"/>')
-        marks = _marks(stream, begin_ns, column_ns)
+        marks = "".join(
+            f"M{_LEFT + first} {bottom + 4}h{after - first}"
+            for first, after in _marks(stream, begin_ns, column_ns)
+        )
         if marks:
-            d = "".join(f"M{_LEFT + x} {bottom + 2}v5" for x in marks)
-            parts.append(f'<path class="x" d="{d}"/>')
+            parts.append(f'<path class="x" d="{marks}"/>')
     return parts
 
 
@@ -128,12 +130,19 @@ def _curve(rates: Sequence[float | None], full: float, bottom: int) -> str:
     return "".join(path) + (f"h{run}" if run else "")
 
 
-def _marks(stream: Stream, begin_ns: int, column_ns: float) -> list[int]:
-    """The columns in which something was lost or sent again."""
+def _marks(stream: Stream, begin_ns: int, column_ns: float) -> list[tuple[int, int]]:
+    """(first, one after the last) of the runs of columns in which something was lost or sent again."""
     times = [i.start_ns for i in stream.intervals if i.lost > 0]
     times += [r.start_ns for r in stream.resent or () if r.segments > 0]
-    columns = {int((at - begin_ns) / column_ns) for at in times}
-    return sorted(x for x in columns if 0 <= x < COLUMNS)
+    runs: list[tuple[int, int]] = []
+    for x in sorted({int((at - begin_ns) / column_ns) for at in times}):
+        if not 0 <= x < COLUMNS:
+            continue
+        if runs and x <= runs[-1][1] + 1:
+            runs[-1] = runs[-1][0], x + 1
+        else:
+            runs.append((x, x + 1))
+    return runs
 
 
 def _foot(top: int, longest_s: float) -> list[str]:
