@@ -31,7 +31,7 @@ $(VENV)/.lint-made: $(VENV)/.test-made
 
 .PHONY: demo
 demo: $(VENV)/.made ## drive past eight access routers and print what each handover cost
-	@scripts/check-tools "$(PYTHON)"
+	@scripts/check-tools "$(PYTHON)" $(ARGS)
 	@$(BIN)/lies demo $(ARGS)
 
 .PHONY: test

@@ -28,9 +28,15 @@ _MARK = "LIES_TEST_MARK"
 
 
 def along(app: str, *, routers: int, mode: str) -> DriveResult:
-    """A drive with an application; with two routers and nothing that moves the node it ends before the gap."""
-    thin = {"rate_mbps": THIN_MBPS, "payload": THIN_DATAGRAM}
-    result = drive(routers=routers, mode=mode, app=app, app_mbps=8.0, **thin)
+    """A drive with an application; where nothing moves the node, two routers end before the gap."""
+    result = drive(
+        routers=routers,
+        mode=mode,
+        app=app,
+        app_mbps=8.0,
+        rate_mbps=THIN_MBPS,
+        payload=THIN_DATAGRAM,
+    )
     assert result.verdicts
     return result
 
