@@ -72,12 +72,11 @@ class _Server(HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: _Server
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         """The content at the pace of the drive, and a look at TCP's counters ten times a second."""
-        server, connection = self.server, self.connection
+        server, connection = self._of(), self.connection
         connection.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, server.octets_per_s)
         name = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
         server.congestion = name.rstrip(b"\0").decode("ascii", "replace")
@@ -108,9 +107,13 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         """Say nothing: the report says it."""
 
+    def _of(self) -> _Server:
+        assert isinstance(self.server, _Server)
+        return self.server
+
     def _count(self) -> None:
         info = self.connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TOTAL_RETRANS.size)
-        self.server.resent.append((wall_ns(), _TOTAL_RETRANS.unpack(info)[0]))
+        self._of().resent.append((wall_ns(), _TOTAL_RETRANS.unpack(info)[0]))
 
 
 def serve(length: int, octets_per_s: int, report: Path, ready: Callable[[], None]) -> int:

@@ -14,7 +14,7 @@ from lies.testbed.rates import Stream
 
 COLUMNS = 720
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 34, 40
-_LANE, _TITLE = 72, 34
+_LANE, _TITLE = 72, 42
 _HEADROOM = 1.25  # of the nominal rate: what comes faster than that is cut off
 _GREY, _RED = "#6e7781", "#e5484d"
 _COLOURS = {"downlink": "#2f81f7", "uplink": "#d9730d"}
@@ -78,7 +78,7 @@ def svg(lanes: Sequence[Lane], headline: str) -> str:
     for number, (lane, (begin_ns, _)) in enumerate(zip(lanes, begins, strict=True)):
         top = _TOP + number * (_TITLE + _LANE) + _TITLE
         parts += _lane(lane, top, begin_ns, longest_ns / COLUMNS)
-    parts += _foot(height - _BOTTOM, longest_ns / 1e9)
+    parts += _foot(lanes, height - _BOTTOM, longest_ns / 1e9)
     return "\n".join([*parts, "</svg>", ""])
 
 
@@ -145,14 +145,16 @@ def _marks(stream: Stream, begin_ns: int, column_ns: float) -> list[tuple[int, i
     return runs
 
 
-def _foot(top: int, longest_s: float) -> list[str]:
+def _foot(lanes: Sequence[Lane], top: int, longest_s: float) -> list[str]:
     step = next((s for s in _STEPS_S if longest_s / s <= _TICKS), _STEPS_S[-1])
     parts = []
     for second in range(0, min(int(longest_s), step * _TICKS) + 1, step):
         x = _LEFT + round(second / longest_s * COLUMNS)
         parts.append(f'<text x="{x}" y="{top + 18}" text-anchor="middle">{second} s</text>')
     x = _LEFT
-    for name, colour in (*_COLOURS.items(), ("lost or sent again", _RED)):
+    there = {stream.direction for lane in lanes for stream in lane.streams}
+    curves = [(name, colour) for name, colour in _COLOURS.items() if name in there]
+    for name, colour in (*curves, ("lost or sent again", _RED)):
         parts.append(f'<path d="M{x} {top + 31}h16" stroke="{colour}" stroke-width="2"/>')
         parts.append(f'<text x="{x + 22}" y="{top + 35}">{name}</text>')
         x += 110
