@@ -218,9 +218,7 @@ class Drive:
                 await self._measure_floor()
             await self._applications.start(begun + self.plan.duration_s - now_s())
             await self._until(begun + self.plan.duration_s, begun)
-            if self.plan.options.app is not None:
-                self.watcher.on_stage(f"waiting for {self.plan.options.app}")
-            await self._applications.finish()
+            await self._end_applications()
             for flow in self._flows:
                 flow.order(b"s")
             self.watcher.on_stage("counting")
@@ -232,6 +230,11 @@ class Drive:
         for flow in self._flows:
             if flow.node.finish(deadline) != 0:
                 raise DriveFailed(f"the traffic of {flow.node.name} failed{self._why(flow.node.name)}")
+
+    async def _end_applications(self) -> None:
+        if self.plan.options.app is not None:
+            self.watcher.on_stage(f"waiting for {self.plan.options.app}")
+        await self._applications.finish()
 
     async def _until_reachable(self) -> None:
         """Wait until the correspondent gets an answer from the home address."""
