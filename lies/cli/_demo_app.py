@@ -65,6 +65,7 @@ def _overall(result: DriveResult, stream: Stream) -> dict[str, Any]:
         "retransmits": stream.retransmits,
         "congestion": stream.congestion,
         "longest_stall_ms": _rounded(stream.longest_stall_ms),
+        "least_stall_ms": stream.least_stall_ms,
         "intact": stream.intact,
         "error": stream.error,
         "interval_s": INTERVAL_NS / 1e9,
@@ -83,7 +84,7 @@ def print_application(result: DriveResult) -> None:
             _cell(effect.before_mbps),
             _cell(effect.lowest_mbps),
             _cell(effect.after_mbps),
-            _cell(effect.stall_ms, 0),
+            _stall(effect.stall_ms, stream),
             _count(effect.lost),
             _count(effect.retransmits),
         ]
@@ -106,7 +107,7 @@ def print_streams(results: Sequence[DriveResult]) -> None:
             _cell(stream.duration_s),
             _count(stream.lost),
             _count(stream.retransmits),
-            _cell(stream.longest_stall_ms, 0),
+            _stall(stream.longest_stall_ms, stream),
             {None: "-", True: "as sent", False: "damaged"}[stream.intact],
             stream.error or "to its end",
         ]
@@ -166,7 +167,10 @@ def _said(stream: Stream) -> str:
         words.append(f"{stream.lost} of {stream.packets} lost")
     if stream.retransmits is not None:
         words.append(f"{stream.retransmits} sent again")
-    words.append(f"longest stall {stream.longest_stall_ms:.0f} ms")
+    longest = stream.longest_stall_ms
+    words.append(
+        f"longest stall {longest:.0f} ms" if longest else f"no stall of {stream.least_stall_ms:g} ms"
+    )
     if stream.intact is not None:
         words.append("content as sent" if stream.intact else "content damaged")
     if stream.error is not None:
@@ -192,6 +196,11 @@ def _rounded(value: float | None) -> float | None:
 
 def _cell(value: float | None, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _stall(value_ms: float | None, stream: Stream) -> str:
+    """A stall's length; what is shorter than can be seen is less than that."""
+    return f"<{stream.least_stall_ms:g}" if value_ms == 0 else _cell(value_ms, 0)
 
 
 def _count(value: int | None) -> str:

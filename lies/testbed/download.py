@@ -259,6 +259,7 @@ def read_download(client: bytes, server: bytes | None) -> Stream:
         congestion=congestion,
         intact=intact,
         stalls=tuple((a, b) for a, b in pairwise(times) if b - a >= _STALL_NS),
+        least_stall_ms=_STALL_NS / 1e6,
         error=error,
     )
 

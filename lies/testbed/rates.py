@@ -46,8 +46,8 @@ class Stream:
     protocol: udp, tcp or http; packets, lost: datagrams, None where there are none to count; dropped: of
     those lost, how many had arrived and found the receiver's socket full; reordered: datagrams that came
     after later ones; resent: None where nothing is sent again; intact: whether the content was the one sent,
-    None where nobody checks; stalls: (start, end) of the times without an octet, as exactly as they are
-    known; error: how the application ended early, in its own words.
+    None where nobody checks; stalls: (start, end) of the times without an octet, of those that last
+    least_stall_ms or longer; error: how the application ended early, in its own words.
     """
 
     app: str
@@ -62,6 +62,7 @@ class Stream:
     congestion: str | None = None
     intact: bool | None = None
     stalls: tuple[tuple[int, int], ...] = field(default=(), repr=False)
+    least_stall_ms: float = INTERVAL_NS / 1e6
     error: str | None = None
 
     @property

@@ -180,7 +180,7 @@ def test_a_download_is_read() -> None:
     assert [i.octets for i in stream.intervals] == [5000, 0, 7001, 9]
     assert stream.stalls == ((10 * _MS, 200 * _MS), (200 * _MS, 290 * _MS), (290 * _MS, 380 * _MS))
     assert (stream.longest_stall_ms, stream.retransmits, stream.congestion) == (190.0, 12, "bbr")
-    assert (stream.intact, stream.error) == (True, None)
+    assert (stream.intact, stream.error, stream.least_stall_ms) == (True, None, 50.0)
 
 
 @pytest.mark.parametrize(
