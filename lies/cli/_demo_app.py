@@ -104,17 +104,16 @@ def print_streams(results: Sequence[DriveResult]) -> None:
             result.plan.options.mode,
             stream.name,
             _cell(stream.mbps),
-            _cell(stream.duration_s),
             _count(stream.lost),
             _count(stream.retransmits),
             _stall(stream.longest_stall_ms, stream),
-            {None: "-", True: "as sent", False: "damaged"}[stream.intact],
-            stream.error or "to its end",
+            stream.error
+            or {None: "at its end", True: "content as sent", False: "content damaged"}[stream.intact],
         ]
         for result in results
         for stream in result.streams
     ]
-    heads = ["mode", "stream", "Mbit/s", "s", "lost", "sent again", "longest stall ms", "content", "lasted"]
+    heads = ["mode", "stream", "Mbit/s", "lost", "sent again", "stall ms", "ended"]
     print_table(heads, rows)
 
 

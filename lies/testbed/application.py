@@ -34,14 +34,13 @@ class Site:
     """Where an application is run.
 
     folder: for its files; spawn(name, main): forks a process into the namespace `name`; descriptor(name):
-    that namespace; rate_mbps: each way; duration_s: of the drive.
+    that namespace; rate_mbps: each way.
     """
 
     folder: Path
     spawn: Callable[[str, Main], Node]
     descriptor: Callable[[str], int]
     rate_mbps: float
-    duration_s: float
 
 
 class Application(Protocol):

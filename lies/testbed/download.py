@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
 
-from attrs import define, field
+from attrs import define
 
 from lies.runtime import wall_ns
 from lies.testbed import topology as t
@@ -35,6 +35,7 @@ _CLIENT_TIMEOUT_S = 60.0  # without an octet
 _SO_MAX_PACING_RATE = 47  # include/uapi/asm-generic/socket.h; octets/s
 _IPV6_FREEBIND = 78
 _TOTAL_RETRANS = struct.Struct("=100xI")  # of struct tcp_info, include/uapi/linux/tcp.h
+_DIGITS = 15  # of a length
 _STALL_NS = 50_000_000  # shorter times without an octet are no stalls
 
 
@@ -57,15 +58,13 @@ def digest_of(length: int) -> bytes:
 
 
 class _Server(HTTPServer):
-    """Serves one content, once; resent: (time, segments sent again so far)."""
+    """Serves one content, once, as long as its path says; resent: (time, segments sent again so far)."""
 
     address_family = socket.AF_INET6
     allow_reuse_address = True
 
-    def __init__(self, length: int, octets_per_s: int) -> None:
+    def __init__(self, octets_per_s: int) -> None:
         super().__init__(("::", _PORT), _Handler)
-        self.length = length
-        self.digest = digest_of(length)
         self.octets_per_s = octets_per_s
         self.resent: list[tuple[int, int]] = []
         self.congestion = ""
@@ -77,17 +76,23 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The content at the pace of the drive, and a look at TCP's counters ten times a second."""
         server, connection = self._of(), self.connection
+        number = self.path.removeprefix("/")
+        if not number.isdecimal() or len(number) > _DIGITS:
+            self.send_error(http.HTTPStatus.NOT_FOUND)
+            return
+        length = int(number)
         connection.setsockopt(socket.SOL_SOCKET, _SO_MAX_PACING_RATE, server.octets_per_s)
         name = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16)
         server.congestion = name.rstrip(b"\0").decode("ascii", "replace")
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(server.length))
-        self.send_header("Repr-Digest", f"sha-256=:{base64.b64encode(server.digest).decode('ascii')}:")
+        self.send_header("Content-Length", str(length))
+        digest = base64.b64encode(digest_of(length)).decode("ascii")
+        self.send_header("Repr-Digest", f"sha-256=:{digest}:")
         self.end_headers()
         self._count()
         connection.setblocking(False)
-        for piece in content(server.length):
+        for piece in content(length):
             left = memoryview(piece)
             while left:
                 if wall_ns() - server.resent[-1][0] >= INTERVAL_NS:
@@ -116,10 +121,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._of().resent.append((wall_ns(), _TOTAL_RETRANS.unpack(info)[0]))
 
 
-def serve(length: int, octets_per_s: int, report: Path, ready: Callable[[], None]) -> int:
+def serve(octets_per_s: int, report: Path, ready: Callable[[], None]) -> int:
     """Serve one download, then write what TCP had to send again."""
     _stop_by_exception()
-    with _Server(length, octets_per_s) as server:
+    with _Server(octets_per_s) as server:
         ready()
         with suppress(TimeoutError):
             server.handle_request()
@@ -131,19 +136,19 @@ def serve(length: int, octets_per_s: int, report: Path, ready: Callable[[], None
 # ---- the client
 
 
-def fetch(source: str, server: str, report: Path, ready: Callable[[], None]) -> int:
-    """Download, noting when how many octets came; writes a line of JSON and then the pairs (time, octets)."""
+def fetch(source: str, server: str, octets: int, report: Path, ready: Callable[[], None]) -> int:
+    """Download so many octets; writes a line of JSON and then the pairs (time, octets) of what came when."""
     _stop_by_exception()
-    arrivals = array.array("q", (wall_ns(), 0))
+    arrivals = array.array("q")
     total = hashlib.sha256()
-    wanted, length, error = "", 0, None
+    wanted, error = "", None
     ready()
     connection = http.client.HTTPConnection(server, _PORT, timeout=_CLIENT_TIMEOUT_S)
     try:
         connection.sock = _connect(source, server)
-        connection.request("GET", "/drive")
+        connection.request("GET", f"/{octets}")
         response = connection.getresponse()
-        length = int(response.headers.get("Content-Length") or 0)
+        arrivals.extend((wall_ns(), 0))
         wanted = response.headers.get("Repr-Digest") or ""
         if response.status != http.HTTPStatus.OK:
             error = f"the server answered {response.status}"
@@ -156,7 +161,7 @@ def fetch(source: str, server: str, report: Path, ready: Callable[[], None]) -> 
         connection.close()
     found = {
         "error": error,
-        "length": length,
+        "length": octets,
         "digest": wanted,
         "sha256": total.hexdigest(),
         "end_ns": wall_ns(),
@@ -196,21 +201,20 @@ def _connect(source: str, server: str) -> socket.socket:
 class Download:
     """A download as an application of a drive; it ends when all has come, a little after the car stops."""
 
-    length: int = 0
-    _nodes: list[Node] = field(factory=list)
+    _octets_per_s: int = 0
 
     def prepare(self, site: Site) -> list[Node]:
         """Start the server."""
-        octets_per_s = max(1, round(site.rate_mbps * 1e6 / 8))
-        self.length = round(octets_per_s * site.duration_s)
+        self._octets_per_s = max(1, round(site.rate_mbps * 1e6 / 8))
         report = self._report(site, "server")
-        return [site.spawn("cn", lambda ready: serve(self.length, octets_per_s, report, ready))]
+        return [site.spawn("cn", lambda ready: serve(self._octets_per_s, report, ready))]
 
-    async def start(self, site: Site, left_s: float) -> list[Node]:  # noqa: ARG002 - its length is set
-        """Start the client."""
+    async def start(self, site: Site, left_s: float) -> list[Node]:
+        """Start the client; what it asks for takes as long as the drive."""
         ends = str(t.HOME_ADDRESS), str(t.CORRESPONDENT)
+        octets = round(self._octets_per_s * max(0.0, left_s)) + 1
         report = self._report(site, "client")
-        return [site.spawn("mn", lambda ready: fetch(*ends, report, ready))]
+        return [site.spawn("mn", lambda ready: fetch(*ends, octets, report, ready))]
 
     def ended(self, site: Site, node: Node) -> None:
         """Without a report there is nothing to see."""
@@ -247,7 +251,7 @@ def read_download(client: bytes, server: bytes | None) -> Stream:
     except (ValueError, KeyError, TypeError, AttributeError) as failed:
         raise ApplicationFailed(f"the download's report cannot be read: {failed}") from failed
     arrivals = list(zip(flat[0::2], flat[1::2], strict=True))
-    times = [*flat[0::2], end_ns]
+    times = [*flat[0::2], end_ns]  # if nothing came, there is the end alone
     return Stream(
         app="http",
         protocol="http",

@@ -158,7 +158,7 @@ class Drive:
             for router in self.topology.routers:
                 self._spawn(router.name, partial(relay.relay, router.address))
         if options.app is not None:
-            site = Site(directory, self._fork, self.descriptor, options.app_mbps, self.plan.duration_s)
+            site = Site(directory, self._fork, self.descriptor, options.app_mbps)
             self._applications.prepare(application_of(options.app), site)
         self._wait_ready()
         if self.on_built is not None:
@@ -218,9 +218,9 @@ class Drive:
                 await self._measure_floor()
             await self._applications.start(begun + self.plan.duration_s - now_s())
             await self._until(begun + self.plan.duration_s, begun)
-            await self._end_applications()
             for flow in self._flows:
                 flow.order(b"s")
+            await self._end_applications()
             self.watcher.on_stage("counting")
             await self._until_still(begun)
             await self._until_reported()
