@@ -3,15 +3,12 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attrs import define
+from demo_kit import Demo, marked
 from drives import Onlooker, drive, until
 from tools import need
 
@@ -24,7 +21,6 @@ from lies.testbed.result import DriveResult
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
 _SHORT = ("--aps", "2", "--speed-kmh", "100")
-_MARK = "LIES_TEST_MARK"
 
 
 def along(app: str, *, routers: int, mode: str) -> DriveResult:
@@ -124,62 +120,13 @@ def test_an_application_that_is_killed_ends_the_drive() -> None:
 # ---- as a user runs it
 
 
-@define
-class Demo:
-    """Runs `lies demo` with a mark in its environment, by which every process of it can be found."""
-
-    folder: Path
-    mark: str
-    path: str = os.environ["PATH"]
-
-    def start(self, *options: str) -> "subprocess.Popen[str]":
-        """Run it in the background."""
-        environment = {**os.environ, _MARK: self.mark, "TMPDIR": str(self.folder), "PATH": self.path}
-        return subprocess.Popen(
-            [sys.executable, "-m", "lies", "demo", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def failed(self, *options: str) -> tuple[int, str]:
-        """Exit status and the one line that it said, of a run that leaves nothing."""
-        process = self.start(*options)
-        _, errors = process.communicate(timeout=120)
-        assert len(errors.strip().splitlines()) == 1, errors
-        self.is_gone()
-        return process.returncode, errors
-
-    def is_gone(self) -> None:
-        """No process and no file is left."""
-        until(lambda: not self.processes(), within_s=20, what="every process ended")
-        assert list(self.folder.iterdir()) == []
-
-    def processes(self) -> set[int]:
-        """Every process that carries the mark."""
-        found = set()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    environment = (entry / "environ").read_bytes()
-                    alive = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-                except OSError:
-                    continue
-                if f"{_MARK}={self.mark}".encode() in environment and alive:
-                    found.add(int(entry.name))
-        return found
-
-
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     """A demo whose processes are ended after the test."""
     folder = tmp_path / "tmp"
     folder.mkdir()
-    demo = Demo(folder, uuid.uuid4().hex)
-    yield demo
-    for pid in demo.processes():
-        os.kill(pid, signal.SIGKILL)
+    with marked(folder) as demo:
+        yield demo
 
 
 def test_a_download_in_json_and_as_a_picture(demo: Demo, tmp_path: Path) -> None:

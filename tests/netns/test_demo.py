@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from attrs import define
 from capture import tshark_fields
+from demo_kit import MARK, Demo, marked
 from drives import Capture, Onlooker, drive, inside, until
 from tools import need
 
@@ -21,49 +20,13 @@ from lies.testbed.drive import Drive
 pytestmark = pytest.mark.netns
 
 _SHORT = ("--aps", "2", "--speed-kmh", "100")
-_MARK = "LIES_TEST_MARK"
-
-
-@define
-class Demo:
-    """Starts `lies demo` with a mark in its environment, by which every process of it can be found."""
-
-    folder: Path
-    mark: str
-
-    def start(self, *options: str) -> "subprocess.Popen[str]":
-        """Run it in the background."""
-        environment = {**os.environ, _MARK: self.mark, "TMPDIR": str(self.folder)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "lies", "demo", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def processes(self) -> set[int]:
-        """Every process that carries the mark."""
-        found = set()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    environment = (entry / "environ").read_bytes()
-                    alive = (entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
-                except OSError:
-                    continue
-                if f"{_MARK}={self.mark}".encode() in environment and alive:
-                    found.add(int(entry.name))
-        return found
 
 
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Demo]:
     """A demo whose processes are ended after the test."""
-    demo = Demo(tmp_path, uuid.uuid4().hex)
-    yield demo
-    for pid in demo.processes():
-        os.kill(pid, signal.SIGKILL)
+    with marked(tmp_path) as demo:
+        yield demo
 
 
 def _read_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
@@ -223,7 +186,7 @@ def test_stop_the_bus_and_handovers_stop(tmp_path: Path) -> None:
 
 def test_the_demo_needs_no_tool_but_python(demo: Demo) -> None:
     """With an empty PATH a drive still runs: the program makes namespaces, routes and traffic itself."""
-    environment = {**os.environ, "PATH": "", _MARK: demo.mark, "TMPDIR": str(demo.folder)}
+    environment = {**os.environ, "PATH": "", MARK: demo.mark, "TMPDIR": str(demo.folder)}
     python = shutil.which(sys.executable) or sys.executable
     done = subprocess.run(
         [python, "-m", "lies", "demo", "-j", "--aps", "2", "--speed-kmh", "200"],
