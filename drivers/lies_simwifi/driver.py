@@ -1,6 +1,7 @@
 """The shell of the simulated Wi-Fi radio: model in, samples and moves out."""
 
 import asyncio
+from collections.abc import Callable
 
 from attrs import evolve
 
@@ -16,29 +17,36 @@ from lies_simwifi.scenario import End, SimWifiConfig, scenario_of
 
 
 class ModelSource:
-    """A radio model as the ears of a RadioShell; base_ns: the driver's time of step 0."""
+    """A radio model as the ears of a RadioShell; base_ns: the driver's time of the first measurement.
 
-    def __init__(self, model: RadioModel, base_ns: int) -> None:
+    may_start: asked before each measurement until it says yes, which makes that one step 0. Those before it
+    are of the steps -1, -2, and so on: what is heard on the way does not depend on how long the start took.
+    """
+
+    def __init__(self, model: RadioModel, base_ns: int, may_start: Callable[[], bool] = lambda: True) -> None:
         self._model = model
         self._base_ns = base_ns
+        self._may_start = may_start
+        self._waited: int | None = None  # measurements before step 0
         self._step_ns = model.scenario.sample_ms * 1_000_000
         self._scan_steps = model.scenario.scan_ms // model.scenario.sample_ms
         self._last_scan: dict[str, Signal] = {}
-        self._last_scan_step = -1
+        self._last_scan_group: int | None = None
 
     def next_ns(self, after_ns: int) -> int | None:
         """The first step after a time; None past the end of a path that finishes."""
-        step = max(0, (after_ns - self._base_ns) // self._step_ns + 1)
-        if self._model.scenario.end is End.FINISH and step >= self._model.steps:
+        number = max(0, (after_ns - self._base_ns) // self._step_ns + 1)
+        finishes = self._model.scenario.end is End.FINISH and self._waited is not None
+        if finishes and number - (self._waited or 0) >= self._model.steps:
             return None
-        return self._base_ns + step * self._step_ns
+        return self._base_ns + number * self._step_ns
 
     def measure(self, t_ns: int, serving: str | None) -> Measurement:
         """What is heard at the step of t_ns."""
-        step = (t_ns - self._base_ns) // self._step_ns
-        scanned = step // self._scan_steps != self._last_scan_step // self._scan_steps
+        step = self._step((t_ns - self._base_ns) // self._step_ns)
+        scanned = step // self._scan_steps != self._last_scan_group
         if scanned:
-            self._last_scan, self._last_scan_step = self._model.scan(step), step
+            self._last_scan, self._last_scan_group = self._model.scan(step), step // self._scan_steps
         own = self._model.hear(step).get(serving) if serving is not None else None
         neighbours = tuple(
             Neighbour(s.poa, rssi_dbm=s.rssi_dbm, snr_db=s.snr_db)
@@ -62,6 +70,11 @@ class ModelSource:
                 retries=own.retries,
             )
         return Measurement(sample, levels)
+
+    def _step(self, number: int) -> int:
+        if self._waited is None and self._may_start():
+            self._waited = number
+        return -1 - number if self._waited is None else number - self._waited
 
 
 class SimWifi(Driver):
@@ -97,7 +110,9 @@ class SimWifi(Driver):
         )
         candidates = frozenset(config.port.bridges) if config.port is not None else None
         self._shell = RadioShell(port, self._attachment, Association(rules, candidates), pace)
-        source = ModelSource(RadioModel(self._scenario), pace.now_ns())
+        start_file = config.start_file
+        may_start = start_file.exists if start_file is not None else lambda: True
+        source = ModelSource(RadioModel(self._scenario), pace.now_ns(), may_start)
         self._task = asyncio.create_task(self._run(self._shell, source), name=f"{self.name}: drive")
 
     async def stop(self) -> None:

@@ -58,8 +58,10 @@ class Path:
         return self._at_m[-1] / self._speed_mps
 
     def place(self, t_s: float) -> Place:
-        """Where the node is t_s after the start."""
-        way_m = max(0.0, t_s) * self._speed_mps
+        """Where the node is t_s after the start; before it, it stands at the first waypoint."""
+        if t_s < 0.0:
+            return Place(*self._points[0], 0.0)
+        way_m = t_s * self._speed_mps
         if way_m >= self._at_m[-1]:
             return Place(*self._points[-1], 0.0)
         leg = bisect_right(self._at_m, way_m) - 1
@@ -101,7 +103,7 @@ def retry_share(snr_db: float) -> float:
 
 
 class RadioModel:
-    """A scenario's radio; steps count from 0 and are sample_ms apart."""
+    """A scenario's radio; steps are sample_ms apart and count from 0, before the start from -1 downwards."""
 
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
@@ -141,7 +143,7 @@ class RadioModel:
         signals = (
             self._signal(a, place, self._stream(a.poa, purpose, step), sigma_db)
             for a in self.scenario.stations
-            if t_s >= a.on_s and (a.off_s is None or t_s < a.off_s)
+            if max(0.0, t_s) >= a.on_s and (a.off_s is None or t_s < a.off_s)
         )
         least_db = self.scenario.propagation.hear_snr_db
         return {s.poa: s for s in signals if s.snr_db >= least_db}

@@ -165,6 +165,7 @@ class SimWifiConfig(Scenario):
 
     scenario: TOML file with the scenario's keys, which then stand nowhere else; link: the link's name;
     rate: 1 live, X times faster, 0 as fast as possible; l2_gap_ms: least time between two access points;
+    start_file: the node stands at the start of its path until this file exists, None: it sets off at once;
     port: kernel networking behind the radio, None for a radio alone.
     """
 
@@ -172,6 +173,7 @@ class SimWifiConfig(Scenario):
     link: str = "wlan0"
     rate: float = 1.0
     l2_gap_ms: float = 2.0
+    start_file: Path | None = None
     port: PortConfig | None = None
 
     def __attrs_post_init__(self) -> None:

@@ -29,7 +29,7 @@ from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
 from lies.testbed.flows import FlowProcess
-from lies.testbed.measure import Direction, Move, judge
+from lies.testbed.measure import Direction, Move, judge, moves_of
 from lies.testbed.node import Node, spawn, stop_all
 from lies.testbed.plan import Configurations, Plan, router_of
 from lies.testbed.result import DriveResult, matching
@@ -89,6 +89,7 @@ class Drive:
     _controls: list[int] = field(factory=list)
     _events: list[Indication | Raw] = field(factory=list)
     _directory: Path = Path()
+    _start_file: Path = Path()
     _first_poa: str | None = None
     _floor_ns: list[int] = field(factory=list)
     _applications: Applications = field(factory=Applications)
@@ -135,6 +136,7 @@ class Drive:
         self.watcher.on_stage(f"building {self.plan.routers} access routers")
         self.topology = t.Topology(self.plan.routers, delayed_backbone=options.backbone_ms > 0)
         make = Configurations(self.plan, self.topology, directory)
+        self._start_file = make.start_file
         gc.collect()
         gc.freeze()  # what the forked processes share stays shared
         if options.backbone_ms > 0:
@@ -216,7 +218,10 @@ class Drive:
                 flow.order(b"g")
             if self.plan.options.floor:
                 await self._measure_floor()
-            await self._applications.start(begun + self.plan.duration_s - now_s())
+            driven_s = now_s() - begun if self.plan.options.traces else 0.0
+            await self._applications.start(self.plan.duration_s - driven_s)
+            if not self.plan.options.traces:
+                begun = await self._set_off()
             await self._until(begun + self.plan.duration_s, begun)
             for flow in self._flows:
                 flow.order(b"s")
@@ -230,6 +235,14 @@ class Drive:
         for flow in self._flows:
             if flow.node.finish(deadline) != 0:
                 raise DriveFailed(f"the traffic of {flow.node.name} failed{self._why(flow.node.name)}")
+
+    async def _set_off(self) -> float:
+        """Let the car go once there is traffic both ways: when that was."""
+        while not all(sent for sent, _, _ in [flow.poll() for flow in self._flows]):
+            await asyncio.sleep(0.01)
+            self._check_nodes()
+        self._start_file.touch()
+        return now_s()
 
     async def _end_applications(self) -> None:
         if self.plan.options.app is not None:
@@ -309,21 +322,7 @@ class Drive:
                 raise DriveFailed(f"a process of {node.name} ended with {status}{self._why(node.name)}")
 
     def _moves(self) -> list[tuple[str, str, int, int]]:
-        """(from, to, port out, port in) of every change of PoA, on the monotonic clock."""
-        moves = []
-        here = self._first_poa
-        left_ns: int | None = None
-        for event in self._events:
-            if isinstance(event, RawDetached):
-                left_ns = event.detached.t_ns
-            elif isinstance(event, RawAttached):
-                a = event.attached
-                in_ns = a.port_in_ns if a.port_in_ns is not None else a.t_ns
-                out_ns = a.port_out_ns if a.port_out_ns is not None else left_ns
-                if here is not None and here != a.poa and out_ns is not None:
-                    moves.append((here, a.poa, out_ns, in_ns))
-                here = a.poa
-        return moves
+        return moves_of(self._events, self._first_poa)
 
     def _reports(self) -> list[HandoverDone]:
         return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]

@@ -4,10 +4,11 @@ All times are CLOCK_REALTIME in ns. Numbers come from the logs of the flows' end
 times only say where to look.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
+from lies.events import Indication, Raw, RawAttached, RawDetached
 from lies.testbed.traffic import FlowLog
 
 _MS = 1e6
@@ -133,6 +134,27 @@ class Verdict:
     def l3_gap_ms(self) -> float | None:
         """What the network layer added: total minus L2, never clipped."""
         return None if self.total_gap_ms is None else self.total_gap_ms - self.l2_gap_ms
+
+
+def moves_of(events: Iterable[Indication | Raw], first_poa: str | None) -> list[tuple[str, str, int, int]]:
+    """(from, to, port out, port in) of every change of PoA, in ns on the clock of the driver inputs.
+
+    first_poa: where the node was before the first of them.
+    """
+    moves = []
+    here = first_poa
+    left_ns: int | None = None
+    for event in events:
+        if isinstance(event, RawDetached):
+            left_ns = event.detached.t_ns
+        elif isinstance(event, RawAttached):
+            a = event.attached
+            in_ns = a.port_in_ns if a.port_in_ns is not None else a.t_ns
+            out_ns = a.port_out_ns if a.port_out_ns is not None else left_ns
+            if here is not None and here != a.poa and out_ns is not None:
+                moves.append((here, a.poa, out_ns, in_ns))
+            here = a.poa
+    return moves
 
 
 def path_difference_ms(directions: Sequence[Direction]) -> float | None:

@@ -14,12 +14,11 @@ from lies.testbed.traffic import rate_to_packets
 from lies.trace import Radio, merge, open_trace
 
 SHUTTLE_S = 0.4  # from one access point to the other
-WARM_UP_S = 3.5  # at the first access point before that, for registration and the floor
-_STRETCH_M = 5.0  # within which the node stays meanwhile
 DATAGRAM = 1200  # octets of payload
 THIN_MBPS, THIN_DATAGRAM = 0.8, 100  # beside an application: 1000 packets/s, so that gaps are known to 1 ms
 MODES = ("predictive", "reactive", "none")
 _STEADY_S = 5.0  # the radio outlasts the traffic by this, so that the last handover ends in peace
+_AT_LAST_S = 2.0  # beside the last access point: long enough to come there by oneself
 
 
 class NoDrive(LiesError):
@@ -36,7 +35,7 @@ class DriveOptions:
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
     instead; shuttles: so many handovers between two access points, one every SHUTTLE_S, instead of a way down
-    the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the traffic,
+    the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the drive,
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
     daemon; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
@@ -91,10 +90,10 @@ class Plan:
 def make_plan(options: DriveOptions) -> Plan:
     """Work out a drive; NoDrive or TraceFormatError where a trace cannot be one."""
     if options.shuttles:
-        return Plan(options, 2, WARM_UP_S + (options.shuttles + 1) * SHUTTLE_S, {}, "wifi")
+        return Plan(options, 2, (options.shuttles + 1) * SHUTTLE_S, {}, "wifi")
     if not options.traces:
         length_m = (options.routers - 1) * options.spacing_m
-        whole_s = length_m / (options.speed_kmh / 3.6) + 1.0
+        whole_s = length_m / (options.speed_kmh / 3.6) + _AT_LAST_S
         duration = min(whole_s, options.duration_s) if options.duration_s is not None else whole_s
         return Plan(options, options.routers, duration, {}, "wifi")
     radio: Radio = merge([open_trace(path) for path in options.traces])
@@ -123,6 +122,11 @@ class Configurations:
         self._plan = plan
         self._topology = topology
         self._directory = directory
+
+    @property
+    def start_file(self) -> Path:
+        """What a simulated radio waits for; a recorded one plays from the beginning."""
+        return self._directory / "start"
 
     def runtime_dir(self, name: str) -> Path:
         """Where a node's daemon has its endpoints."""
@@ -216,6 +220,7 @@ class Configurations:
             "poas": [r.bssid for r in self._topology.routers],
             "spacing_m": plan.options.spacing_m,
             "speed_kmh": plan.options.speed_kmh,
+            "start_file": str(self.start_file),
             **(shuttle(plan.options) if plan.options.shuttles else {}),
             **common,
         }
@@ -235,10 +240,9 @@ class Configurations:
 def shuttle(options: DriveOptions) -> dict[str, Any]:
     """The road of a shuttle: there and back between two access points, without chance."""
     speed_mps = options.spacing_m / SHUTTLE_S
-    at_first = [(_STRETCH_M * (n % 2), 0.0) for n in range(2 * round(WARM_UP_S * speed_mps / _STRETCH_M / 2))]
     ends = ((0.0, 0.0), (options.spacing_m, 0.0))
     return {
-        "path": [*at_first, *(ends[n % 2] for n in range(options.shuttles + 1))],
+        "path": [ends[n % 2] for n in range(options.shuttles + 1)],
         "speed_kmh": speed_mps * 3.6,
         "sample_ms": 10,
         "scan_ms": 20,

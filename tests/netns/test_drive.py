@@ -10,7 +10,7 @@ from capture import tshark_fields
 from drives import Capture, Onlooker, drive, inside, state_of
 from tools import need
 
-from lies.events import HandoverDone, LinkGoingDown, LinkStatusChanged
+from lies.events import HandoverDone, LinkGoingDown, LinkStatusChanged, RawSample
 from lies.testbed import topology as t
 from lies.testbed.drive import Drive
 from lies.testbed.measure import Direction
@@ -73,6 +73,13 @@ def test_a_predictive_drive_loses_and_doubles_no_packet(seen: Seen) -> None:
     assert seen.result.packets_sent > 1000
     assert seen.result.packets_lost == 0
     assert sum(d.duplicated for d in seen.result.directions) == 0
+
+
+def test_the_car_waits_for_the_traffic(seen: Seen) -> None:
+    """It stands, with its link up, until packets are sent both ways, however long that takes."""
+    samples = [e for e in seen.onlooker.events if isinstance(e, RawSample)]
+    driven = next(e.header.wall_ns for e in samples if e.sample.speed_mps)
+    assert driven > max(direction.sent_ns[0] for direction in seen.result.directions)
 
 
 def test_the_l2_gap_is_at_least_what_was_asked_for(seen: Seen) -> None:

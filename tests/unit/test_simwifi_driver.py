@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -25,6 +26,8 @@ from lies.events import (
     Sample,
 )
 from lies_simwifi import SimWifi
+from lies_simwifi.driver import ModelSource
+from lies_simwifi.model import RadioModel
 from lies_simwifi.scenario import AccessPoint, End, Fading, Propagation, Roaming, SimWifiConfig, bssid
 
 DRIVE = SimWifiConfig(rate=0.0, end=End.FINISH)
@@ -90,6 +93,44 @@ def test_same_seed_same_drive_at_any_rate() -> None:
     one = story(drive(SimWifi, short))
     assert one == story(drive(SimWifi, short))
     assert one != story(drive(SimWifi, evolve(short, seed=2)))
+
+
+@pytest.mark.parametrize("waits", [0, 3, 25])
+def test_the_drive_is_the_same_however_long_its_start_takes(waits: int) -> None:
+    """Before the start it stands and has no end; from then on it hears what it would have heard."""
+    step_ns, serving = DRIVE.sample_ms * 1_000_000, bssid(1)
+    model = RadioModel(evolve(DRIVE, aps=2))
+    answers = iter([*[False] * waits, True])
+    held, free = ModelSource(model, 0, lambda: next(answers)), ModelSource(model, 0)
+    for n in range(waits):
+        standing = held.measure(n * step_ns, serving)
+        assert standing.sample.speed_mps == 0.0
+        assert serving in standing.levels
+        assert held.next_ns(n * step_ns) == (n + 1) * step_ns
+    for n in range(model.steps):
+        one = held.measure((waits + n) * step_ns, serving)
+        other = free.measure(n * step_ns, serving)
+        assert one.levels == other.levels
+        assert evolve(one.sample, t_ns=0) == evolve(other.sample, t_ns=0)
+    assert held.next_ns((waits + model.steps - 1) * step_ns) is None
+
+
+def test_it_stands_until_the_start_file_is_there(tmp_path: Path) -> None:
+    """It does not move before the file exists, and drives to the end after it was made."""
+    start = tmp_path / "go"
+    stood: list[Sample] = []
+
+    def go(_driver: Driver, item: RawItem, _found: list[Indication]) -> None:
+        if isinstance(item, Sample) and not start.exists():
+            stood.append(item)
+            if len(stood) == 20:
+                start.touch()
+
+    host = drive(SimWifi, evolve(DRIVE, aps=2, start_file=start), on_item=go)
+    assert {sample.speed_mps for sample in stood} == {0.0}
+    assert stood[-1].poa == bssid(1)
+    driven = [i for i in host.items if isinstance(i, Sample) and i not in stood]
+    assert [sample.speed_mps for sample in driven[:2]] == [9.722, 9.722]
 
 
 def test_the_future_of_a_scenario_changes_nothing_before_it() -> None:
