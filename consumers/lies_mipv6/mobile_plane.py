@@ -9,7 +9,8 @@ from lies.kernel.interfaces import index_of
 from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
-from lies.kernel.tunnels import DEFAULT, GONE, forget_label, tunnel_source
+from lies.kernel.sources import OuterSources
+from lies.kernel.tunnels import DEFAULT, GONE
 from lies_mipv6.config import OWNER
 
 _TABLE_HOME = 51900
@@ -38,7 +39,7 @@ class MobilePlane:
         self._home_address = home_address
         self._mtu = mtu
         self._accepted: dict[IPv6Address, IPv6Address] = {}  # coa -> home agent
-        self._home_agent: IPv6Address | None = None
+        self._sources = OuterSources(self._index)
         sweep(netlink, OWNER)
         self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False, owner=OWNER)
         try:
@@ -65,24 +66,22 @@ class MobilePlane:
         The route is replaced even if it looks the same: it is where the kernel has cached the way.
         """
         self.accept(coa, home_agent)
-        self._home_agent = home_agent
         route = self._tunnelling.towards(
             DEFAULT, home_agent, local=coa, oif=self._index, table=_TABLE_HOME, mtu=self._mtu
         )
-        self._netlink.execute([*tunnel_source(home_agent, coa), route], ignore=GONE)
+        self._netlink.execute([*self._sources.choose(home_agent, coa), route], ignore=GONE)
 
     def drop(self, coa: IPv6Address) -> None:
         """Open nothing any more that is tunnelled to coa."""
         home_agent = self._accepted.pop(coa, None)
         if home_agent is not None:
-            gone = [self._tunnelling.accept(coa, home_agent, add=False), forget_label(coa)]
+            gone = [self._tunnelling.accept(coa, home_agent, add=False), *self._sources.forget(coa)]
             self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:
         """Remove the home address and everything about it."""
         for coa in list(self._accepted):
             self.drop(coa)
-        if self._home_agent is not None:
-            self._netlink.execute([forget_label(self._home_agent)], ignore=GONE)
+        self._netlink.execute(self._sources.forget_all(), ignore=GONE)
         sweep(self._netlink, OWNER)
         self._tunnelling.close()

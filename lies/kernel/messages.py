@@ -275,9 +275,10 @@ def neighbour(
 
 
 @compiled_once
-def address_label(prefix: IPv6Network, label: int, *, add: bool = True) -> bytes:
-    """A label of the source address selection's policy table (RFC 6724 section 2.1)."""
+def address_label(prefix: IPv6Network, label: int, *, index: int = 0, add: bool = True) -> bytes:
+    """A label of the source address selection's policy table (RFC 6724 section 2.1); index 0: everywhere."""
     m = ifaddrlblmsg()
+    m["index"] = index
     m["family"] = AF_INET6
     m["prefixlen"] = prefix.prefixlen
     m["attrs"] = [("IFAL_ADDRESS", str(prefix.network_address)), ("IFAL_LABEL", label)]

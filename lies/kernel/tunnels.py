@@ -9,7 +9,6 @@ import errno
 import fcntl
 import socket
 import struct
-import zlib
 from contextlib import suppress
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
@@ -36,38 +35,11 @@ _HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and twice the table's number
 IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
 _NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
-_LABELS = 0x40000000
 
 
 def host(address: IPv6Address) -> IPv6Network:
     """The /128 of an address."""
     return IPv6Network((address, 128))
-
-
-def label_of(address: IPv6Address) -> int:
-    """An address label (RFC 6724) that pairs a tunnel's far end with one of our addresses."""
-    return _LABELS | (zlib.crc32(address.packed) & 0x3FFFFFFF)
-
-
-def is_label_of_ours(label: int) -> bool:
-    """Whether label_of gives such labels."""
-    return label & 0xC0000000 == _LABELS
-
-
-def tunnel_source(peer: IPv6Address, source: IPv6Address) -> list[bytes]:
-    """Messages that make `source` the outer source of tunnels to `peer`; run them with ignore=GONE.
-
-    A label is removed before it is set: the kernel finds an entry to replace only at the head of its list,
-    and would keep both.
-    """
-    label = label_of(source)
-    pair = (peer, source)
-    return [forget_label(a) for a in pair] + [m.address_label(host(a), label) for a in pair]
-
-
-def forget_label(address: IPv6Address) -> bytes:
-    """The message that undoes one label."""
-    return m.address_label(host(address), 0, add=False)
 
 
 def seg6_missing() -> str | None:
