@@ -28,6 +28,7 @@ from lies.events import (
 )
 from lies.kernel.interfaces import global_addresses
 from lies.kernel.netlink import Netlink
+from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
@@ -41,6 +42,7 @@ from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
 from lies_fmipv6.policy import Policy
+from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RA, MH_FBACK
 
 _log = logging.getLogger("lies.fmipv6")
 _EVENTS = (
@@ -52,6 +54,7 @@ _EVENTS = (
     PoAFound,
     PoALost,
 )
+_WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
 _PUT_OFF_S = 0.005  # what can wait for the FBack, and at most so long
 _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
 
@@ -67,7 +70,7 @@ class MobileShell:
             plane: MobileDataPlane = MobilePlane(netlink, self._link, config.tunnels)
             self._plane = undo.enter_context(closing(plane))
             self._signalling = undo.enter_context(
-                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
+                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None, wanted=_WANTED))
             )
             lla = link_address(self._link)
             self._undo = undo.pop_all()

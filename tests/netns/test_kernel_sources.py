@@ -69,7 +69,7 @@ def test_the_chosen_address_is_the_outer_source(pair: Pair, b0: int) -> None:
 
 @netns
 def test_no_packet_has_another_source_while_it_changes(pair: Pair, b0: int) -> None:
-    """After each single message of a change a packet has the old address or the new one, and then no other."""
+    """After each single message of a change a packet has the old address, or the new one from there on."""
     chosen = OuterSources(b0)
     pair.kernel.execute(chosen.choose(BEYOND, SOURCES[0]), ignore=GONE)
     before = SOURCES[0]
