@@ -10,11 +10,13 @@ from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
 from lies.kernel.sources import OuterSources
-from lies.kernel.tunnels import DEFAULT, GONE
+from lies.kernel.tunnels import DEFAULT, GONE, Hold
 from lies_mipv6.config import OWNER
 
-_TABLE_HOME = 51900
-_PREFERENCE_HOME = 80
+_TABLE_HOME, _TABLE_HELD = 51900, 51901
+_PREFERENCE_HELD, _PREFERENCE_HOME = 79, 80
+_HELD_OCTETS = 1 << 20
+_HELD_NAMES = "lies-m0", "lies-m1"
 
 
 class MobilePlane:
@@ -43,10 +45,14 @@ class MobilePlane:
         sweep(netlink, OWNER)
         self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False, owner=OWNER)
         try:
+            self._hold = Hold(netlink, octets=_HELD_OCTETS, names=_HELD_NAMES, owner=OWNER)
+            self._lane = self._hold.lane(_TABLE_HOME)
+            iif = self._hold.out_name
             self._netlink.execute(
                 [
                     m.address(self._loopback, home_address, home=True, owner=OWNER),
                     m.rule(_PREFERENCE_HOME, table=_TABLE_HOME, source=home_address, owner=OWNER),
+                    m.rule(_PREFERENCE_HELD, table=_TABLE_HELD, source=home_address, iif=iif, owner=OWNER),
                 ],
                 ignore=(errno.EEXIST,),
             )
@@ -63,13 +69,19 @@ class MobilePlane:
     def use_tunnel(self, home_agent: IPv6Address, coa: IPv6Address) -> None:
         """What is sent from the home address goes to the home agent with coa as outer source.
 
-        The route is replaced even if it looks the same: it is where the kernel has cached the way.
+        The route is replaced even if it looks the same: it is where the kernel has cached the way. A packet
+        between the two changes would go the old way with the new source, and be refused at its end: so what
+        is sent meanwhile waits.
         """
         self.accept(coa, home_agent)
-        route = self._tunnelling.towards(
-            DEFAULT, home_agent, local=coa, oif=self._index, table=_TABLE_HOME, mtu=self._mtu
+        held, route = (
+            self._tunnelling.towards(
+                DEFAULT, home_agent, local=coa, oif=self._index, table=table, mtu=self._mtu
+            )
+            for table in (_TABLE_HELD, _TABLE_HOME)
         )
-        self._netlink.execute([*self._sources.choose(home_agent, coa), route], ignore=GONE)
+        source = self._sources.choose(home_agent, coa)
+        self._netlink.execute([*self._lane.take, *source, held, *self._lane.let_go, route], ignore=GONE)
 
     def drop(self, coa: IPv6Address) -> None:
         """Open nothing any more that is tunnelled to coa."""
@@ -84,4 +96,5 @@ class MobilePlane:
             self.drop(coa)
         self._netlink.execute(self._sources.forget_all(), ignore=GONE)
         sweep(self._netlink, OWNER)
+        self._hold.close()
         self._tunnelling.close()

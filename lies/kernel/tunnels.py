@@ -28,7 +28,6 @@ PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
 PREFERENCE_INNER = 1  # an opened packet that may pass
 PREFERENCE_INNER_ELSE = 2  # any other, also one to this host itself
 _IN, _OUT = "lies-d0", "lies-d1"
-_HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
 _HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and twice the table's number
@@ -200,15 +199,24 @@ class Hold:
     """Keeps packets in the kernel's own neighbour queues until they may go, in order; one lane per table.
 
     Letting go gives a lane's next hop a link-layer address, whereupon the kernel sends what waits through the
-    veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane.
+    veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane. names: of
+    the pair, which one owner has for itself.
     """
 
-    def __init__(self, netlink: Netlink, *, octets: int) -> None:
+    def __init__(
+        self,
+        netlink: Netlink,
+        *,
+        octets: int,
+        names: tuple[str, str] = ("lies-h0", "lies-h1"),
+        owner: int = m.OWNER_LIES,
+    ) -> None:
         self._netlink = netlink
-        self.out_name = _HOLD_OUT
-        self._index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
-        sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
-        self._out_address = link_address(_HOLD_OUT)
+        self._owner = owner
+        self._in_name, self.out_name = names
+        self._index, _ = _veth(netlink, *names)
+        sysctl(f"ipv6/neigh/{self._in_name}/unres_qlen_bytes", octets)
+        self._out_address = link_address(self.out_name)
 
     def lane(self, table: int) -> Lane:
         """The lane of a routing table.
@@ -216,21 +224,21 @@ class Hold:
         It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
         anew: that takes the second one, whose queue stays short.
         """
-        index, first = self._index, _HOLD_NEXT_HOP + 2 * table
+        index, first, owner = self._index, _HOLD_NEXT_HOP + 2 * table, self._owner
         hops = (first, first + 1)
-        to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop) for hop in hops)
+        to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop, owner=owner) for hop in hops)
         # INCOMPLETE by our word: the kernel asks nobody and gives up never
-        shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE) for hop in hops)
-        opened = (m.neighbour(index, hop, self._out_address) for hop in hops)
+        shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE, owner=owner) for hop in hops)
+        opened = (m.neighbour(index, hop, self._out_address, owner=owner) for hop in hops)
         return Lane(
             take=(*shut, to_first),
             let_go=(to_second, *opened),
-            forget=tuple(m.neighbour(index, hop, add=False) for hop in hops),
+            forget=tuple(m.neighbour(index, hop, owner=owner, add=False) for hop in hops),
         )
 
     def close(self) -> None:
         """Remove the veth pair, and with it what waits."""
-        remove_device(self._netlink, _HOLD_IN)
+        remove_device(self._netlink, self._in_name)
 
 
 def link_address(name: str) -> bytes:
