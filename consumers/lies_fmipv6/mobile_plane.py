@@ -19,13 +19,12 @@ from lies.kernel.interfaces import index_of
 from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import KernelError, Netlink
+from lies.kernel.sources import OuterSources
 from lies.kernel.tunnels import (
     DEFAULT,
     GONE,
     Hold,
     Lane,
-    forget_label,
-    tunnel_source,
 )
 
 _log = logging.getLogger("lies.fmipv6")
@@ -73,6 +72,7 @@ class MobilePlane:
         self._netlink = netlink
         self._index = index_of(link)
         self._link = link
+        self._sources = OuterSources(self._index)
         sweep(netlink)
         with ExitStack() as undo:
             self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
@@ -109,7 +109,7 @@ class MobilePlane:
             self._netlink.execute(self._own_way(self._care_of[ncoa]))
         self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar)
         setup = [
-            *tunnel_source(par, ncoa),
+            *self._sources.choose(par, ncoa),
             *self._tunnelling.guard(ncoa),
             self._tunnelling.accept(ncoa, par),
         ]
@@ -184,12 +184,11 @@ class MobilePlane:
 
     def close(self) -> None:
         """Remove everything."""
-        labelled = {*self._care_of, *(par for _, par in self._ends())}
         with ExitStack() as undo:
             undo.callback(self._tunnelling.close)
             undo.callback(self._hold.close)
             undo.callback(sweep, self._netlink)
-            self._netlink.execute([forget_label(address) for address in labelled], ignore=GONE)
+            self._netlink.execute(self._sources.forget_all(), ignore=GONE)
 
     def _ends(self) -> set[tuple[IPv6Address, IPv6Address]]:
         """(ncoa, par) of every tunnel that is open or prepared."""
@@ -210,7 +209,7 @@ class MobilePlane:
         ends = self._ends()
         gone = [] if (ncoa, par) in ends else [self._tunnelling.accept(ncoa, par, add=False)]
         if all(par != other for _, other in ends):
-            gone.append(forget_label(par))
+            gone += self._sources.forget(par)
         self._netlink.execute(gone, ignore=GONE)
 
     def _neighbour(self, care_of: _CareOf, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
@@ -254,7 +253,7 @@ class MobilePlane:
             m.route(DEFAULT, table=care_of.table, add=False),
             m.route(DEFAULT, table=care_of.drain, add=False),
             *care_of.lane.forget,
-            forget_label(coa),
+            *self._sources.forget(coa),
             m.address(self._index, coa, add=False),
         ]
         others = {router for other in self._care_of.values() for router in other.neighbours}

@@ -28,6 +28,7 @@ from lies.events import (
 )
 from lies.kernel.interfaces import global_addresses
 from lies.kernel.netlink import Netlink
+from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
@@ -41,6 +42,7 @@ from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
 from lies_fmipv6.policy import Policy
+from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RA, MH_FBACK
 
 _log = logging.getLogger("lies.fmipv6")
 _EVENTS = (
@@ -52,6 +54,8 @@ _EVENTS = (
     PoAFound,
     PoALost,
 )
+_WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
+_PUT_OFF_S = 0.005  # what can wait for the FBack, and at most so long
 _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
 
 
@@ -66,7 +70,7 @@ class MobileShell:
             plane: MobileDataPlane = MobilePlane(netlink, self._link, config.tunnels)
             self._plane = undo.enter_context(closing(plane))
             self._signalling = undo.enter_context(
-                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None))
+                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None, wanted=_WANTED))
             )
             lla = link_address(self._link)
             self._undo = undo.pop_all()
@@ -79,6 +83,7 @@ class MobileShell:
         self._expected: a.ExpectLinkUp | None = None
         self._announcement = b""  # its UNA, as it is sent
         self._done: list[a.MobileNodeAction] = []  # before the engine asked for it
+        self._put_off: tuple[a.PrepareHandover, asyncio.TimerHandle] | None = None
         self._seen_up = False
 
     async def start(self) -> None:
@@ -94,6 +99,8 @@ class MobileShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
+        if self._put_off is not None:
+            self._put_off[1].cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,8 +170,25 @@ class MobileShell:
                 self._expected = action
             case a.Publish(report):
                 self._bus.publish(report)
+            case a.PrepareHandover():
+                self._prepare()  # another one
+                timer = asyncio.get_running_loop().call_later(_PUT_OFF_S, self._prepare)
+                self._put_off = (action, timer)
             case _:
+                self._prepare()
                 self._change(action)
+
+    def _prepare(self) -> None:
+        """Do what was put off so that it does not keep the routers from answering the FBU."""
+        if self._put_off is None:
+            return
+        action, timer = self._put_off
+        self._put_off = None
+        timer.cancel()
+        try:
+            self._change(action)
+        except LiesError as error:
+            _log.error("%s: %s", type(action).__name__, error)
 
     def _change(self, action: a.KernelAction) -> None:
         """Change addresses, routes and tunnels."""

@@ -14,6 +14,7 @@ from lies.events import Header, Link, PacketsBuffered, Technology
 from lies.kernel.esp import EspUnavailable, MobilitySocket, Protection
 from lies.kernel.interfaces import index_of, link_local_addresses
 from lies.kernel.netlink import Netlink
+from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
 from lies.packet import OtherProtocol
@@ -34,8 +35,11 @@ from lies_fmipv6.messages import (
 from lies_fmipv6.pacing import Tally
 from lies_fmipv6.parameters import ALL_NODES
 from lies_fmipv6.router_plane import RouterPlane
+from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RS, MH_FBU, MH_HACK, MH_HI
 
 _log = logging.getLogger("lies.fmipv6")
+_MOBILITY = frozenset({MH_FBU, MH_HI, MH_HACK})
+_ICMPV6 = frozenset({ICMPV6_RS, ICMPV6_NA, ICMPV6_FMIPV6})
 
 
 def link_local_of(interface: str) -> IPv6Address:
@@ -83,6 +87,9 @@ class RouterShell:
                 [access, backbone, self._plane.opened],
                 self._on_packet,
                 addresses=[engine_config.address],
+                wanted=Wanted(
+                    _MOBILITY, _ICMPV6, frozenset({engine_config.address, engine_config.link_local})
+                ),
             )
             undo.enter_context(closing(self._signalling))
             self._mobility: MobilitySocket | None = None

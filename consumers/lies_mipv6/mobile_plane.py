@@ -9,11 +9,14 @@ from lies.kernel.interfaces import index_of
 from lies.kernel.kinds import TunnelKind
 from lies.kernel.leftovers import sweep
 from lies.kernel.netlink import Netlink
-from lies.kernel.tunnels import DEFAULT, GONE, forget_label, tunnel_source
+from lies.kernel.sources import OuterSources
+from lies.kernel.tunnels import DEFAULT, GONE, Hold
 from lies_mipv6.config import OWNER
 
-_TABLE_HOME = 51900
-_PREFERENCE_HOME = 80
+_TABLE_HOME, _TABLE_HELD = 51900, 51901
+_PREFERENCE_HELD, _PREFERENCE_HOME = 79, 80
+_HELD_OCTETS = 1 << 20
+_HELD_NAMES = "lies-m0", "lies-m1"
 
 
 class MobilePlane:
@@ -38,14 +41,18 @@ class MobilePlane:
         self._home_address = home_address
         self._mtu = mtu
         self._accepted: dict[IPv6Address, IPv6Address] = {}  # coa -> home agent
-        self._home_agent: IPv6Address | None = None
+        self._sources = OuterSources(self._index)
         sweep(netlink, OWNER)
         self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False, owner=OWNER)
         try:
+            self._hold = Hold(netlink, octets=_HELD_OCTETS, names=_HELD_NAMES, owner=OWNER)
+            self._lane = self._hold.lane(_TABLE_HOME)
+            iif = self._hold.out_name
             self._netlink.execute(
                 [
                     m.address(self._loopback, home_address, home=True, owner=OWNER),
                     m.rule(_PREFERENCE_HOME, table=_TABLE_HOME, source=home_address, owner=OWNER),
+                    m.rule(_PREFERENCE_HELD, table=_TABLE_HELD, source=home_address, iif=iif, owner=OWNER),
                 ],
                 ignore=(errno.EEXIST,),
             )
@@ -62,27 +69,32 @@ class MobilePlane:
     def use_tunnel(self, home_agent: IPv6Address, coa: IPv6Address) -> None:
         """What is sent from the home address goes to the home agent with coa as outer source.
 
-        The route is replaced even if it looks the same: it is where the kernel has cached the way.
+        The route is replaced even if it looks the same: it is where the kernel has cached the way. A packet
+        between the two changes would go the old way with the new source, and be refused at its end: so what
+        is sent meanwhile waits.
         """
         self.accept(coa, home_agent)
-        self._home_agent = home_agent
-        route = self._tunnelling.towards(
-            DEFAULT, home_agent, local=coa, oif=self._index, table=_TABLE_HOME, mtu=self._mtu
+        held, route = (
+            self._tunnelling.towards(
+                DEFAULT, home_agent, local=coa, oif=self._index, table=table, mtu=self._mtu
+            )
+            for table in (_TABLE_HELD, _TABLE_HOME)
         )
-        self._netlink.execute([*tunnel_source(home_agent, coa), route], ignore=GONE)
+        source = self._sources.choose(home_agent, coa)
+        self._netlink.execute([*self._lane.take, *source, held, *self._lane.let_go, route], ignore=GONE)
 
     def drop(self, coa: IPv6Address) -> None:
         """Open nothing any more that is tunnelled to coa."""
         home_agent = self._accepted.pop(coa, None)
         if home_agent is not None:
-            gone = [self._tunnelling.accept(coa, home_agent, add=False), forget_label(coa)]
+            gone = [self._tunnelling.accept(coa, home_agent, add=False), *self._sources.forget(coa)]
             self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:
         """Remove the home address and everything about it."""
         for coa in list(self._accepted):
             self.drop(coa)
-        if self._home_agent is not None:
-            self._netlink.execute([forget_label(self._home_agent)], ignore=GONE)
+        self._netlink.execute(self._sources.forget_all(), ignore=GONE)
         sweep(self._netlink, OWNER)
+        self._hold.close()
         self._tunnelling.close()

@@ -10,11 +10,12 @@ from lies.consumer import BusClient, Consumer
 from lies.errors import ConfigError, LiesError
 from lies.events import CareOfAddressChanged, Indication, Raw
 from lies.kernel.netlink import Netlink
+from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
 from lies.packet import OtherProtocol
 from lies.runtime import Runtime
 from lies_mipv6 import actions as a
-from lies_mipv6.codec import decode, encode
+from lies_mipv6.codec import MH_BA, MH_BE, MH_BU, decode, encode
 from lies_mipv6.config import OWNER, Config, Role
 from lies_mipv6.home_agent import HomeAgent
 from lies_mipv6.home_plane import HomePlane
@@ -51,7 +52,16 @@ class MobileShell:
                 )
             )
             self._signalling = undo.enter_context(
-                closing(Signalling(netlink, [config.link], self._on_packet, addresses=None, owner=OWNER))
+                closing(
+                    Signalling(
+                        netlink,
+                        [config.link],
+                        self._on_packet,
+                        addresses=None,
+                        owner=OWNER,
+                        wanted=Wanted(frozenset({MH_BA, MH_BE}), frozenset()),
+                    )
+                )
             )
             self._undo = undo.pop_all()
         engine_config = MobileNodeConfig(
@@ -123,7 +133,12 @@ class HomeShell:
             self._signalling = undo.enter_context(
                 closing(
                     Signalling(
-                        netlink, [config.backbone], self._on_packet, addresses=[config.address], owner=OWNER
+                        netlink,
+                        [config.backbone],
+                        self._on_packet,
+                        addresses=[config.address],
+                        owner=OWNER,
+                        wanted=Wanted(frozenset({MH_BU}), frozenset(), frozenset({config.address})),
                     )
                 )
             )

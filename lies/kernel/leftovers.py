@@ -8,7 +8,7 @@ from lies.kernel import messages as m
 from lies.kernel.attributes import dump
 from lies.kernel.netlink import Netlink
 from lies.kernel.precedence import claimants, release
-from lies.kernel.tunnels import is_label_of_ours
+from lies.kernel.sources import is_label_of_ours
 
 _BATCH = 256  # messages at once; their answers must fit into the socket's buffer
 _IFAL_LABEL = 2

@@ -20,6 +20,8 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
+from lies.kernel.template import compiled_once
+
 AF_INET6 = 10
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
@@ -98,6 +100,7 @@ def _flags(*, add: bool, replace: bool) -> int:
     return NLM_F_ACK | NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
 
 
+@compiled_once
 def route(
     destination: IPv6Network,
     *,
@@ -158,6 +161,7 @@ def route(
     return _finish(m, RTM_NEWROUTE if add else RTM_DELROUTE, _flags(add=add, replace=True))
 
 
+@compiled_once
 def rule(
     preference: int,
     *,
@@ -220,6 +224,7 @@ def as_removal(kind: int, body: bytes) -> bytes:
     return _HEADER.pack(length, kind + 1, NLM_F_REQUEST | NLM_F_ACK, 0, 0) + body
 
 
+@compiled_once
 def address(
     index: int,
     value: IPv6Address,
@@ -245,6 +250,7 @@ def address(
     return _finish(m, RTM_NEWADDR if add else RTM_DELADDR, _flags(add=add, replace=True))
 
 
+@compiled_once
 def neighbour(
     index: int,
     value: IPv6Address,
@@ -268,9 +274,11 @@ def neighbour(
     return _finish(m, RTM_NEWNEIGH if add else RTM_DELNEIGH, _flags(add=add, replace=True))
 
 
-def address_label(prefix: IPv6Network, label: int, *, add: bool = True) -> bytes:
-    """A label of the source address selection's policy table (RFC 6724 section 2.1)."""
+@compiled_once
+def address_label(prefix: IPv6Network, label: int, *, index: int = 0, add: bool = True) -> bytes:
+    """A label of the source address selection's policy table (RFC 6724 section 2.1); index 0: everywhere."""
     m = ifaddrlblmsg()
+    m["index"] = index
     m["family"] = AF_INET6
     m["prefixlen"] = prefix.prefixlen
     m["attrs"] = [("IFAL_ADDRESS", str(prefix.network_address)), ("IFAL_LABEL", label)]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address
 
 from lies.kernel.interfaces import index_of
+from lies.kernel.packet_filter import EVERYTHING, Wanted, program
 
 ETH_P_IPV6 = 0x86DD
 _SO_ATTACH_FILTER = 26
@@ -19,35 +20,17 @@ _PACKET_IGNORE_OUTGOING = 23
 _MAX_PACKET = 65575
 _BURST = 64
 
-# Classic BPF over the IPv6 header: MH (135), destination options (60), routing header (43), and of ICMPv6
-# (58) the types 133, 134, 136 and 154. Each line is (code, jump if true, jump if false, k).
-_LD_B, _JEQ, _RET = 0x30, 0x15, 0x06
-_FILTER = (
-    (_LD_B, 0, 0, 6),
-    (_JEQ, 9, 0, 135),
-    (_JEQ, 8, 0, 60),
-    (_JEQ, 7, 0, 43),
-    (_JEQ, 0, 5, 58),
-    (_LD_B, 0, 0, 40),
-    (_JEQ, 4, 0, 133),
-    (_JEQ, 3, 0, 134),
-    (_JEQ, 2, 0, 136),
-    (_JEQ, 1, 0, 154),
-    (_RET, 0, 0, 0),
-    (_RET, 0, 0, _MAX_PACKET),
-)
-
 
 class SignallingReceiver:
-    """Mobility signalling that arrives on one interface; `fileno` becomes readable."""
+    """Mobility signalling that arrives on one interface; `fileno` becomes readable for what is wanted."""
 
-    def __init__(self, interface: str) -> None:
+    def __init__(self, interface: str, wanted: Wanted = EVERYTHING) -> None:
         index_of(interface)
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
         try:
-            program = b"".join(struct.pack("=HBBI", *line) for line in _FILTER)
-            store = ctypes.create_string_buffer(program)
-            fprog = struct.pack("@HP", len(_FILTER), ctypes.addressof(store))
+            instructions = program(wanted)
+            store = ctypes.create_string_buffer(instructions)
+            fprog = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(store))
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
             self._socket.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
             self._socket.setblocking(False)

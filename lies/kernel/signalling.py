@@ -15,6 +15,7 @@ from ipaddress import IPv6Address
 from lies.errors import MalformedMessage
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
+from lies.kernel.packet_filter import EVERYTHING, Wanted
 from lies.kernel.packets import ETH_P_IPV6, PacketSender, SignallingReceiver
 from lies.kernel.precedence import PREFERENCE_FIRST, claim, release
 
@@ -31,7 +32,7 @@ class Signalling:
     may be signalling; a MalformedMessage that it raises is counted, logged once per cause, and dropped.
     addresses: own addresses whose packets the kernel shall not answer; None: whatever comes in by the
     interfaces (a host, not a router). owner: of those rules; made after the owner's Decapsulator, closed
-    before it.
+    before it. wanted: what the handler is called for.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Signalling:
         *,
         addresses: Iterable[IPv6Address] | None,
         owner: int = m.OWNER_LIES,
+        wanted: Wanted = EVERYTHING,
     ) -> None:
         self._netlink = netlink
         self._owner = owner
@@ -57,7 +59,7 @@ class Signalling:
         self._loop: asyncio.AbstractEventLoop | None = None
         try:
             for name in interfaces:
-                self._receivers[name] = SignallingReceiver(name)
+                self._receivers[name] = SignallingReceiver(name, wanted)
                 self._senders[name] = PacketSender(name)
             self._senders[None] = PacketSender()
             self._frames = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)

@@ -4,25 +4,33 @@ Encoding one message with pyroute2 takes 100-200 us, filling a template 2 us.
 """
 
 import os
-from collections.abc import Callable
-from ipaddress import IPv6Address
+import random
+import struct
+from collections.abc import Callable, Iterator
+from functools import wraps
+from ipaddress import IPv6Address, IPv6Network
+from typing import Any, ParamSpec
 
-Value = IPv6Address | bytes
+Value = IPv6Address | bytes | int
+Kind = type[IPv6Address] | type[int] | int
+P = ParamSpec("P")
+_NUMBER = struct.Struct("=I")
+_NUMBERS = range(1 << 24, 1 << 31)  # markers; also what is signed in a message holds them
+_MANY_SHAPES = 1024
+_SMALL = 256  # a number below is part of the shape: a flag, a protocol, a table with a place in the header
 
 
 class Template:
     """A message whose addresses are left open.
 
-    build(*values) compiles one with any addresses; kinds says what each is: IPv6Address, or the number of
-    octets of a link-layer address. Calling the template with addresses gives the same octets as build would.
+    build(*values) compiles one with any addresses; kinds says what each is: IPv6Address, int for a number of
+    32 bits, or the number of octets of a link-layer address. Calling the template with values gives the same
+    octets as build would.
     Raises ValueError if a value does not stand in the message as it is.
     """
 
-    def __init__(self, build: Callable[..., bytes], *kinds: type[IPv6Address] | int) -> None:
-        markers: list[Value] = [
-            IPv6Address(b"\x20\x01" + os.urandom(14)) if isinstance(kind, type) else os.urandom(kind)
-            for kind in kinds
-        ]
+    def __init__(self, build: Callable[..., bytes], *kinds: Kind) -> None:
+        markers = [_marker(kind) for kind in kinds]
         octets = build(*markers)
         self._places: list[tuple[int, int, int]] = []  # (offset, length, which value)
         for which, marker in enumerate(markers):
@@ -46,5 +54,80 @@ class Template:
         return bytes(message)
 
 
+def compiled_once(build: Callable[P, bytes]) -> Callable[P, bytes]:
+    """Make a function that encodes a message encode each shape of it once.
+
+    Calls that differ in IPv6 addresses, in networks of one address (/128), in octets or in numbers from 256
+    on are of one shape: their values are put into the octets that the first such call gave.
+    """
+    shapes: dict[object, Template] = {}
+
+    @wraps(build)
+    def fill(*args: P.args, **kwargs: P.kwargs) -> bytes:
+        values: list[Value] = []
+        shape = (
+            tuple([_shape(value, values) for value in args]),
+            tuple(kwargs),
+            tuple([_shape(value, values) for value in kwargs.values()]),
+        )
+        template = shapes.get(shape)
+        if template is None:
+            if len(shapes) >= _MANY_SHAPES:
+                shapes.clear()
+            template = shapes[shape] = _template_of(build, args, kwargs, values)
+        return template(*values)
+
+    return fill
+
+
+def _template_of(
+    build: Callable[..., bytes], args: tuple[Any, ...], kwargs: dict[str, Any], values: list[Value]
+) -> Template:
+    def rebuild(*markers: Value) -> bytes:
+        rest = iter(markers)
+        positional = [_with_marker(value, rest) for value in args]
+        return build(*positional, **{name: _with_marker(value, rest) for name, value in kwargs.items()})
+
+    return Template(rebuild, *(len(v) if isinstance(v, bytes) else type(v) for v in values))
+
+
+def _shape(value: object, values: list[Value]) -> object:
+    """What is left of a value when it is left open; those that are left open are added to `values`."""
+    kind = type(value)
+    if isinstance(value, IPv6Address):
+        values.append(value)
+        return kind
+    if isinstance(value, IPv6Network) and value.prefixlen == value.max_prefixlen:
+        values.append(value.network_address)
+        return kind
+    if isinstance(value, bytes):
+        values.append(value)
+        return kind, len(value)
+    if kind is int and isinstance(value, int) and value >= _SMALL:
+        values.append(value)
+        return kind
+    return value
+
+
+def _with_marker(value: object, markers: Iterator[Value]) -> object:
+    """The same value, or a marker where it is left open."""
+    left_open: list[Value] = []
+    _shape(value, left_open)
+    if not left_open:
+        return value
+    marker = next(markers)
+    return IPv6Network((marker, 128)) if isinstance(value, IPv6Network) else marker
+
+
+def _marker(kind: Kind) -> Value:
+    if not isinstance(kind, type):
+        return os.urandom(kind)
+    if kind is int:
+        return random.choice(_NUMBERS)  # noqa: S311 - found again in octets, nothing secret
+    return IPv6Address(b"\x20\x01" + os.urandom(14))
+
+
 def _octets(value: Value) -> bytes:
-    return value.packed if isinstance(value, IPv6Address) else value
+    if isinstance(value, IPv6Address):
+        return value.packed
+    return value if isinstance(value, bytes) else _NUMBER.pack(value)

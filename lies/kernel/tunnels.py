@@ -9,7 +9,6 @@ import errno
 import fcntl
 import socket
 import struct
-import zlib
 from contextlib import suppress
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
@@ -29,45 +28,17 @@ PREFERENCE_DECAPSULATE = PREFERENCE_FIRST  # before the local table
 PREFERENCE_INNER = 1  # an opened packet that may pass
 PREFERENCE_INNER_ELSE = 2  # any other, also one to this host itself
 _IN, _OUT = "lies-d0", "lies-d1"
-_HOLD_IN, _HOLD_OUT = "lies-h0", "lies-h1"
 GONE = m.GONE
 _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up without an interface
 _HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and twice the table's number
 IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
 _NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
-_LABELS = 0x40000000
 
 
 def host(address: IPv6Address) -> IPv6Network:
     """The /128 of an address."""
     return IPv6Network((address, 128))
-
-
-def label_of(address: IPv6Address) -> int:
-    """An address label (RFC 6724) that pairs a tunnel's far end with one of our addresses."""
-    return _LABELS | (zlib.crc32(address.packed) & 0x3FFFFFFF)
-
-
-def is_label_of_ours(label: int) -> bool:
-    """Whether label_of gives such labels."""
-    return label & 0xC0000000 == _LABELS
-
-
-def tunnel_source(peer: IPv6Address, source: IPv6Address) -> list[bytes]:
-    """Messages that make `source` the outer source of tunnels to `peer`; run them with ignore=GONE.
-
-    A label is removed before it is set: the kernel finds an entry to replace only at the head of its list,
-    and would keep both.
-    """
-    label = label_of(source)
-    pair = (peer, source)
-    return [forget_label(a) for a in pair] + [m.address_label(host(a), label) for a in pair]
-
-
-def forget_label(address: IPv6Address) -> bytes:
-    """The message that undoes one label."""
-    return m.address_label(host(address), 0, add=False)
 
 
 def seg6_missing() -> str | None:
@@ -228,15 +199,24 @@ class Hold:
     """Keeps packets in the kernel's own neighbour queues until they may go, in order; one lane per table.
 
     Letting go gives a lane's next hop a link-layer address, whereupon the kernel sends what waits through the
-    veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane.
+    veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane. names: of
+    the pair, which one owner has for itself.
     """
 
-    def __init__(self, netlink: Netlink, *, octets: int) -> None:
+    def __init__(
+        self,
+        netlink: Netlink,
+        *,
+        octets: int,
+        names: tuple[str, str] = ("lies-h0", "lies-h1"),
+        owner: int = m.OWNER_LIES,
+    ) -> None:
         self._netlink = netlink
-        self.out_name = _HOLD_OUT
-        self._index, _ = _veth(netlink, _HOLD_IN, _HOLD_OUT)
-        sysctl(f"ipv6/neigh/{_HOLD_IN}/unres_qlen_bytes", octets)
-        self._out_address = link_address(_HOLD_OUT)
+        self._owner = owner
+        self._in_name, self.out_name = names
+        self._index, _ = _veth(netlink, *names)
+        sysctl(f"ipv6/neigh/{self._in_name}/unres_qlen_bytes", octets)
+        self._out_address = link_address(self.out_name)
 
     def lane(self, table: int) -> Lane:
         """The lane of a routing table.
@@ -244,21 +224,21 @@ class Hold:
         It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
         anew: that takes the second one, whose queue stays short.
         """
-        index, first = self._index, _HOLD_NEXT_HOP + 2 * table
+        index, first, owner = self._index, _HOLD_NEXT_HOP + 2 * table, self._owner
         hops = (first, first + 1)
-        to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop) for hop in hops)
+        to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop, owner=owner) for hop in hops)
         # INCOMPLETE by our word: the kernel asks nobody and gives up never
-        shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE) for hop in hops)
-        opened = (m.neighbour(index, hop, self._out_address) for hop in hops)
+        shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE, owner=owner) for hop in hops)
+        opened = (m.neighbour(index, hop, self._out_address, owner=owner) for hop in hops)
         return Lane(
             take=(*shut, to_first),
             let_go=(to_second, *opened),
-            forget=tuple(m.neighbour(index, hop, add=False) for hop in hops),
+            forget=tuple(m.neighbour(index, hop, owner=owner, add=False) for hop in hops),
         )
 
     def close(self) -> None:
         """Remove the veth pair, and with it what waits."""
-        remove_device(self._netlink, _HOLD_IN)
+        remove_device(self._netlink, self._in_name)
 
 
 def link_address(name: str) -> bytes:

@@ -24,6 +24,7 @@ _PROBE_EVERY_S = 0.001
 _EAGER_NS = 3_000_000  # how long the loop is kept busy for the frames of a port that went in
 _BROADCAST = b"\xff" * 6
 _TOKEN_OCTETS = 8
+_PROBE = struct.Struct("!8sq30x")  # token, when it was sent; 46 octets as Ethernet wants them
 
 
 class BridgePort:
@@ -73,8 +74,7 @@ class BridgePort:
             await asyncio.sleep(max(0, self._out_ns + self._gap_ns - monotonic_ns()) / 1e9)
         try:
             self._radio.execute(self._enter[poa])
-            in_ns = monotonic_ns()
-            await self._until_frames_pass(bridge)
+            in_ns = await self._until_frames_pass(bridge)
         except BaseException:
             await self.detach()
             raise
@@ -97,31 +97,37 @@ class BridgePort:
         finally:
             self._close()
 
-    async def _until_frames_pass(self, bridge: str) -> None:
-        """Probe until a frame arrives, without a pause at first: asyncio cannot wait for less than 1 ms."""
+    async def _until_frames_pass(self, bridge: str) -> int:
+        """Probe until a frame arrives: when that was sent, which is when the link was there.
+
+        The kernel lets a port's frames pass up to some ms after the call that put it in has returned (what
+        has carrier is noticed by a worker of the kernel's). Probed without a pause at first: asyncio cannot
+        wait for less than 1 ms.
+        """
         token = os.urandom(_TOKEN_OCTETS)
         began_ns = now_ns = monotonic_ns()
         while now_ns - began_ns < self._limit_s * 1e9:
-            self._probe(token)
-            if self._has_arrived(token, bridge):
-                return
+            self._probe(token, now_ns)
+            if (sent_ns := self._has_arrived(token, bridge)) is not None:
+                return sent_ns
             await asyncio.sleep(0 if now_ns - began_ns < _EAGER_NS else _PROBE_EVERY_S)
             now_ns = monotonic_ns()
         raise OSError(f"no frame passed from {self._config.interface} within {self._limit_s:g} s")
 
-    def _has_arrived(self, token: bytes, bridge: str) -> bool:
+    def _has_arrived(self, token: bytes, bridge: str) -> int | None:
         while True:
             try:
                 data, address = self._air.recvfrom(64)
             except BlockingIOError:
-                return False
+                return None
             if data[:_TOKEN_OCTETS] == token and address[0] == bridge:
-                return True
+                sent_ns: int = _PROBE.unpack_from(data)[1]
+                return sent_ns
 
-    def _probe(self, token: bytes) -> None:
+    def _probe(self, token: bytes, now_ns: int) -> None:
         target = (self._config.interface, _ETH_P_EXPERIMENTAL, 0, 0, _BROADCAST)
         try:
-            self._node.sendto(struct.pack("!8s38x", token), target)
+            self._node.sendto(_PROBE.pack(token, now_ns), target)
         except OSError:  # ENETDOWN, ENOBUFS: no carrier yet; the next probe is 1 ms away
             return
 

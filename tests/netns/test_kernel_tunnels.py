@@ -1,30 +1,23 @@
 """Tunnels as routes: who may tunnel to us, and that nothing is left."""
 
-import itertools
-import socket
 from ipaddress import IPv6Address
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from netns_kit import (
     ip,
     ipv6,
     kernel_state,
     netlink,
     udp,
-    waiting,
 )
 from polling import wait_until
 from tunnel_kit import (
     BEYOND,
     ENDPOINT,
     INNER,
-    INSIDE,
     MINE,
     OTHER_INNER,
     PEER,
-    PORT,
     STRANGER,
     YOURS,
     Pair,
@@ -39,16 +32,10 @@ from lies.kernel.netlink import KernelError
 from lies.kernel.netns import entered
 from lies.kernel.precedence import claim, claimants, release
 from lies.kernel.tunnels import (
-    GONE,
     Decapsulator,
     Hold,
-    forget_label,
     host,
-    is_label_of_ours,
-    label_of,
-    tunnel_source,
 )
-from lies.testbed import topology as t
 
 netns = pytest.mark.netns
 
@@ -228,34 +215,6 @@ def test_a_decapsulator_that_cannot_be_made_leaves_nothing(
 
 
 @netns
-def test_tunnel_source_chooses_the_outer_source(pair: Pair) -> None:
-    """Of two addresses of an interface the labelled one is the tunnel's source; forgetting undoes it."""
-    kernel = pair.kernel
-    b0 = index_of("b0")
-    sources = [IPv6Address("2001:db8:6::1"), IPv6Address("2001:db8:6::2")]
-    kernel.execute([m.address(b0, s) for s in sources])
-    kernel.execute([m.route(host(INNER), oif=b0, encap=BEYOND)])
-    for source in (*sources, *reversed(sources)):
-        kernel.execute(tunnel_source(BEYOND, source), ignore=GONE)
-        kernel.execute([m.route(host(INNER), oif=b0, encap=BEYOND)])
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
-            sock.bind((str(INSIDE), 0))
-            sock.sendto(b"x", (str(INNER), PORT))
-        seen: list[bytes] = []
-
-        def tunnelled() -> bool:
-            seen.extend(f[22:38] for f in waiting(pair.behind) if f[20] == 41)  # noqa: B023 - called in the turn
-            return bool(seen)  # noqa: B023 - called in the turn
-
-        wait_until(tunnelled, 10)
-        assert seen == [source.packed]
-    labels = [line for line in ip("addrlabel") if "label 1" in line and len(line.split()[-1]) > 6]
-    assert len(labels) == 3  # the peer, and both sources once
-    kernel.execute([forget_label(a) for a in (BEYOND, *sources)])
-    assert "labels" not in pair.more()
-
-
-@netns
 def test_a_veth_pair_that_is_there_is_taken_over(pair: Pair) -> None:
     """What a killed process left is used again: no error, one pair, and it works."""
     Decapsulator(pair.kernel, only_known_inner=False)
@@ -270,22 +229,3 @@ def test_a_veth_pair_that_is_there_is_taken_over(pair: Pair) -> None:
     hold.close()
     decapsulator.close()
     assert pair.more() == {}
-
-
-def test_labels_of_the_testbeds_addresses_are_all_different() -> None:
-    """64 routers, 16 nodes in each of their subnets, and the home agent: no two have one label."""
-    addresses = [t.HOME_AGENT, t.CORRESPONDENT, t.HOME_ADDRESS]
-    for n in range(1, t.MAX_ROUTERS + 1):
-        prefix = t.Router(n).prefix
-        addresses += [prefix[1], *(prefix[0x0000_00FF_FE00_9900 + k] for k in range(16))]
-    labels = {label_of(a) for a in addresses}
-    assert len(labels) == len(addresses)
-
-
-@given(st.integers(0, 2**128 - 1))
-def test_a_label_is_in_the_range_that_is_ours(number: int) -> None:
-    """Labels are 0x40000000 to 0x7fffffff, away from the kernel's defaults (0 to 99) and from "none"."""
-    label = label_of(IPv6Address(number))
-    assert 0x40000000 <= label <= 0x7FFFFFFF
-    assert is_label_of_ours(label)
-    assert not any(map(is_label_of_ours, itertools.chain(range(100), (0xFFFFFFFF, 0x80000000))))
