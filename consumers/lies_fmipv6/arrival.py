@@ -82,7 +82,10 @@ class Arrival:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        return earliest(self._rs.due if self._rs else None, self._una[1].due if self._una else None)
+        rs, una = self._rs, self._una
+        if una is None:
+            return rs.due if rs is not None else None
+        return earliest(rs.due if rs is not None else None, una[1].due)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat RS and UNA."""

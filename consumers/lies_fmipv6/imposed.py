@@ -78,7 +78,8 @@ class Imposed:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        self._catch_up()
+        if self._m.kept is None:
+            return None
         return earliest(self._own_at, self._exchange.next_timeout() if self._exchange else None)
 
     def handle_timeout(self, now: float) -> list[Action]:
@@ -102,7 +103,10 @@ class Imposed:
     def kept(self, now: float) -> None:
         """PCoA is kept from now on, for as long as the PAR granted or would be asked for."""
         kept = self._m.kept
-        if kept is self._kept or kept is None:
+        if kept is self._kept:
+            return
+        if kept is None:
+            self._catch_up()
             return
         self._kept, self._exchange = kept, None
         life_s = kept.granted_s if kept.granted_s is not None else self._m.p.fbu_lifetime_s

@@ -54,6 +54,8 @@ class MobileNode:
         self._departure = Departure(self._m)
         self._arrival = Arrival(self._m)
         self._imposed = Imposed(self._m, self._arrival)
+        self._due: float | None = None  # what next_timeout found, unless something has happened since
+        self._is_due_known = False
 
     @property
     def state(self) -> MobileNodeState:
@@ -83,6 +85,7 @@ class MobileNode:
     def receive(self, item: Item, now: float) -> list[Action]:
         """What follows from a link event, a confirm, a report or a message."""
         m = self._m
+        self._is_due_known = False
         actions: list[Action] = []
         match item:
             case Received():
@@ -112,16 +115,20 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        return earliest(
-            self._departure.next_timeout(),
-            self._arrival.next_timeout(),
-            self._imposed.next_timeout(),
-            self._m.tunnels.next_timeout(),
-            self._m.discovery.next_timeout(),
-        )
+        if not self._is_due_known:
+            self._is_due_known = True
+            self._due = earliest(
+                self._departure.next_timeout(),
+                self._arrival.next_timeout(),
+                self._imposed.next_timeout(),
+                self._m.tunnels.next_timeout(),
+                self._m.discovery.next_timeout(),
+            )
+        return self._due
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
+        self._is_due_known = False
         actions = self._arrival.handle_timeout(now)
         actions += self._imposed.handle_timeout(now)
         actions += self._departure.handle_timeout(now)
@@ -132,7 +139,8 @@ class MobileNode:
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
         self._arrival.settle()
         self._imposed.kept(now)
-        return actions + self._departure.consider(now)
+        actions += self._departure.consider(now)
+        return actions
 
     # link events
 

@@ -53,9 +53,9 @@ class MobileProgram:
 
     def packet(self, packet: bytes, link_layer: bytes | None) -> None:
         """A packet."""
-        got = decode(packet)
-        message = check_addresses(got.message)
-        self._seat.feed(Received(message, got.source, got.destination, link_layer, got.authenticated))
+        message, source, destination, _, authenticated, _ = decode(packet)
+        check_addresses(message)
+        self._seat.feed(Received(message, source, destination, link_layer, authenticated))
 
     def leftovers(self) -> list[str]:
         """Tunnels, preparations, and a state that is on the way to another."""
@@ -167,9 +167,9 @@ class RouterProgram:
 
     def packet(self, packet: bytes, link_layer: bytes | None) -> None:
         """A packet."""
-        got = decode(packet)
-        message = check_addresses(got.message)
-        self._seat.feed(Received(message, got.source, got.destination, link_layer, got.authenticated))
+        message, source, destination, _, authenticated, _ = decode(packet)
+        check_addresses(message)
+        self._seat.feed(Received(message, source, destination, link_layer, authenticated))
 
     def leftovers(self) -> list[str]:
         """Bindings, and nodes that are awaited."""

@@ -236,7 +236,10 @@ class Network:
     def follow(self, step: Step) -> None:
         """Do with a packet as a host says."""
         if isinstance(step, Hop):
-            self._fly(step)
+            if self._quiet:
+                self.clock.after(step.delay_s, self.land, step)
+            else:
+                self._fly(step)
         elif isinstance(step, Here):
             payload = step.packet.payload
             if isinstance(payload, bytes):
@@ -257,7 +260,7 @@ class Network:
             self._drop(hop.packet, "in the air when the link broke")
             return
         step = hop.host.arrive(hop.packet, hop.sender)
-        if not isinstance(step, Here) and air is not None and air is hop.host:
+        if air is not None and air is hop.host and not isinstance(step, Here):
             data = hop.packet.inmost
             if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()
@@ -287,7 +290,7 @@ class Network:
         counted[1] += len(packet)
 
     def _fly(self, hop: Hop) -> None:
-        if self._quiet or isinstance(hop.packet.inmost, Data):
+        if isinstance(hop.packet.inmost, Data):
             self.clock.after(hop.delay_s, self.land, hop)
             return
         delays = self._faults.fate(self._rng)
