@@ -148,10 +148,11 @@ class Imposed:
             m.go(E.NAACK_SETTLED)
             return self._replace(old, new, now)
         m.go(E.NAACK_ELSEWHERE)
+        told = self._arrival.told  # then others use the address that goes
         other = evolve(h, ncoa=new, exchange=None, granted_s=None, fbu_ns=None, fback_ns=None, mode="none")
         ended = m.tunnels.drop(tunnel)
         steps: list[Action] = [ended, HoldUplink(h.pcoa), other.prepare(), DropAddress(old)]
-        return steps + self._arrival.rebind(other, now, una=True)
+        return steps + self._arrival.rebind(other, now, una=True, tell=told)
 
     def _settle_on(self, h: Handover, now: float, nar: IPv6Address | None = None) -> list[Action]:
         """PCoA stays; nar: to be named in an FBU (status 3), without it none is sent (status 4)."""

@@ -137,7 +137,7 @@ class MobileNode:
         return self._settle(actions, now)
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
-        self._arrival.settle()
+        actions += self._arrival.settle(now)
         self._imposed.kept(now)
         actions += self._departure.consider(now)
         return actions

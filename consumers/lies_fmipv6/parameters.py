@@ -54,6 +54,7 @@ class Parameters:
     rs_max_wait_s: float = 4.0  # RTR_SOLICITATION_INTERVAL, RFC 4861 section 10
     una_repeats: int = 2  # 6.3 allows them; they stop at the first sign that NAR has the node
     una_first_wait_s: float = 0.1
+    report_wait_s: float = 0.1  # without an FBack yet, NCoA is reported by then; what is held goes first
     naack_window_s: float = 3.0  # how long after a UNA an answer to it (6.4.6) is listened to
     connect_timeout_s: float = 2.0  # LinkConnect asked, and no LinkUp
     hold_s: float = 2.0  # the uplink is held no longer than this
