@@ -82,6 +82,8 @@ def drive(steps: list[tuple[str, int, float]], seed: int, shake_s: float | None)
     counted: list[object] = [sorted(net.tally.lost.items())]
     for flow in hand.host.flows:
         counted += [flow.sent, flow.arrived, flow.lost, flow.reordered, flow.duplicated, flow.under_way]
+        longer_s = flow.path_difference_s
+        counted.append(longer_s if longer_s is None else round(longer_s, 6))
         counted.append(round(flow.gap_s, 6))
     return counted
 
