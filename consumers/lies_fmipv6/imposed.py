@@ -51,6 +51,13 @@ class Imposed:
         m.go(E.NAACK_SETTLED)
         return self._keep(tunnel.handover, now)
 
+    def duplicate(self, coa: IPv6Address, now: float) -> list[Action]:
+        """Another node of the link has the present address (RFC 4862 section 5.4): as NAACK 1."""
+        m = self._m
+        tunnel = m.tunnels.of(coa)
+        h = tunnel.handover if tunnel is not None and not tunnel.handover.kept else None
+        return self._change(coa, self._formed(), h, now)
+
     def received(self, item: Received, now: float) -> bool:
         """Take the FBack of an FBU that named the NAR; False if it is none."""
         if self._exchange is None:

@@ -25,10 +25,19 @@ from lies_fmipv6.handover import Router
 from lies_fmipv6.imposed import Imposed
 from lies_fmipv6.items import AddressConfigured, ConnectRefused, Received, access_point_id, poa_of
 from lies_fmipv6.items import MobileNodeItem as Item
-from lies_fmipv6.messages import FastBindingAck, PrRtAdv, PrRtAdvCode, RouterAdvertisement, RtSolPr
+from lies_fmipv6.messages import (
+    FastBindingAck,
+    NeighbourAdvertisement,
+    PrRtAdv,
+    PrRtAdvCode,
+    RouterAdvertisement,
+    RtSolPr,
+    UnsolicitedNeighbourAdvertisement,
+)
 from lies_fmipv6.movement import Movement
 from lies_fmipv6.parameters import MobileNodeConfig, Mode, Parameters
 from lies_fmipv6.policy import LevelPolicy, Policy
+from lies_fmipv6.probing import Probing
 from lies_fmipv6.states import DiscoveryState, MobileNodeState
 from lies_fmipv6.states import MobileNodeEvent as E
 
@@ -54,6 +63,7 @@ class MobileNode:
         self._departure = Departure(self._m)
         self._arrival = Arrival(self._m)
         self._imposed = Imposed(self._m, self._arrival)
+        self._probing = Probing(self._m, self._imposed.duplicate) if config.dad_transmits else None
         self._due: float | None = None  # what next_timeout found, unless something has happened since
         self._is_due_known = False
 
@@ -123,6 +133,7 @@ class MobileNode:
                 self._imposed.next_timeout(),
                 self._m.tunnels.next_timeout(),
                 self._m.discovery.next_timeout(),
+                self._probing.next_timeout() if self._probing is not None else None,
             )
         return self._due
 
@@ -134,11 +145,15 @@ class MobileNode:
         actions += self._departure.handle_timeout(now)
         actions += self._m.tunnels.handle_timeout(now)
         actions += self._rtsolpr(self._m.discovery.handle_timeout(now))
+        if self._probing is not None:
+            actions += self._probing.handle_timeout(now)
         return self._settle(actions, now)
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
         actions += self._arrival.settle(now)
         self._imposed.kept(now)
+        if self._probing is not None:
+            actions += self._probing.consider(now)
         actions += self._departure.consider(now)
         return actions
 
@@ -193,6 +208,8 @@ class MobileNode:
                 if actions is not None or self._imposed.received(item, now):
                     return actions or []
                 return m.tunnels.received(item, now) + self._imposed.check(now)
+            case NeighbourAdvertisement(target, lla) | UnsolicitedNeighbourAdvertisement(target, lla):
+                return self._probing.contradicted(target, lla, now) if self._probing is not None else []
             case _:
                 return []
 

@@ -136,6 +136,11 @@ class Crew:
         """One more."""
         self._programs.append(program)
 
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """Those that are there."""
+        return tuple(self._programs)
+
     def dismiss(self) -> None:
         """All of them go."""
         for program in self._programs:
