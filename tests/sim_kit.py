@@ -10,7 +10,10 @@ from lies.events import Condition, Quality
 from lies.registry import Registry
 from lies.sim import Faults, MobileHost, Network, Part, Radio, SimOptions, judge
 from lies.sim.network import poa_of
-from lies_fmipv6.simulation import FmipPart, RouterProgram
+from lies_fmipv6.codec import encode
+from lies_fmipv6.messages import NeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
+from lies_fmipv6.simulation import FmipPart, MobileProgram, RouterProgram
 
 
 def parts() -> list[Part]:
@@ -99,6 +102,15 @@ class Hand:
         for program in router.crew.programs:
             if isinstance(program, RouterProgram):
                 program.order(prefix + self.host.facts.interface_id, poa_of(number))
+
+    def contradicted(self) -> None:
+        """A stranger on the link says that the node's address is its own."""
+        router = self.net.router_at(self.radio.poa)
+        for program in self.host.crew.programs:
+            if isinstance(program, MobileProgram) and router is not None and program.engine.coa is not None:
+                coa = program.engine.coa
+                said = NeighbourAdvertisement(coa, b"\2\0\0\0\xff\1", override=True)
+                program.packet(encode(said, coa, ALL_NODES), b"\2\0\0\0\xff\1")
 
     def wait(self, duration_s: float) -> None:
         """Let time pass."""

@@ -114,6 +114,7 @@ class Network:
         self._by_poa: dict[str | None, RouterHost] = {r.facts.poa: r for r in self.routers}
         self._by_prefix = {r.facts.prefix.network_address.packed[:8]: r for r in self.routers}
         self._by_interface: dict[bytes, MobileHost] = {}
+        self._by_address: dict[bytes, MobileHost] = {}  # addresses with other interface identifiers
         self._by_home: dict[bytes, MobileHost] = {}
         self._by_lla: dict[bytes, MobileHost] = {}
         for router in self.routers:
@@ -159,7 +160,7 @@ class Network:
 
     def resolve(self, router: RouterHost, address: bytes) -> bytes | None:
         """Neighbour discovery: the link-layer address of who has an address on a router's link."""
-        host = self._by_interface.get(address[8:])
+        host = self._by_interface.get(address[8:]) or self._by_address.get(address)
         if host is None or host.radio.poa != router.facts.poa:
             return None
         has = address in host.addresses or address == host.facts.link_local.packed
@@ -173,9 +174,14 @@ class Network:
 
     def touch(self, address: bytes) -> None:
         """What is known of a care-of address is about to change."""
-        host = self._by_interface.get(address[8:])
+        host = self._by_interface.get(address[8:]) or self._by_address.get(address)
         if host is not None:
             host.touch()
+
+    def owns(self, host: MobileHost, address: bytes) -> None:
+        """A mobile node has an address from now on."""
+        if self._by_interface.get(address[8:]) is not host:
+            self._by_address[address] = host
 
     def touch_home(self, address: bytes) -> None:
         """What is known of a home address is about to change."""

@@ -24,6 +24,7 @@ from lies.sim.network import poa_of
 ROUTERS = 3
 NODES = 3
 ROUTER_KINDS: list[dict[str, Any]] = [{}, {}, {"dad_transmits": 1}, {"buffer": False}]
+NODE_KINDS: list[dict[str, Any]] = [{}, {}, {"dad_transmits": 2}]
 NUMBERS = st.integers(1, ROUTERS)
 LOST: tuple[float, ...] = ()
 FATES = st.sampled_from([LOST, LOST, (0.0,), (0.0, 0.02), (0.04,), (0.3,), (0.01, 0.5)])
@@ -39,10 +40,13 @@ class Drives(RuleBasedStateMachine):
         ),
         gap_s=st.sampled_from([0.001, 0.05, 0.3]),
         router=st.sampled_from(ROUTER_KINDS),
+        mobile=st.sampled_from(NODE_KINDS),
     )
-    def begin(self, seed: int, modes: list[str], gap_s: float, router: dict[str, Any]) -> None:
+    def begin(
+        self, seed: int, modes: list[str], gap_s: float, router: dict[str, Any], mobile: dict[str, Any]
+    ) -> None:
         """All nodes attach and register."""
-        self.net = Network(parts_with(router), ROUTERS, rng=Random(seed), interval_s=0.02)
+        self.net = Network(parts_with(router, mobile), ROUTERS, rng=Random(seed), interval_s=0.02)
         self.hands = [Hand(self.net, mode, gap_s) for mode in modes]
         for number, hand in enumerate(self.hands, 1):
             hand.start(number)
@@ -68,6 +72,11 @@ class Drives(RuleBasedStateMachine):
     def order(self, which: int, number: int) -> None:
         """The network orders a handover; to where the node is already, or what is not heard, too."""
         self.hands[which].ordered(number)
+
+    @rule(which=hand)
+    def claim(self, which: int) -> None:
+        """Somebody on the link says that a node's address is taken."""
+        self.hands[which].contradicted()
 
     @rule(which=hand, number=NUMBERS)
     def jump(self, which: int, number: int) -> None:
