@@ -7,7 +7,7 @@ from typing import Any, assert_never
 from attrs import evolve
 
 from lies.events import CareOfAddressChanged, HandoverDone, Indication, PacketsBuffered
-from lies.sim import HomeHost, MobileHost, Program, RouterHost, Seat, kind_of
+from lies.sim import HomeHost, MobileHost, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode

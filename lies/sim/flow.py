@@ -34,7 +34,8 @@ class Flow:
     emit: the first step of a packet, given its Data. expected: whether a packet that is somewhere is where
     it ought to be. Counters: sent, arrived, lost by the network's tally, duplicated, reordered (RFC 4737
     section 3), misdelivered; path_difference_s: the most by which an overtaken packet's way was longer than
-    that of the newest packet that had arrived, None if none was overtaken; gap_s: the longest pause since open_window, beyond the interval.
+    that of the newest packet that had arrived, None if none was overtaken; gap_s: the longest pause since
+    open_window, beyond the interval.
     """
 
     __slots__ = (
@@ -126,7 +127,7 @@ class Flow:
         """A packet that was carried by itself is at a host that takes it."""
         now = self._net.clock.now
         if self._sent_before(now) > self._next:
-            self._settle(now)
+            self._settle(now, with_now=False)
         if not self._expected(here):
             self.misdelivered += 1
         if number not in self._loose:
@@ -165,12 +166,16 @@ class Flow:
         hops, end = walk(self._emit(Data(self, -1)))
         return _Way(tuple(hops), hops[-1][0] if hops else 0.0, end)
 
-    def _settle(self, now: float) -> None:
-        """Count those that are at the end of their way by now."""
+    def _settle(self, now: float, *, with_now: bool = True) -> None:
+        """Count those that are at the end of their way by now.
+
+        with_now: also those that get there in this very moment; of two at one time the older one is first.
+        """
         way = self._way
         if way is None:
             way = self._way = self._find()
-        through = floor((now - way.takes_s - self.first_s) / self.interval_s + _EPSILON) + 1
+        behind = (now - way.takes_s - self.first_s) / self.interval_s
+        through = floor(behind + _EPSILON) + 1 if with_now else ceil(behind - _EPSILON)
         through = min(through, self._sent_before(now))
         if through <= self._next:
             return

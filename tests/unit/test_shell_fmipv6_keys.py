@@ -271,7 +271,7 @@ def test_hi_and_hack_of_a_protected_neighbour_go_by_the_protected_socket(here: P
 
 
 @pytest.mark.parametrize("buffer", [True, False])
-def test_a_host_route_in_the_kernel(here: Place, keys: Path, buffer: bool) -> None:  # noqa: FBT001 - parameter
+def test_a_host_route_in_the_kernel(here: Place, keys: Path, buffer: bool) -> None:
     """What the PAR tunnels for PCoA goes to the access link, what PCoA sends there to the PAR in a tunnel.
 
     Nobody asks for PCoA on that link before its node is there, though packets to it wait (section 4, item 3).
