@@ -134,8 +134,9 @@ class PreviousRouter:
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.INSUFFICIENT_RESOURCES)
         if not known and len(self._bindings) < 2 * self._c.max_bindings:
             self._bindings[binding.pcoa] = binding
+            known = True
         binding.sequence, binding.reply_to = fbu.sequence, item.source
-        if binding.state is BindingState.ENDED:
+        if known and binding.state is BindingState.ENDED:
             self._remember(binding, now)
         return self._update(binding, item, fbu, now) if fbu.lifetime_s else self._zero(binding, item, now)
 

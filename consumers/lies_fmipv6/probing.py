@@ -17,8 +17,8 @@ _MAX_ADDRESSES = 3  # given up at one router; who answers for all of them means 
 class Probing:
     """Asks the link who else has the present care-of address (RFC 5568 section 3.2).
 
-    The address is optimistic: in use from the beginning, and what is said of it overrides nothing, since a UNA
-    has O = 0. give_up is called with an address that another node has.
+    The address is optimistic: in use from the beginning, and what is said of it overrides nothing, since
+    a UNA has O = 0. give_up is called with an address that another node has.
     """
 
     def __init__(self, movement: Movement, give_up: Callable[[IPv6Address, float], list[Action]]) -> None:
