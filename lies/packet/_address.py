@@ -28,7 +28,7 @@ class _Address(IPv6Address):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        if other.__class__ is _Address:
+        if isinstance(other, _Address):
             return self.packed == other.packed
         return super().__eq__(other)
 
