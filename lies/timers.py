@@ -77,9 +77,12 @@ class Timers(Generic[K]):
 
     def set(self, key: K, due: float) -> None:
         """Set or move the deadline of a key."""
-        self.cancel(key)
         self._serial += 1
-        deadline = self._of[key] = _Deadline(due, self._serial, key)
+        deadline = _Deadline(due, self._serial, key)
+        before = self._of.setdefault(key, deadline)
+        if before is not deadline:
+            before.key = None
+            self._of[key] = deadline
         heappush(self._heap, (due, self._serial, deadline))
         if len(self._heap) > 2 * len(self._of) + _MIN_STALE:
             self._heap = [(d.due, d.serial, d) for d in self._of.values()]

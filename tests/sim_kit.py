@@ -2,6 +2,7 @@
 
 from collections import deque
 from random import Random
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -9,12 +10,21 @@ from lies.events import Condition, Quality
 from lies.registry import Registry
 from lies.sim import Faults, MobileHost, Network, Part, Radio, SimOptions, judge
 from lies.sim.network import poa_of
+from lies_fmipv6.codec import encode
+from lies_fmipv6.messages import NeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
+from lies_fmipv6.simulation import FmipPart, MobileProgram, RouterProgram
 
 
 def parts() -> list[Part]:
     """The parts of our consumers, found as anybody's are."""
     found = [Registry().consumer(name).simulation() for name in SimOptions().consumers]
     return [part for part in found if part is not None]
+
+
+def parts_with(router: dict[str, Any], mobile: dict[str, Any] | None = None) -> list[Part]:
+    """The same, with other configurations of FMIPv6."""
+    return [FmipPart(router=router, mobile=mobile), *(p for p in parts() if not isinstance(p, FmipPart))]
 
 
 @frozen
@@ -82,6 +92,25 @@ class Hand:
         if here is not None:
             self.hear(here, Quality.BAD)
             self.radio.going_down(0.5, 0.9)
+
+    def ordered(self, number: int) -> None:
+        """The router that the node is at orders it to go to another."""
+        router = self.net.router_at(self.radio.poa)
+        if router is None or router.down:
+            return
+        prefix = router.facts.prefix.network_address
+        for program in router.crew.programs:
+            if isinstance(program, RouterProgram):
+                program.order(prefix + self.host.facts.interface_id, poa_of(number))
+
+    def contradicted(self) -> None:
+        """A stranger on the link says that the node's address is its own."""
+        router = self.net.router_at(self.radio.poa)
+        for program in self.host.crew.programs:
+            if isinstance(program, MobileProgram) and router is not None and program.engine.coa is not None:
+                coa = program.engine.coa
+                said = NeighbourAdvertisement(coa, b"\2\0\0\0\xff\1", override=True)
+                program.packet(encode(said, coa, ALL_NODES), b"\2\0\0\0\xff\1")
 
     def wait(self, duration_s: float) -> None:
         """Let time pass."""

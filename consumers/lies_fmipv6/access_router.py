@@ -109,8 +109,10 @@ class AccessRouter:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        orders = [backoff.due for _, backoff in self._orders.values()] if self._orders else ()
-        return earliest(self._previous.timers.next(), self._new.timers.next(), self._advertise_at, *orders)
+        first = earliest(self._previous.timers.next(), self._new.timers.next(), self._advertise_at)
+        if not self._orders:
+            return first
+        return earliest(first, *(backoff.due for _, backoff in self._orders.values()))
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

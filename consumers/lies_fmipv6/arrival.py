@@ -36,6 +36,7 @@ class Arrival:
         self._rs: Backoff | None = None
         self._una: tuple[SendMessage, Backoff] | None = None
         self._announced_at: float | None = None
+        self._untold: tuple[Handover, float] | None = None  # whose NCoA is not reported yet, and until when
 
     def link_up(self, poa: str, now: float) -> list[Action]:
         """The link is up at a PoA."""
@@ -71,18 +72,44 @@ class Arrival:
         """Something came that only comes to a node that the router has: no more UNA."""
         self._una = None
 
-    def settle(self) -> None:
-        """See how the FBU from the new link fared."""
+    @property
+    def told(self) -> bool:
+        """Whether the present address has been reported."""
+        return self._untold is None
+
+    def settle(self, now: float) -> list[Action]:
+        """See how the FBU from the new link fared, and report the new address as soon as that is known."""
         m, tunnel = self._m, self._rebinding
         if m.state is not S.REBINDING:
             self._rebinding = None
         elif tunnel is not None and tunnel.state is not TunnelState.PENDING:
             self._rebinding = None
             m.go(_SETTLED[tunnel.state])
+        return self._tell(now) if self._untold is not None else []
+
+    def _tell(self, now: float) -> list[Action]:
+        """What is held leaves through the tunnel before anything leaves another way, but waits no longer."""
+        m = self._m
+        assert self._untold is not None
+        h, until = self._untold
+        if m.coa != h.ncoa or h.kept:  # the node has moved on, or has to use another address
+            self._untold = None
+            return []
+        tunnel = m.tunnels.of(h.ncoa)
+        waits = tunnel is not None and tunnel.state is TunnelState.PENDING
+        if not m.up or (waits and now < until):
+            return []
+        self._untold = None
+        par = h.par if tunnel is not None and tunnel.state is TunnelState.TUNNELLED else None
+        return [m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, par, now)]
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        return earliest(self._rs.due if self._rs else None, self._una[1].due if self._una else None)
+        rs, una, untold = self._rs, self._una, self._untold
+        if una is None and untold is None:
+            return rs.due if rs is not None else None
+        tell_at = untold[1] if untold is not None and self._m.up else None
+        return earliest(rs.due if rs is not None else None, una[1].due if una is not None else None, tell_at)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat RS and UNA."""
@@ -178,8 +205,8 @@ class Arrival:
         m.discovery.reset()
         return [use, *m.stay(now), *m.tunnels.farewell(kept, kept.pcoa, 0, now)]
 
-    def rebind(self, h: Handover, now: float, *, una: bool) -> list[Action]:
-        """At the new link without an FBack: UNA, then the FBU from there (4)."""
+    def rebind(self, h: Handover, now: float, *, una: bool, tell: bool = False) -> list[Action]:
+        """At the new link without an FBack: UNA, then the FBU from there (4); tell: report NCoA at once."""
         m = self._m
         h.granted_s = None
         before, after = m.tunnels.returned(h.ncoa, now)
@@ -191,7 +218,7 @@ class Arrival:
         if h.fbu_ns is None:
             h.fbu_ns = to_ns(now)
         actions += [h.exchange.send(h.ncoa, now), *after]
-        actions.append(m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, None, now))
+        self._untold = h, now + (0.0 if tell else m.p.report_wait_s)
         self._rebinding = self._open(h, now)
         return actions + m.attach(h, now)
 

@@ -92,11 +92,11 @@ class Config:
     role; keys: handover keys, in keys_dir; insecure: exchange HI and HAck without ESP, and FBU and FBack
     without BADF if there are no keys, for a test network only; tunnels: how the kernel makes them.
     mobile-node: link, mode, policy (lies_fmipv6.policy_shell), parameters, dhcp (the command that gets the
-    link an address; without it links that want DHCP are not moved to). access-router: access and backbone
-    interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering (where packets
-    wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by so much faster
-    than it came), advertise_interval_s (None: Router Advertisements only when asked), announce, duplicates,
-    dad_transmits, dhcp_link and the limits as in AccessRouterConfig.
+    link an address; without it links that want DHCP are not moved to), dad_transmits. access-router: access
+    and backbone interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering
+    (where packets wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by
+    so much faster than it came), advertise_interval_s (None: Router Advertisements only when asked),
+    announce, duplicates, dad_transmits, dhcp_link and the limits as in AccessRouterConfig.
     """
 
     role: Role
@@ -208,6 +208,7 @@ def mobile_node(
         keys={k.router: secrets[k.key] for k in config.keys if k.router is not None},
         dhcp=bool(config.dhcp),
         first_sequence=first_sequence,
+        dad_transmits=config.dad_transmits,
     )
 
 

@@ -22,7 +22,7 @@ class Departure:
     def consider(self, now: float) -> list[Action]:
         """Ask the policy."""
         m = self._m
-        if m.state is not S.ATTACHED or m.c.mode is not Mode.PREDICTIVE:
+        if m.scout.content or m.state is not S.ATTACHED or m.c.mode is not Mode.PREDICTIVE:
             return []
         choice = m.scout.decide(now, m.reachable)
         if choice is Refresh.NEEDED:
@@ -65,8 +65,9 @@ class Departure:
         m = self._m
         h = m.handover
         fbu = h.exchange.next_timeout() if h is not None and h.exchange is not None else None
-        poll = m.scout.poll_at if m.state is S.ATTACHED else None
-        return earliest(fbu, poll, m.connect_until, m.hold_until)
+        if m.state is S.ATTACHED:
+            return earliest(fbu, m.scout.poll_at, m.connect_until, m.hold_until)
+        return earliest(fbu, m.connect_until, m.hold_until)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

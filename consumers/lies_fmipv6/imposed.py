@@ -51,6 +51,13 @@ class Imposed:
         m.go(E.NAACK_SETTLED)
         return self._keep(tunnel.handover, now)
 
+    def duplicate(self, coa: IPv6Address, now: float) -> list[Action]:
+        """Another node of the link has the present address (RFC 4862 section 5.4): as NAACK 1."""
+        m = self._m
+        tunnel = m.tunnels.of(coa)
+        h = tunnel.handover if tunnel is not None and not tunnel.handover.kept else None
+        return self._change(coa, self._formed(), h, now)
+
     def received(self, item: Received, now: float) -> bool:
         """Take the FBack of an FBU that named the NAR; False if it is none."""
         if self._exchange is None:
@@ -78,7 +85,8 @@ class Imposed:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        self._catch_up()
+        if self._m.kept is None:
+            return None
         return earliest(self._own_at, self._exchange.next_timeout() if self._exchange else None)
 
     def handle_timeout(self, now: float) -> list[Action]:
@@ -102,7 +110,10 @@ class Imposed:
     def kept(self, now: float) -> None:
         """PCoA is kept from now on, for as long as the PAR granted or would be asked for."""
         kept = self._m.kept
-        if kept is self._kept or kept is None:
+        if kept is self._kept:
+            return
+        if kept is None:
+            self._catch_up()
             return
         self._kept, self._exchange = kept, None
         life_s = kept.granted_s if kept.granted_s is not None else self._m.p.fbu_lifetime_s
@@ -144,10 +155,11 @@ class Imposed:
             m.go(E.NAACK_SETTLED)
             return self._replace(old, new, now)
         m.go(E.NAACK_ELSEWHERE)
+        told = self._arrival.told  # then others use the address that goes
         other = evolve(h, ncoa=new, exchange=None, granted_s=None, fbu_ns=None, fback_ns=None, mode="none")
         ended = m.tunnels.drop(tunnel)
         steps: list[Action] = [ended, HoldUplink(h.pcoa), other.prepare(), DropAddress(old)]
-        return steps + self._arrival.rebind(other, now, una=True)
+        return steps + self._arrival.rebind(other, now, una=True, tell=told)
 
     def _settle_on(self, h: Handover, now: float, nar: IPv6Address | None = None) -> list[Action]:
         """PCoA stays; nar: to be named in an FBU (status 3), without it none is sent (status 4)."""

@@ -16,6 +16,7 @@ from lies_fmipv6.messages import (
 )
 
 _ETHERNET_OCTETS = 6
+_NO_ADDRESS = bytes(_ETHERNET_OCTETS)
 
 
 def check_addresses(message: Message) -> Message:
@@ -26,21 +27,21 @@ def check_addresses(message: Message) -> Message:
     are only compared, and may be anything.
     """
     for lla in _addresses(message):
-        if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or not any(lla)):
+        if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or lla == _NO_ADDRESS):
             raise MalformedMessage("a link-layer address is not that of a node on this kind of link")
     return message
 
 
 def _addresses(message: Message) -> tuple[bytes | None, ...]:
     match message:
-        case RtSolPr() | RouterSolicitation() | RouterAdvertisement():
-            return (message.source_lla,)
-        case PrRtAdv():
-            return (message.source_lla, *(info.router_lla for info in message.access_points))
         case FastBindingUpdate() | UnsolicitedNeighbourAdvertisement() | NeighbourAdvertisement():
             return (message.lla,)
         case HandoverInitiate():
             return (message.mn_lla,)
+        case RtSolPr() | RouterSolicitation() | RouterAdvertisement():
+            return (message.source_lla,)
+        case PrRtAdv():
+            return (message.source_lla, *[info.router_lla for info in message.access_points])
         case _:
             return ()
 

@@ -5,6 +5,8 @@ import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
+from attrs import define
+
 from lies.errors import MalformedMessage, ProtocolViolation
 from lies.packet import (
     MOBILITY,
@@ -59,10 +61,33 @@ _S, _U = 0x80, 0x40
 _AUTHENTICATOR = 12  # octets: the first 96 bits of HMAC_SHA1
 _BADF_LENGTH = 4 + _AUTHENTICATOR
 
-_CARE_OF_CODES = frozenset((MH_OLD_COA, MH_NEW_COA))
-
-Options = dict[tuple[int, int], bytes]
 MobilityMessage = FastBindingUpdate | FastBindingAck | HandoverInitiate | HandoverAcknowledge
+
+
+@define(eq=False)
+class _Options:
+    """The values of the options we know; of repeated ones the first counts."""
+
+    alternate_coa: IPv6Address | None = None
+    lla: bytes | None = None
+    old_coa: IPv6Address | None = None
+    new_coa: IPv6Address | None = None
+    badf: bytes | None = None
+
+    def take_address(self, value: bytes) -> None:
+        """Keep what an address option says, by its option-code."""
+        if len(value) != 18 or value[1] > 128:
+            raise MalformedMessage("an address option has not length 18 or its prefix more than 128 bits")
+        code = value[0]
+        if code not in {MH_OLD_COA, MH_NEW_COA}:
+            return
+        address = value[2:]
+        if not is_routable_unicast(address):
+            raise MalformedMessage("a care-of address is not a routable unicast address")
+        if code == MH_NEW_COA:
+            self.new_coa = self.new_coa or address_of(address)
+        else:
+            self.old_coa = self.old_coa or address_of(address)
 
 
 def encode_mobility(
@@ -131,7 +156,7 @@ def _authenticator(key: bytes, coa: bytes, par: bytes, header: bytes | bytearray
 
 
 def _verify(
-    options: Options,
+    options: _Options,
     header: bytes,
     coa: bytes,
     par: bytes,
@@ -139,7 +164,7 @@ def _verify(
     key_for: Callable[[IPv6Address], bytes | None] | None,
 ) -> tuple[bool, bool]:
     """Whether there is a BADF option, and whether it is right."""
-    value = options.get((MH_OPTION_BADF, 0))
+    value = options.badf
     if value is None:
         return False, False
     if len(value) != _BADF_LENGTH or int.from_bytes(value[:4], "big") == SPI_OF_SEND:
@@ -232,36 +257,28 @@ def _acknowledge(message: HandoverAcknowledge) -> bytearray:
     return build_mobility_header(MH_HACK, _HANDOVER.pack(message.sequence, 0, message.code), options)
 
 
-def _read_options(header: bytes, at: int) -> Options:
-    """The values of the options we know by (type, option-code); of repeated ones the first counts."""
-    found: Options = {}
+def _read_options(header: bytes, at: int) -> _Options:
+    found = _Options()
     for kind, value, end in parse_mobility_options(header, at):
         if kind == MH_OPTION_ALTERNATE_COA:
             if len(value) != 16 or not is_routable_unicast(value):
                 raise MalformedMessage("an Alternate Care-of Address option has no routable unicast address")
-            found.setdefault((kind, 0), value)
+            found.alternate_coa = found.alternate_coa or address_of(value)
         elif kind == MH_OPTION_LLA:
             if len(value) < 2:
                 raise MalformedMessage("a link-layer address option has no address")
-            found.setdefault((kind, value[0]), value[1:])
+            if value[0] == MH_LLA_OF_MN:
+                found.lla = found.lla or value[1:]
         elif kind == MH_OPTION_ADDRESS:
-            if len(value) != 18 or value[1] > 128:
-                raise MalformedMessage("an address option has not length 18 or its prefix more than 128 bits")
-            if value[0] in _CARE_OF_CODES and not is_routable_unicast(value[2:]):
-                raise MalformedMessage("a care-of address is not a routable unicast address")
-            found.setdefault((kind, value[0]), value[2:])
+            found.take_address(value)
         elif kind == MH_OPTION_BADF and at == _BINDING_AT:
             if end != len(header):
                 raise MalformedMessage("the BADF option is not the last one")
-            found[kind, 0] = value
+            found.badf = value
     return found
 
 
-def _ipv6(octets: bytes | None) -> IPv6Address | None:
-    return None if octets is None else address_of(octets)
-
-
-def _parse_update(packet: Ipv6Packet, header: bytes, options: Options) -> FastBindingUpdate:
+def _parse_update(packet: Ipv6Packet, header: bytes, options: _Options) -> FastBindingUpdate:
     if packet.home_address is None:
         raise MalformedMessage("an FBU has no Home Address option")
     sequence, flags, lifetime_s = _BINDING_UPDATE.unpack_from(header, 6)
@@ -269,8 +286,8 @@ def _parse_update(packet: Ipv6Packet, header: bytes, options: Options) -> FastBi
         sequence,
         lifetime_s,
         address_of(packet.home_address),
-        _ipv6(options.get((MH_OPTION_ALTERNATE_COA, 0))),
-        options.get((MH_OPTION_LLA, MH_LLA_OF_MN)),
+        options.alternate_coa,
+        options.lla,
         bool(flags & _A),
         bool(flags & _H),
         bool(flags & _L),
@@ -278,9 +295,9 @@ def _parse_update(packet: Ipv6Packet, header: bytes, options: Options) -> FastBi
     )
 
 
-def _parse_ack(header: bytes, options: Options) -> FastBindingAck:
+def _parse_ack(header: bytes, options: _Options) -> FastBindingAck:
     status, flags, sequence, lifetime_s = _BINDING_ACK.unpack_from(header, 6)
-    alternate_coa = _ipv6(options.get((MH_OPTION_ALTERNATE_COA, 0)))
+    alternate_coa = options.alternate_coa
     if status == FBackStatus.ACCEPTED_USE_SUPPLIED and alternate_coa is None:
         raise MalformedMessage("an FBack with status 1 has no alternate care-of address")
     return FastBindingAck(status, sequence, lifetime_s, alternate_coa, bool(flags & _K_OF_ACK))
@@ -289,7 +306,7 @@ def _parse_ack(header: bytes, options: Options) -> FastBindingAck:
 def _parse_initiate(header: bytes) -> HandoverInitiate:
     options = _read_options(header, _HANDOVER_AT)
     sequence, flags, code = _HANDOVER.unpack_from(header, 6)
-    mn_lla = options.get((MH_OPTION_LLA, MH_LLA_OF_MN))
+    mn_lla = options.lla
     if mn_lla is None:
         raise MalformedMessage("an HI has no link-layer address of the mobile node")
     if code not in {HICode.FROM_PCOA, HICode.NOT_FROM_PCOA}:
@@ -300,15 +317,15 @@ def _parse_initiate(header: bytes) -> HandoverInitiate:
         bool(flags & _S) and code == HICode.FROM_PCOA,  # with code 1 the NAR assigns nothing (section 4)
         bool(flags & _U),
         mn_lla,
-        _ipv6(options.get((MH_OPTION_ADDRESS, MH_OLD_COA))),
-        _ipv6(options.get((MH_OPTION_ADDRESS, MH_NEW_COA))),
+        options.old_coa,
+        options.new_coa,
     )
 
 
 def _parse_acknowledge(header: bytes) -> HandoverAcknowledge:
     options = _read_options(header, _HANDOVER_AT)
     sequence, _, code = _HANDOVER.unpack_from(header, 6)
-    ncoa = _ipv6(options.get((MH_OPTION_ADDRESS, MH_NEW_COA)))
+    ncoa = options.new_coa
     if code == HAckCode.NCOA_ASSIGNED and ncoa is None:
         raise MalformedMessage("a HAck with code 2 has no care-of address")
     return HandoverAcknowledge(sequence, code, ncoa)

@@ -25,10 +25,19 @@ from lies_fmipv6.handover import Router
 from lies_fmipv6.imposed import Imposed
 from lies_fmipv6.items import AddressConfigured, ConnectRefused, Received, access_point_id, poa_of
 from lies_fmipv6.items import MobileNodeItem as Item
-from lies_fmipv6.messages import FastBindingAck, PrRtAdv, PrRtAdvCode, RouterAdvertisement, RtSolPr
+from lies_fmipv6.messages import (
+    FastBindingAck,
+    NeighbourAdvertisement,
+    PrRtAdv,
+    PrRtAdvCode,
+    RouterAdvertisement,
+    RtSolPr,
+    UnsolicitedNeighbourAdvertisement,
+)
 from lies_fmipv6.movement import Movement
 from lies_fmipv6.parameters import MobileNodeConfig, Mode, Parameters
 from lies_fmipv6.policy import LevelPolicy, Policy
+from lies_fmipv6.probing import Probing
 from lies_fmipv6.states import DiscoveryState, MobileNodeState
 from lies_fmipv6.states import MobileNodeEvent as E
 
@@ -54,6 +63,9 @@ class MobileNode:
         self._departure = Departure(self._m)
         self._arrival = Arrival(self._m)
         self._imposed = Imposed(self._m, self._arrival)
+        self._probing = Probing(self._m, self._imposed.duplicate) if config.dad_transmits else None
+        self._due: float | None = None  # what next_timeout found, unless something has happened since
+        self._is_due_known = False
 
     @property
     def state(self) -> MobileNodeState:
@@ -83,6 +95,7 @@ class MobileNode:
     def receive(self, item: Item, now: float) -> list[Action]:
         """What follows from a link event, a confirm, a report or a message."""
         m = self._m
+        self._is_due_known = False
         actions: list[Action] = []
         match item:
             case Received():
@@ -112,27 +125,37 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        return earliest(
-            self._departure.next_timeout(),
-            self._arrival.next_timeout(),
-            self._imposed.next_timeout(),
-            self._m.tunnels.next_timeout(),
-            self._m.discovery.next_timeout(),
-        )
+        if not self._is_due_known:
+            self._is_due_known = True
+            self._due = earliest(
+                self._departure.next_timeout(),
+                self._arrival.next_timeout(),
+                self._imposed.next_timeout(),
+                self._m.tunnels.next_timeout(),
+                self._m.discovery.next_timeout(),
+                self._probing.next_timeout() if self._probing is not None else None,
+            )
+        return self._due
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
+        self._is_due_known = False
         actions = self._arrival.handle_timeout(now)
         actions += self._imposed.handle_timeout(now)
         actions += self._departure.handle_timeout(now)
         actions += self._m.tunnels.handle_timeout(now)
         actions += self._rtsolpr(self._m.discovery.handle_timeout(now))
+        if self._probing is not None:
+            actions += self._probing.handle_timeout(now)
         return self._settle(actions, now)
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
-        self._arrival.settle()
+        actions += self._arrival.settle(now)
         self._imposed.kept(now)
-        return actions + self._departure.consider(now)
+        if self._probing is not None:
+            actions += self._probing.consider(now)
+        actions += self._departure.consider(now)
+        return actions
 
     # link events
 
@@ -185,6 +208,8 @@ class MobileNode:
                 if actions is not None or self._imposed.received(item, now):
                     return actions or []
                 return m.tunnels.received(item, now) + self._imposed.check(now)
+            case NeighbourAdvertisement(target, lla) | UnsolicitedNeighbourAdvertisement(target, lla):
+                return self._probing.contradicted(target, lla, now) if self._probing is not None else []
             case _:
                 return []
 

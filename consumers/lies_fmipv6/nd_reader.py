@@ -1,5 +1,6 @@
 """RtSolPr, PrRtAdv, UNA, RS and RA from ICMPv6 packets (RFC 5568 section 6, RFC 4861 section 4)."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, IPv6Network
 
 from lies.errors import MalformedMessage
@@ -193,6 +194,7 @@ class _Tuple:
         )
 
 
+@lru_cache(maxsize=1024)  # routers tell of the same few again and again
 def _network(octets: bytes, length: int) -> IPv6Network:
     """A prefix; its bits behind the length are ignored (RFC 5568 section 6.4.1, RFC 4861 section 4.6.2)."""
     spare = 128 - length

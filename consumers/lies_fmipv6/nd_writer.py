@@ -65,6 +65,7 @@ from lies_fmipv6.wire import (
 
 _TUPLE_CODES = frozenset(OptionCode)
 _NEEDS_ROUTER = (PrRtAdvCode.TUPLES, PrRtAdvCode.HANDOVER)
+_CODES = frozenset(PrRtAdvCode)
 _UNSOLICITED = (PrRtAdvCode.HANDOVER, PrRtAdvCode.NEIGHBOURHOOD)
 
 NdMessage = (
@@ -163,7 +164,7 @@ def _solicitation(message: RtSolPr) -> bytes:
 
 
 def _advertisement(message: PrRtAdv) -> bytes:
-    if message.code not in frozenset(PrRtAdvCode) or not message.access_points:
+    if message.code not in _CODES or not message.access_points:
         raise ProtocolViolation("a PrRtAdv has a code from 0 to 5 and names access points")
     if message.code in _UNSOLICITED and message.identifier:
         raise ProtocolViolation("an unsolicited PrRtAdv has identifier 0")

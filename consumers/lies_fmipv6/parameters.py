@@ -44,7 +44,7 @@ class Parameters:
     hi_retries: int = 3  # HI_RETRIES, section 9
     order_retries: int = 3  # of a PrRtAdv with code 1 until the FBU comes; 3.3 gives no rule, 6.1.1 is used
     proxy_nd_lifetime_s: float = 1.5  # PROXY_ND_LIFETIME, section 9
-    dad_retrans_s: float = 1.0  # RETRANS_TIMER, RFC 4861 section 10: how long an NAR waits for an objection
+    dad_retrans_s: float = 1.0  # RETRANS_TIMER, RFC 4861 section 10: how long an objection is waited for
     first_wait_s: float = 0.1  # 6.1.1, 6.2.1.1: 100 ms while the round trip is unknown; FBU: by the same rule
     fbu_lifetime_s: int = 20  # 5.6: of the order of tens of seconds, enough to update all bindings
     max_fbu_lifetime_s: int = 60  # granted by a PAR at most
@@ -54,6 +54,7 @@ class Parameters:
     rs_max_wait_s: float = 4.0  # RTR_SOLICITATION_INTERVAL, RFC 4861 section 10
     una_repeats: int = 2  # 6.3 allows them; they stop at the first sign that NAR has the node
     una_first_wait_s: float = 0.1
+    report_wait_s: float = 0.1  # without an FBack yet, NCoA is reported by then; what is held goes first
     naack_window_s: float = 3.0  # how long after a UNA an answer to it (6.4.6) is listened to
     connect_timeout_s: float = 2.0  # LinkConnect asked, and no LinkUp
     hold_s: float = 2.0  # the uplink is held no longer than this
@@ -89,7 +90,7 @@ class MobileNodeConfig:
     keys: handover key by the PAR's address; where there are any, there is no fast handover from a router that
     has none (RFC 5568 section 10). insecure: FMIPv6 without BADF, for a test network without keys.
     first_sequence: of FBUs, at random best. dhcp: ConfigureAddress is answered, so that links that want DHCP
-    can be moved to.
+    can be moved to. dad_transmits: probes for an address of a new link, which is in use meanwhile (RFC 4429).
     """
 
     link: str
@@ -100,6 +101,7 @@ class MobileNodeConfig:
     insecure: bool = False
     keys: Mapping[IPv6Address, bytes] = field(factory=dict, repr=False)
     first_sequence: int = 1
+    dad_transmits: int = 0
 
     @property
     def link_local(self) -> IPv6Address:

@@ -112,10 +112,13 @@ class PreviousRouter:
         if cause is not None:  # section 10: no binding, and no word to a forger
             self._drop(cause)
             return []
-        binding = self._bindings.get(fbu.home_address) or Binding(fbu.home_address)
+        binding = self._bindings.get(fbu.home_address)
+        known = binding is not None
+        if binding is None:
+            binding = Binding(fbu.home_address)
         on_link = item.source == binding.pcoa and item.link_layer is not None
         owner = self._owner(fbu.home_address)
-        last = self._last_number(binding, owner)
+        last = self._last.get(owner) if owner is not None else binding.sequence if known else None
         if last is not None and not newer(fbu.sequence, last):
             self._drop("FBU with an old sequence number")
             if owner is None:
@@ -127,13 +130,13 @@ class PreviousRouter:
             self._last[owner] = fbu.sequence
         binding.on_link = on_link
         binding.lla = fbu.lla or lla or binding.lla
-        known = binding.pcoa in self._bindings
         if fbu.lifetime_s > 0 and self._is_full(binding):
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.INSUFFICIENT_RESOURCES)
-        if known or len(self._bindings) < 2 * self._c.max_bindings:
+        if not known and len(self._bindings) < 2 * self._c.max_bindings:
             self._bindings[binding.pcoa] = binding
+            known = True
         binding.sequence, binding.reply_to = fbu.sequence, item.source
-        if binding.state is BindingState.ENDED:
+        if known and binding.state is BindingState.ENDED:
             self._remember(binding, now)
         return self._update(binding, item, fbu, now) if fbu.lifetime_s else self._zero(binding, item, now)
 
@@ -142,15 +145,10 @@ class PreviousRouter:
         pcoa = fbu.home_address
         if not (item.authenticated or self._c.unproven):
             return "FBU without a valid BADF"
-        if pcoa not in self._c.prefix or item.source not in {pcoa, fbu.alternate_coa or item.source}:
+        elsewhere = fbu.alternate_coa is not None and item.source not in (pcoa, fbu.alternate_coa)
+        if elsewhere or pcoa not in self._c.prefix:
             return "FBU for a PCoA that is not of this link, or from elsewhere than PCoA or NCoA"
         return None
-
-    def _last_number(self, binding: Binding, owner: bytes | None) -> int | None:
-        """The last sequence number that was accepted of a node, as far as it is remembered."""
-        if owner is not None:
-            return self._last.get(owner)
-        return binding.sequence if binding.pcoa in self._bindings else None
 
     def _is_full(self, binding: Binding) -> bool:
         """Whether a binding would be one too many; those that are only remembered count less."""

@@ -39,7 +39,7 @@ class Scout:
         self._listed_at: float | None = None
         self._asked_at: float | None = None
         self._penalties: dict[str, float] = {}
-        self._content = False  # the policy would stay, and nothing has changed since it was asked
+        self.content = False  # the policy would stay, and nothing has changed since it was asked
 
     @property
     def poas(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Scout:
         """The node is at a PoA; coming back to the same one is no new stay."""
         self._condition = self._going_down = self._cancelled_at = None
         self._listed_at = None
-        self._content = False
+        self.content = False
         if poa == self.poa:
             return
         self._previous = (self.poa, now) if self.poa is not None else None
@@ -61,7 +61,7 @@ class Scout:
         """Take an indication about the present PoA in; those about another are late, and void."""
         if item.poa != self.poa:
             return
-        self._content = False
+        self.content = False
         if isinstance(item, LinkStatusChanged):
             self._condition = item.condition
         elif isinstance(item, LinkGoingDown):
@@ -75,7 +75,7 @@ class Scout:
         """Take a whole PoA list in."""
         self._candidates = {c.poa: c for c in poas}
         self._listed_at = now
-        self._content = False
+        self.content = False
         own = self._candidates.get(self.poa or "")
         if own is not None and own.condition.quality is not Quality.NONE:
             self._condition = own.condition
@@ -83,13 +83,13 @@ class Scout:
     def found(self, poas: Iterable[PoACondition]) -> None:
         """PoAs that are new."""
         self._candidates.update((c.poa, c) for c in poas)
-        self._content = False
+        self.content = False
 
     def lost(self, poas: Iterable[PoACondition]) -> None:
         """PoAs that are no more."""
         for c in poas:
             self._candidates.pop(c.poa, None)
-        self._content = False
+        self.content = False
 
     def penalise(self, poa: str, now: float) -> None:
         """A PoA could not be moved to: leave it alone for a while."""
@@ -101,12 +101,12 @@ class Scout:
 
     def decide(self, now: float, usable: Callable[[str], bool]) -> str | Refresh | None:
         """A PoA to move to, the need of a fresh list, or None to stay; `poll_at` says when to ask again."""
-        if self._content:
+        if self.content:
             return None
-        situation = self._situation(now)
         self.poll_at = None
+        situation = self._situation(now)
         if situation is None or not self._policy.wants_to_leave(situation):
-            self._content = True
+            self.content = True
             return None
         self.poll_at = now + self._p.poll_s
         if self._listed_at is None or now - self._listed_at > self._p.list_max_age_s:

@@ -1,14 +1,24 @@
 """FMIPv6 on the virtual network of `lies sim`: what the shells and planes are on a real host."""
 
+from collections.abc import Mapping
 from ipaddress import IPv6Address
-from typing import assert_never
+from typing import Any, assert_never
+
+from attrs import evolve
 
 from lies.events import CareOfAddressChanged, HandoverDone, Indication, PacketsBuffered
-from lies.sim import HomeHost, MobileHost, Program, RouterHost, Seat, kind_of
+from lies.sim import HomeHost, MobileHost, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
-from lies_fmipv6.items import AccessRouterItem, ConnectRefused, MobileNodeItem, Received, access_point_id
+from lies_fmipv6.items import (
+    AccessRouterItem,
+    ConnectRefused,
+    MobileNodeItem,
+    OrderHandover,
+    Received,
+    access_point_id,
+)
 from lies_fmipv6.link_layer import check_addresses
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour
@@ -19,15 +29,21 @@ _MAX_NODES = 1 << 20  # a simulation is as large as its user says
 
 
 class FmipPart:
-    """The mobile nodes' and the access routers' part."""
+    """The mobile nodes' and the access routers' part; mobile, router: changes of their configurations."""
 
-    def on_mobile(self, host: MobileHost) -> Program | None:
+    def __init__(
+        self, *, mobile: Mapping[str, Any] | None = None, router: Mapping[str, Any] | None = None
+    ) -> None:
+        self._mobile = dict(mobile or {})
+        self._router = dict(router or {})
+
+    def on_mobile(self, host: MobileHost) -> "MobileProgram":
         """The engine of a mobile node."""
-        return MobileProgram(host)
+        return MobileProgram(host, self._mobile)
 
-    def on_router(self, host: RouterHost) -> Program | None:
+    def on_router(self, host: RouterHost) -> "RouterProgram":
         """The engine of an access router."""
-        return RouterProgram(host)
+        return RouterProgram(host, self._router)
 
     def on_home(self, host: HomeHost) -> None:
         """FMIPv6 has nothing to do there."""
@@ -36,10 +52,10 @@ class FmipPart:
 class MobileProgram:
     """lies_fmipv6.mobile_node.MobileNode on a simulated host."""
 
-    def __init__(self, host: MobileHost) -> None:
+    def __init__(self, host: MobileHost, changes: Mapping[str, Any] | None = None) -> None:
         f = host.facts
         config = MobileNodeConfig(f.link, f.lla, f.interface_id, mode=Mode(f.mode), insecure=True)
-        self.engine = MobileNode(config)
+        self.engine = MobileNode(evolve(config, **(changes or {})))
         self._host = host
         self._new: dict[IPv6Address, bool] = {}  # a prepared NCoA -> it was no address before
         self._seat: Seat[MobileNodeItem, a.MobileNodeAction] = Seat(
@@ -53,9 +69,9 @@ class MobileProgram:
 
     def packet(self, packet: bytes, link_layer: bytes | None) -> None:
         """A packet."""
-        got = decode(packet)
-        message = check_addresses(got.message)
-        self._seat.feed(Received(message, got.source, got.destination, link_layer, got.authenticated))
+        message, source, destination, _, authenticated, _ = decode(packet)
+        check_addresses(message)
+        self._seat.feed(Received(message, source, destination, link_layer, authenticated))
 
     def leftovers(self) -> list[str]:
         """Tunnels, preparations, and a state that is on the way to another."""
@@ -139,7 +155,7 @@ class MobileProgram:
 class RouterProgram:
     """lies_fmipv6.access_router.AccessRouter on a simulated host."""
 
-    def __init__(self, host: RouterHost) -> None:
+    def __init__(self, host: RouterHost, changes: Mapping[str, Any] | None = None) -> None:
         f = host.facts
         config = AccessRouterConfig(
             f.address,
@@ -155,7 +171,7 @@ class RouterProgram:
             max_expected_per_neighbour=_MAX_NODES,
             max_known_nodes=_MAX_NODES,
         )
-        self.engine = AccessRouter(config)
+        self.engine = AccessRouter(evolve(config, **(changes or {})))
         self._host = host
         self._seat: Seat[AccessRouterItem, a.AccessRouterAction] = Seat(
             host.net.clock, self.engine, self._perform
@@ -165,11 +181,15 @@ class RouterProgram:
     def event(self, event: Indication) -> None:
         """An access router has no link to hear of."""
 
+    def order(self, node: IPv6Address, poa: str) -> None:
+        """The network wants a node on the link to move (RFC 5568 section 3.3)."""
+        self._seat.feed(OrderHandover(node, access_point_id(poa)))
+
     def packet(self, packet: bytes, link_layer: bytes | None) -> None:
         """A packet."""
-        got = decode(packet)
-        message = check_addresses(got.message)
-        self._seat.feed(Received(message, got.source, got.destination, link_layer, got.authenticated))
+        message, source, destination, _, authenticated, _ = decode(packet)
+        check_addresses(message)
+        self._seat.feed(Received(message, source, destination, link_layer, authenticated))
 
     def leftovers(self) -> list[str]:
         """Bindings, and nodes that are awaited."""

@@ -135,13 +135,14 @@ class Tunnels:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        if not self._tunnels and not self._farewells:
-            return None
-        dues = [e.next_timeout() for e in self._farewells.values()]
+        first: float | None = None
         for t in self._tunnels:
-            dues += [t.refresh, t.exchange.next_timeout() if t.exchange else None]
-            dues.append(None if t.state is TunnelState.PENDING else t.expires)
-        return earliest(*dues)
+            asks = t.exchange.next_timeout() if t.exchange is not None else None
+            ends = None if t.state is TunnelState.PENDING else t.expires
+            first = earliest(first, t.refresh, asks, ends)
+        for e in self._farewells.values():
+            first = earliest(first, e.next_timeout())
+        return first
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat, refresh, end."""

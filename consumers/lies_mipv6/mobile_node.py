@@ -56,9 +56,8 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        dues = [self._send_at, self._refresh, *self._accepted.values()]
-        dues.append(self._backoff.due if self._backoff is not None and self._send_at is None else None)
-        return earliest(*dues)
+        again = self._backoff.due if self._backoff is not None and self._send_at is None else None
+        return earliest(self._send_at, self._refresh, again, *self._accepted.values())
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

@@ -16,6 +16,7 @@ _COLUMNS = {  # heading -> field
     "sent": "packets_sent",
     "lost": "packets_lost",
     "reordered": "reordered",
+    "paths differ ms": "path_difference_ms",
     "L2 ms": "l2_gap_median_ms",
     "L3 ms": "l3_gap_median_ms",
     "L3 p99": "l3_gap_p99_ms",

@@ -231,9 +231,10 @@ def _print(summaries: "list[dict[str, Any]]") -> None:
     from lies.cli._output import print_table
 
     heads = ["mode", "handovers", "predictive", "reactive", "none", "sent", "lost", "reordered"]
+    heads.append("paths differ by ms")
     rows = [
         [str(s[k]) for k in ("mode", "handovers", "predictive", "reactive", "none")]
-        + [_cell(s[k]) for k in ("packets_sent", "packets_lost", "reordered")]
+        + [_cell(s[k]) for k in ("packets_sent", "packets_lost", "reordered", "path_difference_ms")]
         for s in summaries
     ]
     print_table(heads, rows)

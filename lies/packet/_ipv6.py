@@ -1,7 +1,8 @@
 """The IPv6 header, and the two extension headers that mobility puts behind it (RFC 8200, RFC 6275)."""
 
 import struct
-from typing import NamedTuple
+
+from attrs import define
 
 from lies.errors import MalformedMessage, ProtocolViolation
 
@@ -23,12 +24,14 @@ _HOME_ADDRESS_LENGTH = 16
 _HOME_ADDRESS_HEADER = bytes((2, 1, 2, 0, 0, _HOME_ADDRESS_OPTION, _HOME_ADDRESS_LENGTH))  # at 8n+6
 _TYPE_2 = bytes((2, 2, 1, 0, 0, 0, 0))  # RFC 6275 section 6.4.1: length 2, type 2, segments left 1
 _MUST_BE_KNOWN = 0xC0  # RFC 8200 section 4.2: these bits are zero in options that may be skipped
+_EXTENSIONS = frozenset((HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS))
 _MAX_EXTENSION_HEADERS = 8  # RFC 8200 section 4.1 has at most seven; what has more wastes our time
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
-class Ipv6Packet(NamedTuple):
-    """An IPv6 packet up to its upper-layer header."""
+@define
+class Ipv6Packet:
+    """An IPv6 packet up to its upper-layer header; nobody changes one (a frozen class is slower to make)."""
 
     source: bytes
     """Of the IPv6 header: with a Home Address option the care-of address."""
@@ -62,7 +65,10 @@ def is_link_local(address: bytes) -> bool:
 
 def is_routable_unicast(address: bytes) -> bool:
     """Whether the address can be a home or care-of address (RFC 6275 sections 6.1.7, 6.3 and 6.4)."""
-    if address[0] == 0xFF or is_link_local(address):
+    first = address[0]
+    if first & 0xE0 == 0x20:  # 2000::/3, all of which is so (RFC 4291 section 2.4)
+        return True
+    if first == 0xFF or is_link_local(address):
         return False
     return any(address[:15]) and address[:12] != _V4_MAPPED
 
@@ -73,9 +79,9 @@ def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes
     Over a payload that holds its own checksum it is 0 if that is right.
     """
     length = len(payload)
-    words = int.from_bytes(b"".join((source, destination, payload, b"\x00" if length & 1 else b"")), "big")
+    octets = b"".join((source, destination, payload, b"\x00" if length & 1 else b""))
     # 65536 is 1 modulo 65535, so the remainder is the end-around-carry sum of all 16-bit words
-    return 0xFFFF - ((words + length + next_header) % 0xFFFF or 0xFFFF)
+    return 0xFFFF - ((int.from_bytes(octets, "big") + length + next_header) % 0xFFFF or 0xFFFF)
 
 
 def build_ipv6(
@@ -121,7 +127,7 @@ def parse_ipv6(packet: bytes) -> Ipv6Packet:
     routing_address: bytes | None = None
     at = _HEADER_LENGTH
     headers = 0
-    while next_header in {HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS}:
+    while next_header in _EXTENSIONS:
         headers += 1
         if headers > _MAX_EXTENSION_HEADERS:
             raise MalformedMessage("the packet has too many extension headers")

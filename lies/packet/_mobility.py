@@ -1,6 +1,5 @@
 """The Mobility Header with its options, padding and checksum (RFC 6275 sections 6.1.1 and 6.2)."""
 
-import struct
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,7 +9,6 @@ from lies.packet._ipv6 import MOBILITY, NO_NEXT_HEADER, Ipv6Packet, checksum
 _PAD1 = 0
 _PADN = 1
 _ALTERNATE_COA = 3  # RFC 6275 section 6.2.5
-_FIXED = struct.Struct("!BBBBH")
 _FIXED_LENGTH = 6
 _MAX_LENGTH = 8 + 8 * 255  # Header Len counts 8-octet units behind the first
 # the padding of n octets: nothing, Pad1, or one PadN (section 6.2.3)
@@ -48,24 +46,25 @@ def alternate_coa_option(address: bytes) -> MobilityOption:
 
 def build_mobility_header(kind: int, data: bytes, options: Iterable[MobilityOption] = ()) -> bytearray:
     """A Mobility Header with aligned options, padded to 8 octets; its checksum is still zero."""
-    header = bytearray(_FIXED.pack(NO_NEXT_HEADER, 0, kind, 0, 0))
+    header = bytearray((NO_NEXT_HEADER, 0, kind, 0, 0, 0))
     header += data
-    for option in options:
-        header += _PADDING[(option.remainder - len(header)) % option.modulus]
-        header.append(option.kind)
-        header.append(len(option.value))
-        header += option.value
+    for option, value, modulus, remainder in options:
+        if modulus > 1:
+            header += _PADDING[(remainder - len(header)) % modulus]
+        header += bytes((option, len(value)))
+        header += value
     header += _PADDING[-len(header) % 8]
-    if len(header) > _MAX_LENGTH:
-        raise ProtocolViolation(f"{len(header)} octets do not fit into a Mobility Header")
-    header[1] = len(header) // 8 - 1
+    length = len(header)
+    if length > _MAX_LENGTH:
+        raise ProtocolViolation(f"{length} octets do not fit into a Mobility Header")
+    header[1] = length // 8 - 1
     return header
 
 
 def seal_mobility_header(header: bytearray, source: bytes, destination: bytes) -> None:
     """Set the checksum; source is the home address and destination the final one (RFC 6275 6.1.1)."""
-    header[4:6] = b"\x00\x00"
-    header[4:6] = checksum(source, destination, MOBILITY, header).to_bytes(2, "big")
+    header[4] = header[5] = 0
+    header[4], header[5] = divmod(checksum(source, destination, MOBILITY, header), 256)
 
 
 def parse_mobility_header(packet: Ipv6Packet) -> bytes:
@@ -82,7 +81,8 @@ def parse_mobility_header(packet: Ipv6Packet) -> bytes:
     if length > len(payload):
         raise MalformedMessage("the Mobility Header is cut off")
     header = payload[:length]
-    if checksum(packet.upper_source, packet.upper_destination, MOBILITY, header):
+    source, destination = packet.home_address, packet.routing_address
+    if checksum(source or packet.source, destination or packet.destination, MOBILITY, header):
         raise MalformedMessage("the checksum of the Mobility Header is wrong")
     if header[0] != NO_NEXT_HEADER:
         raise MalformedMessage("something follows the Mobility Header")

@@ -16,7 +16,7 @@ def build_icmpv6(kind: int, code: int, body: bytes, source: bytes, destination: 
     """An ICMPv6 message with its checksum (RFC 4443 section 2.3)."""
     message = bytearray((kind, code, 0, 0))
     message += body
-    message[2:4] = checksum(source, destination, ICMPV6, message).to_bytes(2, "big")
+    message[2], message[3] = divmod(checksum(source, destination, ICMPV6, message), 256)
     return bytes(message)
 
 
@@ -31,7 +31,8 @@ def parse_nd_message(packet: Ipv6Packet, minimums: dict[int, int]) -> bytes:
     message = packet.payload
     if len(message) < 4:
         raise MalformedMessage("the ICMPv6 message is cut off")
-    if checksum(packet.upper_source, packet.upper_destination, ICMPV6, message):
+    source, destination = packet.home_address, packet.routing_address
+    if checksum(source or packet.source, destination or packet.destination, ICMPV6, message):
         raise MalformedMessage("the ICMPv6 checksum is wrong")
     minimum = minimums.get(message[0])
     if minimum is None:

@@ -15,7 +15,7 @@ from attrs import frozen
 
 from lies.errors import LiesError
 from lies.events import Condition, Quality
-from lies.packet import address_of, read_address, text_of
+from lies.packet import forget_addresses
 from lies.sim.mobile import MobileHost
 from lies.sim.network import Network, poa_of
 from lies.sim.program import Part
@@ -116,15 +116,12 @@ def measure(
 
 def memory(parts: Sequence[Part], nodes: int = 240, seed: int = 1) -> Memory:
     """What a mobile node takes, by giving up the programs of each kind of host in turn."""
-    caches = (address_of, text_of, read_address)
     _between_routers(parts, _ROUTERS, seed)  # what is made once for all is made now
     tracemalloc.start()
     try:
-        for cache in caches:
-            cache.cache_clear()
+        forget_addresses()
         net = _between_routers(parts, nodes, seed)
-        for cache in caches:
-            cache.cache_clear()
+        forget_addresses()
         held = [_held()]
         for hosts in (net.routers, [net.home], net.mobiles):
             for host in hosts:

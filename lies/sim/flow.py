@@ -33,7 +33,9 @@ class Flow:
 
     emit: the first step of a packet, given its Data. expected: whether a packet that is somewhere is where
     it ought to be. Counters: sent, arrived, lost by the network's tally, duplicated, reordered (RFC 4737
-    section 3), misdelivered; gap_s: the longest pause since open_window, beyond the interval.
+    section 3), misdelivered; path_difference_s: the most by which an overtaken packet's way was longer than
+    that of the newest packet that had arrived, None if none was overtaken; gap_s: the longest pause since
+    open_window, beyond the interval.
     """
 
     __slots__ = (
@@ -41,6 +43,7 @@ class Flow:
         "_epoch",
         "_expected",
         "_highest",
+        "_highest_took_s",
         "_last_s",
         "_loose",
         "_net",
@@ -53,6 +56,7 @@ class Flow:
         "interval_s",
         "lost",
         "misdelivered",
+        "path_difference_s",
         "reordered",
         "stopped_s",
     )
@@ -75,8 +79,10 @@ class Flow:
         self._way: _Way | None = None
         self._loose: set[int] = set()  # numbers of those that are carried one by one
         self._highest = -1  # number of the latest packet that arrived
+        self._highest_took_s = 0.0
         self._last_s: float | None = None  # when a packet last arrived
         self.arrived = self.lost = self.duplicated = self.reordered = self.misdelivered = 0
+        self.path_difference_s: float | None = None
         self.gap_s = 0.0
 
     @property
@@ -121,7 +127,7 @@ class Flow:
         """A packet that was carried by itself is at a host that takes it."""
         now = self._net.clock.now
         if self._sent_before(now) > self._next:
-            self._settle(now)
+            self._settle(now, with_now=False)
         if not self._expected(here):
             self.misdelivered += 1
         if number not in self._loose:
@@ -129,8 +135,12 @@ class Flow:
             return
         self._loose.discard(number)
         self.arrived += 1
-        self.reordered += number < self._highest
-        self._highest = max(self._highest, number)
+        took_s = now - self._time_of(number)
+        if number < self._highest:
+            self.reordered += 1
+            self.path_difference_s = max(self.path_difference_s or 0.0, took_s - self._highest_took_s)
+        else:
+            self._highest, self._highest_took_s = number, took_s
         self._pause_ends(now)
         self._last_s = now
 
@@ -156,12 +166,16 @@ class Flow:
         hops, end = walk(self._emit(Data(self, -1)))
         return _Way(tuple(hops), hops[-1][0] if hops else 0.0, end)
 
-    def _settle(self, now: float) -> None:
-        """Count those that are at the end of their way by now."""
+    def _settle(self, now: float, *, with_now: bool = True) -> None:
+        """Count those that are at the end of their way by now.
+
+        with_now: also those that get there in this very moment; of two at one time the older one is first.
+        """
         way = self._way
         if way is None:
             way = self._way = self._find()
-        through = floor((now - way.takes_s - self.first_s) / self.interval_s + _EPSILON) + 1
+        behind = (now - way.takes_s - self.first_s) / self.interval_s
+        through = floor(behind + _EPSILON) + 1 if with_now else ceil(behind - _EPSILON)
         through = min(through, self._sent_before(now))
         if through <= self._next:
             return
@@ -184,7 +198,8 @@ class Flow:
         self.arrived += through - first
         if not self._expected(here):
             self.misdelivered += through - first
-        self._highest = max(self._highest, through - 1)
+        if through - 1 > self._highest:
+            self._highest, self._highest_took_s = through - 1, takes_s
         self._pause_ends(self._time_of(first) + takes_s)
         self._last_s = self._time_of(through - 1) + takes_s
 

@@ -116,6 +116,7 @@ class MobileHost:
         if octets in self.addresses:
             return False
         self.touch()
+        self.net.owns(self, octets)
         self.addresses[octets] = None
         return True
 

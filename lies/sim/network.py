@@ -114,6 +114,7 @@ class Network:
         self._by_poa: dict[str | None, RouterHost] = {r.facts.poa: r for r in self.routers}
         self._by_prefix = {r.facts.prefix.network_address.packed[:8]: r for r in self.routers}
         self._by_interface: dict[bytes, MobileHost] = {}
+        self._by_address: dict[bytes, MobileHost] = {}  # addresses with other interface identifiers
         self._by_home: dict[bytes, MobileHost] = {}
         self._by_lla: dict[bytes, MobileHost] = {}
         for router in self.routers:
@@ -159,7 +160,7 @@ class Network:
 
     def resolve(self, router: RouterHost, address: bytes) -> bytes | None:
         """Neighbour discovery: the link-layer address of who has an address on a router's link."""
-        host = self._by_interface.get(address[8:])
+        host = self._by_interface.get(address[8:]) or self._by_address.get(address)
         if host is None or host.radio.poa != router.facts.poa:
             return None
         has = address in host.addresses or address == host.facts.link_local.packed
@@ -173,9 +174,14 @@ class Network:
 
     def touch(self, address: bytes) -> None:
         """What is known of a care-of address is about to change."""
-        host = self._by_interface.get(address[8:])
+        host = self._by_interface.get(address[8:]) or self._by_address.get(address)
         if host is not None:
             host.touch()
+
+    def owns(self, host: MobileHost, address: bytes) -> None:
+        """A mobile node has an address from now on."""
+        if self._by_interface.get(address[8:]) is not host:
+            self._by_address[address] = host
 
     def touch_home(self, address: bytes) -> None:
         """What is known of a home address is about to change."""
@@ -236,7 +242,10 @@ class Network:
     def follow(self, step: Step) -> None:
         """Do with a packet as a host says."""
         if isinstance(step, Hop):
-            self._fly(step)
+            if self._quiet:
+                self.clock.after(step.delay_s, self.land, step)
+            else:
+                self._fly(step)
         elif isinstance(step, Here):
             payload = step.packet.payload
             if isinstance(payload, bytes):
@@ -257,7 +266,7 @@ class Network:
             self._drop(hop.packet, "in the air when the link broke")
             return
         step = hop.host.arrive(hop.packet, hop.sender)
-        if not isinstance(step, Here) and air is not None and air is hop.host:
+        if air is not None and air is hop.host and not isinstance(step, Here):
             data = hop.packet.inmost
             if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()
@@ -287,7 +296,7 @@ class Network:
         counted[1] += len(packet)
 
     def _fly(self, hop: Hop) -> None:
-        if self._quiet or isinstance(hop.packet.inmost, Data):
+        if isinstance(hop.packet.inmost, Data):
             self.clock.after(hop.delay_s, self.land, hop)
             return
         delays = self._faults.fate(self._rng)

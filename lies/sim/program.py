@@ -76,7 +76,7 @@ class Seat(Generic[ItemT, ActionT]):
         self.engine = engine
         self._clock = clock
         self._perform = perform
-        self._armed: float | None = None
+        self._armed: list[float] = []  # when it wakes up, the next time last
         self._pending: list[ItemT] = []
         self._busy = self._closed = False
 
@@ -90,7 +90,7 @@ class Seat(Generic[ItemT, ActionT]):
 
     def start(self) -> None:
         """Arm the timer before the first item."""
-        self._arm()
+        self._arm(self.engine.next_timeout())
 
     def close(self) -> None:
         """Nothing is done any more."""
@@ -104,25 +104,24 @@ class Seat(Generic[ItemT, ActionT]):
             for action in self.engine.receive(pending.pop(0), self._clock.now):
                 perform(action)
         self._busy = False
-        self._arm()
+        self._arm(self.engine.next_timeout())
 
-    def _arm(self) -> None:
+    def _arm(self, due: float | None) -> None:
         """A timer that was armed for earlier stays armed: it costs less to wake up once too often."""
-        due = self.engine.next_timeout()
-        if due is not None and (self._armed is None or due < self._armed):
-            self._armed = due
-            self._clock.at(due, self._wake, due)
+        if due is not None and (not self._armed or due < self._armed[-1]):
+            self._armed.append(due)
+            self._clock.at(due, self._wake)
 
-    def _wake(self, due: float) -> None:
-        if self._closed or due != self._armed:
+    def _wake(self) -> None:
+        self._armed.pop()
+        if self._closed:
             return
-        self._armed = None
         wanted = self.engine.next_timeout()
         if wanted is not None and wanted <= self._clock.now:
             self._busy = True
             self._perform_all(self.engine.handle_timeout(self._clock.now))
         else:
-            self._arm()
+            self._arm(wanted)
 
 
 class Crew:
@@ -136,6 +135,11 @@ class Crew:
     def hire(self, program: Program) -> None:
         """One more."""
         self._programs.append(program)
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """Those that are there."""
+        return tuple(self._programs)
 
     def dismiss(self) -> None:
         """All of them go."""
@@ -152,8 +156,16 @@ class Crew:
     def give(self, packet: bytes, link_layer: bytes | None) -> None:
         """A packet for the one whose it is."""
         likely = self._took.get(packet[_NEXT_HEADER])
-        if likely is not None and self._takes(likely, packet, link_layer):
-            return
+        if likely is not None:
+            try:
+                likely.packet(packet, link_layer)
+            except OtherProtocol:
+                pass
+            except MalformedMessage as error:
+                self._net.tally.malformed[str(error)] += 1
+                return
+            else:
+                return
         for program in self._programs:
             if program is not likely and self._takes(program, packet, link_layer):
                 self._took[packet[_NEXT_HEADER]] = program

@@ -175,6 +175,7 @@ def summary(simulation: Simulation, verdict: Verdict) -> dict[str, Any]:
         "packets_lost": counted("lost"),
         "duplicated": counted("duplicated"),
         "reordered": counted("reordered"),
+        "path_difference_ms": _longest_ms([flow.path_difference_s for flow in flows]),
         "misdelivered": verdict.misdelivered,
         "lost_by_cause": dict(sorted(tally.lost.items())) if with_data else None,
         "l2_gap_median_ms": _quantile(tally.l2_gaps_ms, 0.5),
@@ -200,6 +201,11 @@ def summary(simulation: Simulation, verdict: Verdict) -> dict[str, Any]:
         "broken_rules": verdict.broken_rules,
         "uncounted": verdict.uncounted,
     }
+
+
+def _longest_ms(differences_s: Sequence[float | None]) -> float | None:
+    known = [difference_s for difference_s in differences_s if difference_s is not None]
+    return round(max(known) * 1e3, 3) if known else None
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lies.testbed.drive import Drive, Watcher
+from lies.testbed.measure import path_difference_ms
 from lies.testbed.plan import DriveOptions, make_plan
 from lies.testbed.result import DriveResult
 
@@ -51,6 +52,7 @@ def figures(result: DriveResult) -> dict[str, Any]:
         for r in result.reports
         if r is not None and r.fbu_ns is not None and r.fback_ns is not None
     ]
+    longer = path_difference_ms(directions)
     fbu_fback, floor = _median(signalled), _median([ns / _MS for ns in result.floor_ns])
     return {
         "type": "summary",
@@ -63,6 +65,7 @@ def figures(result: DriveResult) -> dict[str, Any]:
         "packets_lost": result.packets_lost,
         "duplicated": sum(d.duplicated for d in directions),
         "reordered": sum(d.reordered for d in directions),
+        "path_difference_ms": None if longer is None else round(longer, 3),
         "l2_gap_median_ms": _median([v.l2_gap_ms for v in verdicts]),
         "l3_gap_median_ms": _median(l3),
         "l3_gap_p99_ms": _p99(l3),

@@ -118,8 +118,8 @@ SWITCHED_OFF = [
     Off(
         "F20",
         f"{_FMIP}/previous_router.py",
-        "return self._last.get(owner)",
-        "return None",
+        "last = self._last.get(owner) if owner is not None else",
+        "last = None if owner is not None else",
         "test_fmipv6_engine_security.py::test_a_replayed_fbu_is_refused_for_good",
     ),
     Off(

@@ -212,9 +212,35 @@ def test_reactive_without_an_answer() -> None:
     log = until(mn, 10.0)
     assert len([m for _, a in log for m in messages([a], FastBindingUpdate)]) == 3
     assert fa.EndTunnel(coa_of(1), coa_of(2), PAR) in [a for _, a in log]
-    (done,) = [a.report for _, a in log if isinstance(a, fa.Publish)]
+    (told, moved), (_, done) = [(t, a.report) for t, a in log if isinstance(a, fa.Publish)]
+    assert (round(told, 3), moved.coa, moved.tunnel_from) == (5.2, str(coa_of(2)), None)
     assert done.mode == "none"
     assert mn.state is MobileNodeState.ATTACHED
+
+
+def test_a_reactive_handover_is_reported_with_its_fback() -> None:
+    """What is held goes through the tunnel before anybody hears of the new address, and sends from there."""
+    mn = resolved()
+    mn.receive(LinkDown(HEADER, poa_of(1), DownReason.SIGNAL_LOST), 5.0)
+    came = mn.receive(LinkUp(HEADER, poa_of(2)), 5.1)
+    ((_, fbu),) = [(a.source, a.message) for a in came if messages([a], FastBindingUpdate)]
+    assert [a for a in came if isinstance(a, fa.Publish)] == []
+    actions = mn.receive(evolve(fback(0, fbu.sequence), destination=coa_of(2)), 5.12)
+    complete = fa.CompleteHandover(coa_of(1), coa_of(2), PAR, NAR, b"\2\0\0\0\2\2", tunnel=True)
+    (report,) = [a for a in actions if isinstance(a, fa.Publish)]
+    assert actions.index(complete) < actions.index(report)
+    assert (report.report.coa, report.report.tunnel_from) == (str(coa_of(2)), str(PAR))
+
+
+def test_an_address_that_was_not_reported_is_when_the_node_is_back() -> None:
+    """A link that breaks before the FBack, and comes again: the address is reported then."""
+    mn = resolved()
+    mn.receive(LinkDown(HEADER, poa_of(1), DownReason.SIGNAL_LOST), 5.0)
+    mn.receive(LinkUp(HEADER, poa_of(2)), 5.1)
+    mn.receive(LinkDown(HEADER, poa_of(2), DownReason.SIGNAL_LOST), 5.15)
+    assert [a for t, a in until(mn, 5.3) if isinstance(a, fa.Publish)] == []
+    back = mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)
+    assert [a.report.coa for a in back if isinstance(a, fa.Publish)] == [str(coa_of(2))]
 
 
 def test_una_is_repeated_until_the_router_delivers() -> None:

@@ -310,3 +310,16 @@ def test_lost_messages_with_keys() -> None:
         net.run(60.0)
         assert net.connected(), seed
         assert leftovers(net) == [], seed
+
+
+def test_nodes_that_say_goodbye_by_the_hundred_are_not_all_remembered() -> None:
+    """FBUs with lifetime 0 for addresses without a binding, more than there is room for: each is answered."""
+    router = AccessRouter(evolve(Net(3).routers[0].config, max_bindings=1))
+    for n in range(5):
+        pcoa = prefix_of(1)[0x1000 + n]
+        fbu = FastBindingUpdate(1, 0, pcoa, None, MN_LLA)
+        actions = router.receive(Received(fbu, pcoa, prefix_of(1)[1], MN_LLA), 0.0)
+        assert [ack.status for ack in messages(actions, FastBindingAck)] == [0]
+    while (due := router.next_timeout()) is not None and due < 100.0:
+        assert list(router.handle_timeout(due)) == []
+    assert router.bindings == 0

@@ -270,8 +270,12 @@ def test_hi_and_hack_of_a_protected_neighbour_go_by_the_protected_socket(here: P
     assert decode(answer).message == HandoverAcknowledge(3, 0)
 
 
-def test_a_host_route_in_the_kernel(here: Place, keys: Path) -> None:
-    """What the PAR tunnels for PCoA goes to the access link, what PCoA sends there to the PAR in a tunnel."""
+@pytest.mark.parametrize("buffer", [True, False])
+def test_a_host_route_in_the_kernel(here: Place, keys: Path, buffer: bool) -> None:
+    """What the PAR tunnels for PCoA goes to the access link, what PCoA sends there to the PAR in a tunnel.
+
+    Nobody asks for PCoA on that link before its node is there, though packets to it wait (section 4, item 3).
+    """
     kept, far = NEXT[0x99], IPv6Address("2001:db8:77::7")
     down, up = udp(far, kept, b"down"), udp(kept, far, b"up")
     seen: dict[str, list[bytes]] = {"ap-far": [], "bb-far": []}
@@ -296,10 +300,12 @@ def test_a_host_route_in_the_kernel(here: Place, keys: Path) -> None:
 
     async def work(shell: Any) -> None:
         before = kernel_state()
-        perform(shell, fast.AddHostRoute(kept, NAR), fast.ExpectNode(kept, NODE, buffer=True))
+        perform(shell, fast.AddHostRoute(kept, NAR), fast.ExpectNode(kept, NODE, buffer=buffer))
         send("bb", ipv6(NAR, PAR, 41, down), link_address("bb-far"))
         perform(shell, fast.AdmitNode(kept, NODE))
         await until(passed("ap-far", down))
+        solicited = [p for p in seen["ap-far"] if (p[6], p[40], p[48:64]) == (58, 135, kept.packed)]
+        assert solicited == []
         send("ap", up, NODE)
         await until(passed("bb-far", up, 40))
         tunnelled = next(p for p in seen["bb-far"] if p[40:][8:24] == kept.packed)

@@ -82,6 +82,8 @@ def drive(steps: list[tuple[str, int, float]], seed: int, shake_s: float | None)
     counted: list[object] = [sorted(net.tally.lost.items())]
     for flow in hand.host.flows:
         counted += [flow.sent, flow.arrived, flow.lost, flow.reordered, flow.duplicated, flow.under_way]
+        longer_s = flow.path_difference_s
+        counted.append(longer_s if longer_s is None else round(longer_s, 6))
         counted.append(round(flow.gap_s, 6))
     return counted
 
@@ -135,3 +137,22 @@ def test_full_buffers_lose_the_newest() -> None:
     assert all(flow.duplicated == 0 for flow in hand.host.flows)
     hand.hear(1, Quality.FAIR)
     assert come_to_rest(net, [hand]) == []
+
+
+def test_a_node_gets_its_packets_on_the_old_link_until_the_tunnel_stands() -> None:
+    """While HI and HAck are on their way packets go to PCoA, and none waits at the previous router."""
+    net = Network(parts(), 2, rng=Random(1), interval_s=0.001, backbone_s=0.2)
+    hand = Hand(net, gap_s=0.05)
+    hand.start()
+    hand.fade(2)
+    down = hand.host.flows[0]
+    hand.wait(0.3)  # FBU is there, HAck is not
+    assert net.tally.signalling["HandoverInitiate"][0] >= 1
+    assert "HandoverAcknowledge" not in net.tally.signalling or not net.routers[0].tunnels
+    assert net.routers[0].waiting == {}
+    before = down.arrived
+    hand.wait(0.05)
+    down.touch()
+    assert down.arrived - before >= 40
+    hand.wait(5.0)
+    assert down.lost == down.duplicated == 0

@@ -1,7 +1,9 @@
 """Whatever links, messages and routers do: Hypothesis looks for an order of events that breaks a promise."""
 
+import os
 from collections import deque
 from random import Random
+from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -13,42 +15,68 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sim_kit import Hand, Script, come_to_rest, parts
+from sim_kit import Hand, Script, come_to_rest, parts_with
 
 from lies.events import Quality
 from lies.sim import Faults, Network
 from lies.sim.network import poa_of
 
 ROUTERS = 3
+NODES = 3
+ROUTER_KINDS: list[dict[str, Any]] = [{}, {}, {"dad_transmits": 1}, {"buffer": False}]
+NODE_KINDS: list[dict[str, Any]] = [{}, {}, {"dad_transmits": 2}]
 NUMBERS = st.integers(1, ROUTERS)
 LOST: tuple[float, ...] = ()
 FATES = st.sampled_from([LOST, LOST, (0.0,), (0.0, 0.02), (0.04,), (0.3,), (0.01, 0.5)])
 
 
 class Drives(RuleBasedStateMachine):
-    """Two mobile nodes among three routers, with data both ways all the time."""
+    """Mobile nodes among three routers, with data both ways all the time."""
 
     @initialize(
         seed=st.integers(0, 2**32),
         modes=st.lists(
-            st.sampled_from(["predictive", "predictive", "reactive", "none"]), min_size=2, max_size=2
+            st.sampled_from(["predictive", "predictive", "reactive", "none"]), min_size=NODES, max_size=NODES
         ),
         gap_s=st.sampled_from([0.001, 0.05, 0.3]),
+        router=st.sampled_from(ROUTER_KINDS),
+        mobile=st.sampled_from(NODE_KINDS),
     )
-    def begin(self, seed: int, modes: list[str], gap_s: float) -> None:
-        """Both nodes attach and register."""
-        self.net = Network(parts(), ROUTERS, rng=Random(seed), interval_s=0.02)
+    def begin(
+        self, seed: int, modes: list[str], gap_s: float, router: dict[str, Any], mobile: dict[str, Any]
+    ) -> None:
+        """All nodes attach and register."""
+        self.net = Network(parts_with(router, mobile), ROUTERS, rng=Random(seed), interval_s=0.02)
         self.hands = [Hand(self.net, mode, gap_s) for mode in modes]
         for number, hand in enumerate(self.hands, 1):
             hand.start(number)
 
-    hand = st.integers(0, 1)
+    hand = st.integers(0, NODES - 1)
 
     @rule(which=hand, number=NUMBERS)
     def fade(self, which: int, number: int) -> None:
         """The link of a node is predicted to break, and another router is heard well."""
         if self.hands[which].at != number:
             self.hands[which].fade(number)
+
+    @rule(which=hand, number=NUMBERS, pause_s=st.sampled_from([0.002, 0.01, 0.05, 0.2, 1.2]))
+    def ping_pong(self, which: int, number: int, pause_s: float) -> None:
+        """A node is sent elsewhere and, somewhere in that handover, back to where it was."""
+        here = self.hands[which].at
+        if here is not None and here != number:
+            self.hands[which].fade(number)
+            self.wait(pause_s)
+            self.hands[which].fade(here)
+
+    @rule(which=hand, number=NUMBERS)
+    def order(self, which: int, number: int) -> None:
+        """The network orders a handover; to where the node is already, or what is not heard, too."""
+        self.hands[which].ordered(number)
+
+    @rule(which=hand)
+    def claim(self, which: int) -> None:
+        """Somebody on the link says that a node's address is taken."""
+        self.hands[which].contradicted()
 
     @rule(which=hand, number=NUMBERS)
     def jump(self, which: int, number: int) -> None:
@@ -115,16 +143,19 @@ class Drives(RuleBasedStateMachine):
         assert self.net.tally.what == []
 
     def teardown(self) -> None:
-        """Once the network is whole, every tunnel and proxy entry ends, and both nodes are connected."""
+        """Once the network is whole, every tunnel and proxy entry ends, and all nodes are connected."""
         if hasattr(self, "net"):
             assert come_to_rest(self.net, self.hands) == []
 
 
 def test_whatever_happens_nothing_is_misdelivered_and_all_ends_well() -> None:
-    """Every order of loss, repetition, delay, failure and link events that is tried keeps the promises."""
+    """Every order of loss, repetition, delay, failure, orders and link events that is tried keeps them.
+
+    LIES_EXAMPLES says how many are tried.
+    """
     machine = settings(
-        max_examples=25,
-        stateful_step_count=25,
+        max_examples=int(os.environ.get("LIES_EXAMPLES", "40")),
+        stateful_step_count=30,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

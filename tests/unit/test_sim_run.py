@@ -225,3 +225,14 @@ def test_capacity_needs_a_protocol() -> None:
     """Without consumers that hand over there is nothing to measure, and it says so."""
     with pytest.raises(LiesError, match="predictive handover"):
         memory([], 8)
+
+
+@pytest.mark.parametrize("mode", ["predictive", "reactive"])
+@pytest.mark.parametrize("backbone_ms", [0.0, 2.0, 20.0])
+def test_only_the_home_agents_switch_lets_packets_be_overtaken(mode: str, backbone_ms: float) -> None:
+    """Those that are: as many as are sent while the longer way, by the previous router, still delivers."""
+    line = run(mode=mode, packets_per_s=500.0, abrupt=0.1, backbone_ms=backbone_ms)
+    assert line["path_difference_ms"] == (backbone_ms or None), "home agent - PAR - NAR, not home agent - NAR"
+    switches = 2 * line["handovers"]  # one in each direction
+    assert line["reordered"] <= switches * 0.5 * backbone_ms
+    assert bool(line["reordered"]) is bool(backbone_ms)
