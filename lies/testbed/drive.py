@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from lies import supervisor
 from lies.bus.client import Client
@@ -108,6 +108,7 @@ class Drive:
     _nodes: list[Node] = field(factory=list)
     _flows: list[FlowProcess] = field(factory=list)
     _controls: list[int] = field(factory=list)
+    _configs: dict[str, Config] = field(factory=dict)
     _events: list[Indication | Raw] = field(factory=list)
     _directory: Path = Path()
     _start_file: Path = Path()
@@ -126,7 +127,7 @@ class Drive:
                 asyncio.run(self._drive())
                 if self.on_settled is not None:
                     self.on_settled(self)
-                result = self._result(setup_s)
+                result = self._result()
             except NoDaemon as error:
                 raise DriveFailed(f"the mobile node's daemon is gone{self._why()}") from error
             finally:
@@ -134,16 +135,7 @@ class Drive:
                 self._tear_down()
         if result is None:
             raise DriveFailed("the drive ended without a result")
-        return DriveResult(
-            result.plan,
-            result.verdicts,
-            result.reports,
-            result.directions,
-            result.setup_s,
-            now_s() - torn,
-            result.registered,
-            result.floor_ns,
-        )
+        return evolve(result, setup_s=setup_s, teardown_s=now_s() - torn)
 
     def descriptor(self, name: str) -> int:
         """A namespace of the running testbed."""
@@ -154,6 +146,13 @@ class Drive:
     def pid(self, name: str) -> int:
         """The process of a node's daemon."""
         return next(node.pid for node in self._nodes if node.name == name)
+
+    def restart(self, name: str) -> Node:
+        """Kill a node's daemon and start it again: the new process, which is ready a little later."""
+        old = next(node for node in self._nodes if node.name == name)
+        self._nodes.remove(old)
+        old.finish(0.0)  # at once: SIGKILL
+        return self._daemon(name, self._configs[name])
 
     @property
     def bus_directory(self) -> Path:
@@ -201,12 +200,14 @@ class Drive:
         self._nodes.append(node)
         return node
 
-    def _daemon(self, name: str, config: Config) -> None:
+    def _daemon(self, name: str, config: Config) -> Node:
+        self._configs[name] = config
+
         def main(ready: Callable[[], None]) -> int:
             asyncio.run(supervisor.run(config, ready=ready))
             return 0
 
-        self._spawn(name, main)
+        return self._spawn(name, main)
 
     def _flow(self, name: str, local: IPv6Address, remote: IPv6Address) -> None:
         options = self.plan.options
@@ -342,7 +343,7 @@ class Drive:
     def _reports(self) -> list[HandoverDone]:
         return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]
 
-    def _result(self, setup_s: float) -> DriveResult:
+    def _result(self) -> DriveResult:
         logs = {flow.node.name: flow.log() for flow in self._flows}
         interval = 1e9 / self.plan.options.packets_per_s
         directions = (
@@ -369,7 +370,7 @@ class Drive:
         ]
         verdicts = judge(driven, directions)
         return DriveResult(
-            self.plan, tuple(verdicts), tuple(matched), directions, setup_s, 0.0, True, tuple(self._floor_ns)
+            self.plan, tuple(verdicts), tuple(matched), directions, 0.0, 0.0, True, tuple(self._floor_ns)
         )
 
     def _tear_down(self) -> None:
