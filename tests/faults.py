@@ -36,10 +36,11 @@ class Restart:
 
     def look(self) -> bool:
         """Whether the new process serves."""
-        if self.ready_ns is None and self.node is not None:
-            if select.select([self.node.ready_fd], [], [], 0)[0]:
-                self.node.wait_ready(0.0)
-                self.ready_ns = wall_ns()
+        if self.node is None or self.ready_ns is not None:
+            return self.ready_ns is not None
+        if select.select([self.node.ready_fd], [], [], 0)[0]:
+            self.node.wait_ready(0.0)
+            self.ready_ns = wall_ns()
         return self.ready_ns is not None
 
 
@@ -141,7 +142,7 @@ def ends_connected(result: DriveResult) -> bool:
 
 
 def lost_outside(result: DriveResult, from_ns: int, to_ns: int) -> list[tuple[str, int]]:
-    """Packets that were lost and can neither have been on their way nor been sent from one time to another."""
+    """Packets that were lost, and were neither on their way at the first time nor sent until the second."""
     return [
         (direction.name, number)
         for direction in result.directions

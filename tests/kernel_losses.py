@@ -1,8 +1,8 @@
 """The kernel drops the first messages of one kind that an interface receives, and counts them (nf_tables).
 
 A chain of the netdev family at the ingress hook stands before packet sockets and routing, so that neither a
-daemon nor the kernel hears of what it drops. Which packets are the first is a matter of `limit`: a rate of one
-a day with a burst of N matches N times.
+daemon nor the kernel hears of what it drops. Which packets are the first is a matter of `limit`: a rate of
+one a day with a burst of N matches N times.
 """
 
 import os
