@@ -9,11 +9,11 @@ from drives import Onlooker, drive, state_of, until
 from kernel_losses import Kind, lose, lose_no_more, lost
 
 from lies.events import BindingUpdated, HandoverDone, Indication, LinkDown, LinkUp, Raw
-from lies.runtime import wall_ns
+from lies.runtime import now_s, wall_ns
 from lies.testbed import topology as t
 from lies.testbed.drive import Drive, DriveResult
 from lies.testbed.measure import Direction
-from lies.testbed.node import Node
+from lies.testbed.node import Node, stop_all
 
 ONE, TWO = t.Router(1), t.Router(2)
 ACCESS, BACKBONE = "ap", "bb"
@@ -58,10 +58,21 @@ class Faults(Onlooker):
     counted: dict[tuple[str, str], int] = field(factory=dict)  # (namespace, kind): how many were lost
     left: list[str] = field(factory=list)  # tunnels and proxy entries on the routers at the end
     _drive: Drive | None = None
+    _helper: Callable[[Drive], Node] | None = None
+    _helpers: list[Node] = field(factory=list)
 
-    def run(self, **options: Any) -> DriveResult:
-        """Make a drive with these faults; how many messages were lost is in `counted` then."""
-        return drive(**{**OPTIONS, **options}, onlooker=self, on_built=self._built, on_settled=self._settled)
+    def run(self, *, helper: Callable[[Drive], Node] | None = None, **options: Any) -> DriveResult:
+        """Make a drive with these faults; how many messages were lost is in `counted` then.
+
+        helper: starts a process when the traffic begins, which is stopped after the last packet.
+        """
+        self._helper = helper
+        try:
+            return drive(
+                **{**OPTIONS, **options}, onlooker=self, on_built=self._built, on_settled=self._settled
+            )
+        finally:
+            stop_all(self._helpers)
 
     @property
     def drive(self) -> Drive:
@@ -75,6 +86,9 @@ class Faults(Onlooker):
         if text == "driving":
             for namespace, interface, kind, count in self.losses:
                 lose(self.drive.descriptor(namespace), interface, kind, count)
+            if self._helper is not None:
+                self._helpers.append(self._helper(self.drive))
+                self._helpers[0].wait_ready(now_s() + 20)
 
     def on_event(self, event: Indication | Raw) -> None:
         """Keep the event, and act."""
@@ -96,6 +110,11 @@ class Faults(Onlooker):
     def of(self, *kinds: type) -> list[Any]:
         """The events of some kinds since the first attachment."""
         return [event for event in self.events if isinstance(event, kinds)]
+
+    def wall_ns(self, mono_ns: int) -> int:
+        """A time of a report on the clock of the packets."""
+        header = self.of(HandoverDone)[-1].header
+        return mono_ns + int(header.wall_ns - header.mono_ns)
 
     @property
     def modes(self) -> list[str]:
@@ -121,6 +140,9 @@ class Faults(Onlooker):
         self._drive = drive_
 
     def _settled(self, drive_: Drive) -> None:
+        while self._helpers:
+            stop_all([self._helpers.pop()])
+
         def gone() -> bool:
             self.left = _left(drive_)
             return not self.left

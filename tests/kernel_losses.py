@@ -29,7 +29,7 @@ _DAY_S = 86400
 _TABLE = "losses"
 
 MOBILITY, ICMPV6, DESTINATION_OPTIONS = 135, 58, 60
-EVERY = 1 << 20
+EVERY = 1000
 
 
 @frozen
@@ -47,10 +47,12 @@ class Kind:
         return Kind(self.name, self.next_header, self.offset, self.value, destination)
 
 
-FBU, FBACK, HI, HACK = (
-    Kind(name, MOBILITY, 2, mh_type) for name, mh_type in (("FBU", 8), ("FBack", 9), ("HI", 14), ("HAck", 15))
+BU, FBU = (  # behind a Home Address option
+    Kind(name, DESTINATION_OPTIONS, 26, mh_type) for name, mh_type in (("BU", 5), ("FBU", 8))
 )
-BU = Kind("BU", DESTINATION_OPTIONS, 26, 5)  # behind its Home Address option
+FBACK, HI, HACK = (
+    Kind(name, MOBILITY, 2, mh_type) for name, mh_type in (("FBack", 9), ("HI", 14), ("HAck", 15))
+)
 UNA = Kind("UNA", ICMPV6, 0, 136)
 
 
