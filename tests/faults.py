@@ -48,7 +48,8 @@ class Restart:
 class Faults(Onlooker):
     """A watcher that loses messages from the beginning of the traffic on, and acts as the drive goes on.
 
-    losses: (namespace, interface, kind, how many of the first); act: called with this and every event.
+    losses: (namespace, interface, kind, how many of the first); act: called with this and every event;
+    bound_ns: when it was heard that the home agent and the node use the last care-of address.
     """
 
     losses: list[tuple[str, str, Kind, int]] = field(factory=list)
@@ -56,6 +57,7 @@ class Faults(Onlooker):
     stages: list[str] = field(factory=list)
     events: list[Indication | Raw] = field(factory=list)
     counted: dict[tuple[str, str], int] = field(factory=dict)  # (namespace, kind): how many were lost
+    bound_ns: int = 0
     left: list[str] = field(factory=list)  # tunnels and proxy entries on the routers at the end
     _drive: Drive | None = None
     _helper: Callable[[Drive], Node] | None = None
@@ -93,6 +95,8 @@ class Faults(Onlooker):
     def on_event(self, event: Indication | Raw) -> None:
         """Keep the event, and act."""
         self.events.append(event)
+        if isinstance(event, BindingUpdated):
+            self.bound_ns = wall_ns()
         if "driving" in self.stages:
             self.act(self, event)
 
@@ -130,11 +134,6 @@ class Faults(Onlooker):
     def up_ns(self) -> int:
         """When the second router's link came."""
         return next(e.header.wall_ns for e in self.of(LinkUp) if e.poa == TWO.bssid)
-
-    @property
-    def bound_ns(self) -> int:
-        """When the home agent's answer about the last care-of address came."""
-        return self.of(BindingUpdated)[-1].header.wall_ns
 
     def _built(self, drive_: Drive) -> None:
         self._drive = drive_

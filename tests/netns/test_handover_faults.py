@@ -63,7 +63,7 @@ def test_one_lost_message_costs_no_packet(namespace: str, interface: str, kind: 
 def test_a_link_that_goes_before_the_fback() -> None:
     """No FBack on the old link, and the link goes: the tunnel stands, so no packet to the node is lost.
 
-    Nobody asked the node: what it sends itself is lost until it has heard of the break, and held from then on.
+    Nobody asked the node: what it sends itself is lost until it has heard of the break, and then held.
     """
     helpers: list[threading.Thread] = []
 
