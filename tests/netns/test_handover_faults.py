@@ -80,7 +80,7 @@ def test_a_link_that_goes_before_the_fback() -> None:
     assert done.mode == "reactive"
     assert done.fbu_ns < done.link_down_ns < done.fback_ns
     assert result.directions[0].lost == []
-    assert lost_outside(result, faults.down_ns, faults.up_ns) == []
+    assert lost_outside(result, faults.down_ns, faults.wall_ns(done.fback_ns)) == []
     assert ends_connected(result)
 
 
