@@ -128,12 +128,12 @@ class Faults(Onlooker):
     @property
     def down_ns(self) -> int:
         """When the first router's link went."""
-        return next(e.header.wall_ns for e in self.of(LinkDown))
+        return int(next(e.header.wall_ns for e in self.of(LinkDown)))
 
     @property
     def up_ns(self) -> int:
         """When the second router's link came."""
-        return next(e.header.wall_ns for e in self.of(LinkUp) if e.poa == TWO.bssid)
+        return int(next(e.header.wall_ns for e in self.of(LinkUp) if e.poa == TWO.bssid))
 
     def _built(self, drive_: Drive) -> None:
         self._drive = drive_

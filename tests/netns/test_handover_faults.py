@@ -46,7 +46,7 @@ def _neighbour(router: t.Router) -> dict[str, Any]:
         ("mn", t.MOBILE_LINK, FBACK),
         ("ar2", ACCESS, UNA),
     ],
-    ids=lambda value: value.name if isinstance(value, Kind) else "",
+    ids=["FBU", "HI", "HAck", "FBack", "UNA"],
 )
 def test_one_lost_message_costs_no_packet(namespace: str, interface: str, kind: Kind) -> None:
     """FBU, HI, HAck, FBack, UNA are repeated after 100 ms, and the rest waits for them: nothing is lost."""
@@ -107,7 +107,10 @@ def _crowd(drive_: Drive) -> Node:
     return spawn(ONE.name, drive_.descriptor(ONE.name), announce)
 
 
-_BREAKS = {"speed_kmh": 60.0, "spacing_m": 120.0}  # the first link is lost before the end of the road
+_BREAKS: dict[str, Any] = {
+    "speed_kmh": 60.0,
+    "spacing_m": 120.0,
+}  # the first link is lost before the end of the road
 
 
 def test_a_full_router_takes_the_node_when_it_is_there() -> None:

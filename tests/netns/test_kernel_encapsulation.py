@@ -172,7 +172,12 @@ def test_what_a_node_that_came_back_had_sent_still_passes_for_a_while(pair: Pair
         pair.send(PEER, udp(INNER, BEYOND, words))
         pair.send(PEER, udp(OTHER_INNER, BEYOND, b"marker " + words))
         heard: list[bytes] = []
-        wait_until(lambda: bool(heard.extend(beyond(pair)) or b"marker " + words in heard), 20)
+
+        def marked() -> bool:
+            heard.extend(beyond(pair))
+            return b"marker " + words in heard
+
+        wait_until(marked, 20)
         return words in heard
 
     def opened() -> bool:
