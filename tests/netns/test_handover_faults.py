@@ -156,7 +156,7 @@ def test_a_previous_router_that_restarts_between_fbu_and_fback() -> None:
         restart.look()
 
     faults = Faults(losses=[("ar2", BACKBONE, HI, EVERY)], act=act)
-    result = faults.run()
+    result = faults.run(spacing_m=105.0)
     assert restart.ready_ns is not None
     assert faults.counted["ar2", "HI"] > 0
     assert restart.killed_ns < faults.down_ns
