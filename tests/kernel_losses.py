@@ -5,6 +5,7 @@ daemon nor the kernel hears of what it drops. Which packets are the first is a m
 one a day with a burst of N matches N times.
 """
 
+import functools
 import os
 import socket
 import struct
@@ -14,7 +15,7 @@ from ipaddress import IPv6Address
 
 from attrs import frozen
 
-from lies.kernel.netns import entered
+from lies.kernel.netns import entered, new_namespace
 
 _NETLINK_NETFILTER = 12
 _NFPROTO_NETDEV = 5
@@ -65,6 +66,19 @@ def lose(namespace: int, interface: str, kind: Kind, count: int = 1) -> None:
             (_NEWCHAIN, _text(1, _TABLE) + _text(3, chain) + _hook(interface) + _text(7, "filter")),
             (_NEWRULE, _text(1, _TABLE) + _text(2, chain) + _nest(4, *_expressions(kind, count))),
         )
+
+
+@functools.cache
+def refused() -> str:
+    """Why this kernel loses nothing by our word; "" if it does."""
+    descriptor = new_namespace()
+    try:
+        lose(descriptor, "lo", FBU)
+    except OSError as error:
+        return str(error)
+    finally:
+        os.close(descriptor)
+    return ""
 
 
 def lose_no_more(namespace: int) -> None:
