@@ -162,13 +162,15 @@ def ends_connected(result: DriveResult) -> bool:
     return all(len(d.sent_ns) - 1 in {number for number, _, _ in d.received} for d in result.directions)
 
 
-def lost_outside(result: DriveResult, from_ns: int, to_ns: int) -> list[tuple[str, int]]:
-    """Packets that were lost, and were neither on their way at the first time nor sent until the second."""
+def lost_outside(result: DriveResult, *windows: tuple[int, int]) -> list[tuple[str, int]]:
+    """Packets that were lost though in none of these times they were sent or on their way."""
     return [
         (direction.name, number)
         for direction in result.directions
         for number in direction.lost
-        if not from_ns - _slowest_ns(direction) <= direction.sent_ns[number] <= to_ns
+        if not any(
+            begin - _slowest_ns(direction) <= direction.sent_ns[number] <= end for begin, end in windows
+        )
     ]
 
 
