@@ -115,11 +115,6 @@ class Faults(Onlooker):
         """The events of some kinds since the first attachment."""
         return [event for event in self.events if isinstance(event, kinds)]
 
-    def wall_ns(self, mono_ns: int) -> int:
-        """A time of a report on the clock of the packets."""
-        header = self.of(HandoverDone)[-1].header
-        return mono_ns + int(header.wall_ns - header.mono_ns)
-
     @property
     def modes(self) -> list[str]:
         """The modes of all handovers."""
