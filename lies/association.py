@@ -64,15 +64,14 @@ class Association:
         return Go(None, DownReason.SIGNAL_LOST)
 
     def connect(self, t_ns: int, poa: str) -> Go | None:
-        """L2-LinkConnect: to a PoA that is heard; the link stays down until the next scan otherwise."""
+        """L2-LinkConnect: to a PoA that is heard; else a link that is up stays, one that is down scans."""
         self.automatic = True
         if poa == self.serving:
             return None
         if self._can_join(poa, self.rules.floor_db):
             return Go(poa, DownReason.REQUESTED)
-        if self.serving is not None:
-            return Go(None, DownReason.REQUESTED)
-        self._scan_later(t_ns)
+        if self.serving is None:
+            self._scan_later(t_ns)
         return None
 
     def disconnect(self, poa: str | None) -> Go | None:

@@ -97,7 +97,10 @@ class RadioShell:
             self._pace.wake()
         match request:
             case _Connect(poa):
-                await self._go(self._association.connect(self._pace.now_ns(), poa))
+                go = self._association.connect(self._pace.now_ns(), poa)
+                if go is None and self.serving not in {None, poa}:
+                    log.warning("LinkConnect to %s is not followed: it is not heard well enough", poa)
+                await self._go(go)
             case _Disconnect(poa):
                 await self._go(self._association.disconnect(poa))
 

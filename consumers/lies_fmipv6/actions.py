@@ -184,10 +184,14 @@ class AddTunnel:
 
 @frozen
 class RemoveTunnel:
-    """The tunnel ends in both directions; packets to pcoa go to the access link again."""
+    """The tunnel ends in both directions; packets to pcoa go to the access link again.
+
+    returned: the node is on the access link; what it sent by way of the tunnel before may still come.
+    """
 
     pcoa: IPv6Address
     endpoint: IPv6Address
+    returned: bool = False
 
 
 @frozen

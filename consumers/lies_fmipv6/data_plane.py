@@ -24,7 +24,7 @@ class RouterDataPlane(Protocol):
         """AddTunnel."""
         ...
 
-    def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
+    def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address, *, returned: bool = False) -> None:
         """RemoveTunnel."""
         ...
 

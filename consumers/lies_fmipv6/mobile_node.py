@@ -195,8 +195,8 @@ class MobileNode:
 
     def _received(self, item: Received, now: float) -> list[Action]:
         m = self._m
-        naack = isinstance(item.message, RouterAdvertisement) and item.message.naack is not None
-        if item.destination == m.coa and not naack:
+        # not what the router itself sent to our link-layer address: a NAACK, the answer to an RtSolPr
+        if item.destination == m.coa and not item.source.is_link_local:
             self._arrival.heard_of()
         match item.message:
             case RouterAdvertisement() as ra:

@@ -355,13 +355,14 @@ class PreviousRouter:
         self._active -= 1
         self._forget_hi(binding)
         self._remember(binding, now)
-        return [*self._remove_tunnel(binding), *self._release(binding)]
+        returned = event is BindingEvent.RETURNED or (event is BindingEvent.FBU_ZERO and binding.on_link)
+        return [*self._remove_tunnel(binding, returned=returned), *self._release(binding)]
 
-    def _remove_tunnel(self, binding: Binding) -> list[Action]:
+    def _remove_tunnel(self, binding: Binding, *, returned: bool = False) -> list[Action]:
         endpoint, binding.endpoint, binding.proposed = binding.endpoint, None, None
         binding.supplied = None
         self.timers.cancel(("lifetime", binding.pcoa))
-        return [RemoveTunnel(binding.pcoa, endpoint)] if endpoint is not None else []
+        return [RemoveTunnel(binding.pcoa, endpoint, returned)] if endpoint is not None else []
 
     def _remember(self, binding: Binding, now: float) -> None:
         """Keep the sequence number, so that a late or repeated FBU does nothing."""

@@ -5,7 +5,9 @@ configured, where the kernel keeps packets to any unresolved neighbour. Either w
 the moment when the node's own UNA turns that entry STALE (RFC 5568 section 6.3, RFC 4861 section 7.2.5).
 """
 
+import asyncio
 import errno
+import logging
 from contextlib import ExitStack, closing, suppress
 from ipaddress import IPv6Address
 from itertools import count
@@ -15,15 +17,17 @@ from lies.kernel.encapsulation import open_tunnels
 from lies.kernel.interfaces import index_of
 from lies.kernel.kinds import IntakeKind, TunnelKind
 from lies.kernel.leftovers import sweep
-from lies.kernel.netlink import Netlink
+from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.template import Template
 from lies.kernel.tunnels import DEFAULT, GONE, host
 from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.waiting_plane import METRIC, OnTally, WaitingRoom
 
+_log = logging.getLogger("lies.fmipv6")
 _FIRST_TABLE = 53100  # of host routes; lies_fmipv6.mobile_plane has the numbers below
 _PREFERENCE_HOST_ROUTE = 91
+_LINGER_S = 1.0  # longer than any way by another router
 
 
 class RouterPlane:
@@ -57,6 +61,8 @@ class RouterPlane:
         self._netlink.execute(self._tunnelling.guard(address))
         self._compile()
         self._tunnels: dict[IPv6Address, IPv6Address] = {}
+        self._lingering: dict[IPv6Address, tuple[IPv6Address, asyncio.TimerHandle]] = {}  # pcoa -> endpoint
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._room: WaitingRoom | None = None
         self._before: dict[str, str] = {}
         self._host_routes: dict[IPv6Address, tuple[IPv6Address, int]] = {}  # pcoa -> (par, table)
@@ -88,6 +94,7 @@ class RouterPlane:
 
     def start(self) -> None:
         """Begin to serve what waits, on the running loop."""
+        self._loop = asyncio.get_running_loop()
         if self._room is not None:
             self._room.start()
 
@@ -108,7 +115,7 @@ class RouterPlane:
 
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Packets to pcoa go to endpoint in a tunnel; what endpoint tunnels from pcoa is forwarded."""
-        previous = self._tunnels.get(pcoa)
+        previous = self._linger_no_more(pcoa) or self._tunnels.get(pcoa)
         self._tunnels[pcoa] = endpoint
         if previous is not None and previous != endpoint:
             self._netlink.execute(self._accept_no_more(previous), ignore=GONE)
@@ -123,14 +130,35 @@ class RouterPlane:
         if self._room is not None:
             self._room.left(pcoa)
 
-    def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
-        """Both directions end; packets to pcoa go to the access link."""
+    def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address, *, returned: bool = False) -> None:
+        """Both directions end; packets to pcoa go to the access link.
+
+        returned: what comes from endpoint is let through a little longer: it was held while the node moved,
+        and then had to come by way of the router that the node has left.
+        """
         self._tunnels.pop(pcoa, None)
-        messages = [
-            self._no_route(pcoa),
-            self._tunnelling.forward_inner(pcoa, add=False),
-        ]
-        self._netlink.execute([*messages, *self._accept_no_more(endpoint)], ignore=GONE)
+        self._linger_no_more(pcoa)
+        self._netlink.execute([self._no_route(pcoa)], ignore=GONE)
+        if returned and self._loop is not None:
+            timer = self._loop.call_later(_LINGER_S, self._shut, pcoa, endpoint)
+            self._lingering[pcoa] = (endpoint, timer)
+        else:
+            self._shut(pcoa, endpoint)
+
+    def _linger_no_more(self, pcoa: IPv6Address) -> IPv6Address | None:
+        """The endpoint that packets from pcoa may still come from."""
+        endpoint, timer = self._lingering.pop(pcoa, (None, None))
+        if timer is not None:
+            timer.cancel()
+        return endpoint
+
+    def _shut(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
+        self._linger_no_more(pcoa)
+        gone = [self._tunnelling.forward_inner(pcoa, add=False), *self._accept_no_more(endpoint)]
+        try:
+            self._netlink.execute(gone, ignore=GONE)
+        except KernelError as error:
+            _log.error("the end of the tunnel of %s: %s", pcoa, error)
 
     def add_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
         """What par tunnels to us for pcoa goes to the access link; what comes from pcoa there goes to par."""
@@ -206,6 +234,8 @@ class RouterPlane:
 
     def close(self) -> None:
         """Remove every tunnel and proxy entry, and put the access link's settings back."""
+        for pcoa in tuple(self._lingering):
+            self._linger_no_more(pcoa)
         with ExitStack() as undo:
             undo.callback(self._tunnelling.close)
             undo.callback(sweep, self._netlink)
@@ -221,6 +251,7 @@ class RouterPlane:
     def _accept_no_more(self, peer: IPv6Address) -> list[bytes]:
         """Nothing if something else is still tunnelled between us."""
         needed = {*self._tunnels.values(), *(par for par, _ in self._host_routes.values())}
+        needed |= {endpoint for endpoint, _ in self._lingering.values()}
         return [] if peer in needed else [self._accept(peer, add=False)]
 
     def _accept(self, peer: IPv6Address, *, add: bool = True) -> bytes:

@@ -211,8 +211,8 @@ class RouterShell:
                 self._attend(action)
             case a.AddTunnel(pcoa, endpoint, _):
                 plane.add_tunnel(pcoa, endpoint)
-            case a.RemoveTunnel(pcoa, endpoint):
-                plane.remove_tunnel(pcoa, endpoint)
+            case a.RemoveTunnel(pcoa, endpoint, returned):
+                plane.remove_tunnel(pcoa, endpoint, returned=returned)
             case a.HoldNode(pcoa):
                 plane.hold(pcoa)
             case a.ReleaseNode(pcoa):

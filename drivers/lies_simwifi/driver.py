@@ -126,7 +126,7 @@ class SimWifi(Driver):
             self._attachment = None
 
     def link_connect(self, link: str, poa: str) -> None:
-        """Move to a PoA if it is heard; the link goes down and is scanned for otherwise."""
+        """Move to a PoA if it is heard well enough; a link that is up stays where it is otherwise."""
         if self._shell is not None and link == self.config.link:
             self._shell.connect(poa)
 

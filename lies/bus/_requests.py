@@ -119,7 +119,12 @@ class RequestDesk:
         return state
 
     def _link_connect(self, session: Session, request: LinkConnectRequest) -> None:
-        self._controllable(session, request.link, request.poa)
+        state = self._controllable(session, request.link, request.poa)
+        others = {entry.poa for entry in state.poas} - {state.poa}
+        # a driver that tells of no other PoA, or of a link that is down, has to find out by itself
+        if state.up and others and request.poa not in {state.poa, *others}:
+            problem = f"{request.poa!r} is not heard; {request.link} stays at {state.poa}"
+            raise LinkError(LinkErrorReason.UNKNOWN_POA, problem)
         session.sink.confirm(LinkConnectConfirm(request.request_id, request.link, Result.ACK))
         self._delivery.owners[request.link].port.act(Action(ActionKind.CONNECT, request.link, request.poa))
 

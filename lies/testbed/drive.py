@@ -87,6 +87,7 @@ class Drive:
     _nodes: list[Node] = field(factory=list)
     _flows: list[FlowProcess] = field(factory=list)
     _controls: list[int] = field(factory=list)
+    _configs: dict[str, Config] = field(factory=dict)
     _events: list[Indication | Raw] = field(factory=list)
     _directory: Path = Path()
     _start_file: Path = Path()
@@ -125,6 +126,13 @@ class Drive:
     def pid(self, name: str) -> int:
         """The process of a node's daemon."""
         return next(node.pid for node in self._nodes if node.name == name)
+
+    def restart(self, name: str) -> Node:
+        """Kill a node's daemon and start it again: the new process, which is ready a little later."""
+        old = next(node for node in self._nodes if node.name == name)
+        self._nodes.remove(old)
+        old.finish(0.0)  # at once: SIGKILL
+        return self._daemon(name, self._configs[name])
 
     @property
     def bus_directory(self) -> Path:
@@ -177,12 +185,14 @@ class Drive:
         finally:
             os.close(log)
 
-    def _daemon(self, name: str, config: Config) -> None:
+    def _daemon(self, name: str, config: Config) -> Node:
+        self._configs[name] = config
+
         def main(ready: Callable[[], None]) -> int:
             asyncio.run(supervisor.run(config, ready=ready))
             return 0
 
-        self._spawn(name, main)
+        return self._spawn(name, main)
 
     def _flow(self, name: str, local: IPv6Address, remote: IPv6Address) -> None:
         options = self.plan.options

@@ -10,8 +10,9 @@ from lies.testbed.plan import DriveOptions, make_plan
 from lies.testbed.result import DriveResult
 
 _MS = 1e6
-# A shuttle changes its access point every 0.4 s: what a car decides within seconds is decided at once.
-_GRACE_S = 0.1
+# A shuttle changes its access point every 0.4 s: what a car decides within seconds is decided at once. The
+# grace outlasts what MAX_UPDATE_RATE, or a Binding Acknowledgement lost in a gap, delays the next one by.
+_GRACE_S = 1.2
 _POLICY = {"minimum_stay_s": 0.05, "return_after_s": 0.0}
 _PARAMETERS = {"grace_s": _GRACE_S, "max_rtsolpr_rate": 50, "poll_s": 0.02, "list_max_age_s": 0.02}
 _ABSTRACT = {"damping_s": 0.02, "poa_age_s": 1.0}

@@ -1,13 +1,14 @@
 """Which tunnels a kernel has, and the messages for those that this one may lack."""
 
+import asyncio
 import socket
 import struct
 
 import pytest
-from netns_kit import ip, kernel_state, left, namespace, netlink, waiting
+from netns_kit import ip, kernel_state, left, namespace, netlink, udp, waiting
 from polling import wait_until
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from tunnel_kit import BEYOND, ENDPOINT, INNER, OTHER_INNER, PEER, STRANGER, Pair, to_us
+from tunnel_kit import BEYOND, ENDPOINT, INNER, OTHER_INNER, PEER, STRANGER, Pair, beyond, to_us
 
 from lies.errors import LiesError
 from lies.kernel import encapsulation
@@ -161,4 +162,47 @@ def test_an_access_router_on_devices(pair: Pair, stand_in: None) -> None:
     plane.remove_tunnel(INNER, PEER)
     assert not any(str(INNER) in line for lines in pair.more().values() for line in lines)
     plane.close()
+    assert pair.more() == {}
+
+
+def test_what_a_node_that_came_back_had_sent_still_passes_for_a_while(pair: Pair) -> None:
+    """The route into the tunnel goes at once; what comes out of it passes a little longer, then no more."""
+
+    def passes(words: bytes) -> bool:
+        pair.send(PEER, udp(INNER, BEYOND, words))
+        pair.send(PEER, udp(OTHER_INNER, BEYOND, b"marker " + words))
+        heard: list[bytes] = []
+
+        def marked() -> bool:
+            heard.extend(beyond(pair))
+            return b"marker " + words in heard
+
+        wait_until(marked, 20)
+        return words in heard
+
+    def opened() -> bool:
+        return any(f"from {INNER} iif" in line for line in pair.more()["rules"])
+
+    async def come_and_go() -> None:
+        plane = RouterPlane(pair.kernel, access="v0", backbone="b0", address=ENDPOINT)
+        plane.start()
+        for inner in (INNER, OTHER_INNER):
+            plane.add_tunnel(inner, PEER)
+        plane.remove_tunnel(INNER, PEER, returned=True)
+        assert not any(f"{INNER} " in line for line in pair.more()["routes"])
+        assert passes(b"late")
+        async with asyncio.timeout(20):
+            while opened():  # noqa: ASYNC110 - the kernel tells nobody
+                await asyncio.sleep(0.02)
+        assert not passes(b"too late")
+        plane.add_tunnel(INNER, PEER)
+        plane.remove_tunnel(INNER, PEER, returned=True)
+        plane.add_tunnel(INNER, PEER)  # it has left again
+        await asyncio.sleep(0)
+        assert passes(b"through the new one")
+        plane.remove_tunnel(INNER, PEER)
+        assert not opened()
+        plane.close()
+
+    asyncio.run(come_and_go())
     assert pair.more() == {}

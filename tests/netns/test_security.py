@@ -145,7 +145,9 @@ def test_forged_fbus_steal_nothing_from_a_node_with_a_key(keys: Path, tmp_path: 
         finally:
             capture.stop()
     assert _modes(thief) == ["predictive"]
+    assert result.packets_sent > 1000
     assert result.packets_lost == 0
+    assert sum(direction.duplicated for direction in result.directions) == 0
     rows = tshark_fields(need("tshark"), capture.path, ["mip6.mhtype", "mip6.badff.spi"])
     bound = [row for row in rows if set(row.get("mip6.mhtype", [])) & {"8", "9"}]
     assert {kind for row in bound for kind in row["mip6.mhtype"]} >= {"8", "9"}

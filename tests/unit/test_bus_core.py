@@ -320,6 +320,23 @@ def test_disconnect_names_the_poa(core: BusCore) -> None:
     assert len(driver.port.actions) == 1
 
 
+def test_connect_to_a_poa_that_is_not_heard(core: BusCore) -> None:
+    """A link that is up keeps its PoA: Confirm(Error), if its driver tells of others."""
+    driver = Driver(core)
+    session, heard = join(core)
+    driver.hear(ap1=Quality.GOOD, ap2=Quality.GOOD)
+    core.request(session, LinkConnectRequest(1, "wlan0", "ap9"))
+    driver.up("ap1")
+    core.request(session, LinkConnectRequest(2, "wlan0", "ap9"))
+    core.request(session, LinkConnectRequest(3, "wlan0", "ap2"))
+    driver.hear(ap1=Quality.GOOD)
+    core.request(session, LinkConnectRequest(4, "wlan0", "ap9"))
+    assert [c.result for c in heard.confirms] == [Result.ACK, Result.ERROR, Result.ACK, Result.ACK]
+    assert reason_of(heard.confirms[1]) is LinkErrorReason.UNKNOWN_POA
+    assert "wlan0 stays at ap1" in heard.confirms[1].reason
+    assert [action.poa for action in driver.port.actions] == ["ap9", "ap2", "ap9"]
+
+
 def test_what_cannot_be_steered(core: BusCore) -> None:
     """A type 3 request on a link that is not controllable, or whose driver is gone, is unsupported."""
     fixed, gone = Driver(core, controllable=False), Driver(core, "modem", LTE)

@@ -1,5 +1,7 @@
 """FBU, FBack, connecting and arriving in the mobile node's engine of FMIPv6."""
 
+from ipaddress import IPv6Address
+
 import pytest
 from attrs import evolve
 from fmipv6_kit import (
@@ -34,6 +36,7 @@ from lies_fmipv6.messages import (
     FastBindingUpdate,
     OptionCode,
     PrRtAdvCode,
+    RtSolPr,
     UnsolicitedNeighbourAdvertisement,
 )
 from lies_fmipv6.parameters import ALL_NODES
@@ -255,6 +258,17 @@ def test_una_is_repeated_until_the_router_delivers() -> None:
     mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)
     mn.receive(evolve(fback(0, 0xFFFF), destination=coa_of(2)), 5.35)
     assert [a for _, a in until(mn, 6.5) if messages([a], UnsolicitedNeighbourAdvertisement)] == []
+
+
+def test_una_is_repeated_though_the_router_answers_an_rtsolpr() -> None:
+    """A PrRtAdv goes to the link-layer address that asked for it: no sign that NAR has the node's UNA."""
+    mn = switching()
+    mn.receive(LinkDown(HEADER, poa_of(1), DownReason.REQUESTED), 5.2)
+    mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)
+    (asked,) = messages(mn.receive(poas(p1=Quality.GOOD, p2=Quality.GOOD), 5.31), RtSolPr)
+    mn.receive(evolve(proxy(asked.identifier), source=IPv6Address("fe80::2:2"), destination=coa_of(2)), 5.32)
+    times = [round(t, 3) for t, a in until(mn, 6.5) if messages([a], UnsolicitedNeighbourAdvertisement)]
+    assert times == [5.4, 5.6]
 
 
 def test_only_the_acknowledgement_of_the_present_address_ends_tunnels() -> None:

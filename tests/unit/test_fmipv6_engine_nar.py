@@ -174,7 +174,7 @@ def test_node_that_comes_back_announced() -> None:
     router = away()
     assert [type(a) for a in router.receive(hi(), 0.1)] == [fa.ExpectNode, fa.SendMessage]
     assert router.bindings == 1, "what the node sends through the tunnel is still accepted"
-    assert router.receive(una(), 0.2) == [fa.RemoveTunnel(HERE, THERE), fa.AdmitNode(HERE, MN)]
+    assert router.receive(una(), 0.2) == [fa.RemoveTunnel(HERE, THERE, returned=True), fa.AdmitNode(HERE, MN)]
     assert router.bindings == 0
 
 
@@ -182,14 +182,17 @@ def test_node_that_comes_back_and_does_not() -> None:
     """Announced and not come: its old tunnel ends too, for it would lead back to who announced it."""
     router = away()
     router.receive(hi(), 0.1)
-    assert until(router, 2.0) == [(1.6, fa.RemoveTunnel(HERE, THERE)), (1.6, fa.ForgetNode(HERE))]
+    assert until(router, 2.0) == [
+        (1.6, fa.RemoveTunnel(HERE, THERE, returned=True)),
+        (1.6, fa.ForgetNode(HERE)),
+    ]
 
 
 def test_node_that_is_back() -> None:
     """HI code 1 for an address that this router tunnels away: the PAR vouches that the node is here."""
     router = away()
     remove, admit, answer = router.receive(hi(1, 1), 0.1)
-    assert (remove, admit) == (fa.RemoveTunnel(HERE, THERE), fa.AdmitNode(HERE, MN))
+    assert (remove, admit) == (fa.RemoveTunnel(HERE, THERE, returned=True), fa.AdmitNode(HERE, MN))
     assert answer.message == HandoverAcknowledge(1, 0)
 
 

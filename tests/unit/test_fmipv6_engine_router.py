@@ -331,7 +331,7 @@ def test_fbu_with_lifetime_zero(source: IPv6Address) -> None:
     """Lifetime 0 ends the tunnel at once; from PCoA the node is on this link again (F44)."""
     router = bound()
     actions = router.receive(fbu(2, source, lifetime_s=0), 1.0)
-    assert actions[0] == fa.RemoveTunnel(PCOA, NCOA)
+    assert actions[0] == fa.RemoveTunnel(PCOA, NCOA, returned=source == PCOA)
     assert actions[-1].message == FastBindingAck(0, 2, 0)
     assert (fa.AdmitNode(PCOA, MN) in actions) is (source == PCOA)
     assert sent(router.receive(fbu(3, source, lifetime_s=0), 1.1), FastBindingAck), "and is always answered"

@@ -31,7 +31,7 @@ def test_only_candidates_are_joined() -> None:
     assert association.measured(0, {"a": 15.0, "b": 40.0}) == Go("a", DownReason.SIGNAL_LOST)
     association.arrived("a")
     association.measured(1, {"a": 15.0, "b": 40.0})
-    assert association.connect(2, "b") == Go(None, DownReason.REQUESTED)
+    assert association.connect(2, "b") is None
 
 
 def test_link_is_lost_after_its_time_below_the_floor() -> None:
@@ -61,11 +61,13 @@ def test_connect_goes_to_a_poa_that_is_heard() -> None:
     assert association.connect(1, "b") == Go("b", DownReason.REQUESTED)
 
 
-def test_connect_to_a_silent_poa_takes_the_link_down_until_the_next_scan() -> None:
-    """A PoA that is not heard cannot be joined: the link goes down and is scanned for."""
+def test_connect_to_a_silent_poa_leaves_a_working_link_alone() -> None:
+    """A PoA that is not heard cannot be joined: the link stays; one that is down is scanned for."""
     association = joined()
     association.measured(0, {"a": 30.0, "b": 8.0})
-    assert association.connect(1, "b") == Go(None, DownReason.REQUESTED)
+    assert association.connect(1, "b") is None
+    assert association.serving == "a"
+    assert association.disconnect("a") == Go(None, DownReason.REQUESTED)
     association.left(1)
     assert association.connect(2, "c") is None
     assert association.measured(S // 2 + 1, {"a": 30.0}) is None

@@ -238,11 +238,25 @@ def test_connect_is_followed_between_two_samples() -> None:
     assert left.t_ns - first.t_ns < 10_000_000
 
 
-def test_connect_to_a_silent_access_point_ends_in_a_scan() -> None:
-    """An access point that is not heard takes the link down; after the scan delay the strongest is joined."""
+def test_connect_to_a_silent_access_point_leaves_the_link_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """An access point that is not heard is not followed, and the log says so: the link stays up."""
+
+    def on_item(driver: Driver, item: RawItem, _: list[Indication]) -> None:
+        if isinstance(item, Attached):
+            driver.link_connect("wlan0", "far")
+
+    host = drive(SimWifi, STANDING, on_item=on_item, until=lambda h: after_samples(h, 30))
+    assert [move.poa for move in moves(host)] == ["a"]
+    assert {i.poa for i in host.items if isinstance(i, Sample)} >= {"a"}
+    assert "LinkConnect to far is not followed" in caplog.text
+
+
+def test_a_link_that_is_down_looks_for_what_it_shall_connect_to() -> None:
+    """LinkDisconnect first forces it: down, and after the scan delay the strongest is joined."""
 
     def on_item(driver: Driver, item: RawItem, _: list[Indication]) -> None:
         if isinstance(item, Attached) and seconds(driver.host, item) < 0.1:  # type: ignore[arg-type] # the test's own host
+            driver.link_disconnect("wlan0", None)
             driver.link_connect("wlan0", "far")
 
     host = drive(SimWifi, STANDING, on_item=on_item, until=lambda h: len(moves(h)) >= 3)
