@@ -1,0 +1,47 @@
+"""The options of the nl80211 driver."""
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Nl80211Config:
+    """The table `[drivers.NAME]`.
+
+    links: names of the interfaces to follow, none: every one; ssids: networks whose access points are PoAs,
+    none: every one; rest_ms: time between samples of a good link; near_ms: of one whose signal is near
+    near_dbm or falls towards it; cqm_dbm: signal levels at which the kernel is to wake the driver, at most
+    eight, rising (none leaves alone what wpa_supplicant's bgscan has set there); cqm_hysteresis_db: of those;
+    scan_s: near near_dbm, with no other access point of the network heard for this long, one is looked for
+    (0: never); control: follow LinkConnect and LinkDisconnect on interfaces that nobody manages.
+    """
+
+    links: tuple[str, ...] = ()
+    ssids: tuple[str, ...] = ()
+    rest_ms: int = 1000
+    near_ms: int = 100
+    near_dbm: float = -70.0
+    cqm_dbm: tuple[int, ...] = (-80, -73, -68)
+    cqm_hysteresis_db: int = 2
+    scan_s: float = 10.0
+    control: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        if not 1000 <= self.rest_ms <= 1500:
+            raise ValueError("rest_ms must lie between 1000 and 1500: a link unheard for 2 s has no level")
+        if not 20 <= self.near_ms <= self.rest_ms:
+            raise ValueError("near_ms must lie between 20 and rest_ms")
+        if not -110.0 < self.near_dbm < 0.0:
+            raise ValueError("near_dbm must lie between -110 and 0")
+        if len(self.cqm_dbm) > 8 or not all(-110 < level < 0 for level in self.cqm_dbm):
+            raise ValueError("cqm_dbm must be at most eight levels between -110 and 0")
+        if list(self.cqm_dbm) != sorted(set(self.cqm_dbm)):
+            raise ValueError("cqm_dbm must rise from level to level")
+        if not 0 <= self.cqm_hysteresis_db <= 20:
+            raise ValueError("cqm_hysteresis_db must lie between 0 and 20")
+        if self.scan_s < 0.0:
+            raise ValueError("scan_s must not be negative")
+
+    @property
+    def sets(self) -> bool:
+        """Whether it changes anything in the kernel, for which it needs CAP_NET_ADMIN."""
+        return bool(self.cqm_dbm) or self.scan_s > 0 or self.control

@@ -1,0 +1,195 @@
+"""The shell of the nl80211 driver: the kernel's sockets on one side, follower and host on the other."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, assert_never
+
+from lies.capabilities import NO_CAPABILITIES, Capability
+from lies.driver import Driver, DriverHost, LinkPort
+from lies.errors import LinkError, MalformedMessage
+from lies.events import Link
+from lies.runtime import Runtime
+from lies_nl80211 import interfaces
+from lies_nl80211.attributes import Frame, generic
+from lies_nl80211.channel import Listener
+from lies_nl80211.config import Nl80211Config
+from lies_nl80211.control import Plan, plan_connect, plan_disconnect
+from lies_nl80211.door import Door, KernelDoor
+from lies_nl80211.follow import Follower
+from lies_nl80211.items import (
+    Action,
+    Answer,
+    Ask,
+    Begin,
+    Close,
+    Feed,
+    Item,
+    NetTold,
+    Open,
+    Overrun,
+    Say,
+    Scan,
+    Told,
+    Watch,
+)
+from lies_nl80211.questions import Questions
+from lies_nl80211.reader import read
+from lies_nl80211.switches import Switches
+
+log = logging.getLogger(__name__)
+
+_FIRST = 256  # datagrams of news that are taken before an answer
+_NET_CLASS = Path("/sys/class/net")
+
+
+class Nl80211(Driver):
+    """Follows every wireless interface of its network namespace; door: where its sockets come from."""
+
+    Config = Nl80211Config
+    capabilities = frozenset({Capability.NET_ADMIN})
+
+    @classmethod
+    def needs(cls, config: Nl80211Config) -> frozenset[Capability]:
+        """To listen it needs none."""
+        return cls.capabilities if config.sets else NO_CAPABILITIES
+
+    @classmethod
+    def discover(cls) -> Mapping[str, Mapping[str, Any]]:
+        """One table for all wireless interfaces, where there is one."""
+        return {"nl80211": {}} if any(_NET_CLASS.glob("*/phy80211")) else {}
+
+    def __init__(
+        self, name: str, config: Nl80211Config, host: DriverHost, *, door: Door | None = None
+    ) -> None:
+        super().__init__(name, config, host)
+        self._door = door or KernelDoor()
+        self._follower = Follower(config)
+        self._ports: dict[str, LinkPort] = {}
+        self._runtime: Runtime[Item, Action] | None = None
+        self._questions: Questions | None = None
+        self._listeners: list[Listener] = []
+        self._switches: Switches | None = None
+        self._causes: set[str] = set()
+
+    async def start(self) -> None:
+        """Open the sockets, learn what interfaces there are, and follow them.
+
+        LiesError where the kernel has no nl80211.
+        """
+        self._questions = questions = Questions(
+            self._door, self.config, self._answered, self.host.failed, self.host.now_ns
+        )
+        groups = await questions.open()
+        runtime = Runtime(self._follower, self._perform, clock=lambda: self.host.now_ns() / 1e9)
+        self._runtime = runtime
+        events, route = self._door.generic(), self._door.route()
+        self._listeners = [
+            Listener(events, self._told, self._lost, self.host.failed),
+            Listener(route, self._net_told, self._net_lost, self.host.failed),
+        ]
+        for group in groups:
+            self._door.join(events, group)
+        self._switches = Switches(self._door, self._feed, self.host.now_ns)
+        await questions.links(self._net_told)
+        runtime.feed(Begin())
+
+    async def stop(self) -> None:
+        """Take back what was set in the kernel, and close the sockets."""
+        if self._runtime is not None:
+            self._runtime.close()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners = []
+        if self._switches is not None:
+            self._switches.close()
+        if self._questions is not None:
+            await self._questions.close()
+            self._questions = None
+
+    def link_connect(self, link: str, poa: str) -> None:
+        """Associate with an access point of an open network, where nobody manages the interface."""
+        self._follow_plan(f"LinkConnect of {link} to {poa}", plan_connect(self._follower, link, poa))
+
+    def link_disconnect(self, link: str, poa: str | None) -> None:
+        """Leave the access point, where nobody manages the interface."""
+        self._follow_plan(f"LinkDisconnect of {link}", plan_disconnect(self._follower, link, poa))
+
+    def _follow_plan(self, what: str, plan: Plan) -> None:
+        if not self.config.control:
+            plan = Plan(refusal="control = false in the configuration")
+        if plan.refusal:
+            log.warning("%s: %s is not followed: %s", self.name, what, plan.refusal)
+        elif plan.requests and self._questions is not None:
+            self._questions.carry_out(what, plan.requests)
+
+    # ---- in
+
+    def _feed(self, item: Item) -> None:
+        if self._runtime is not None:
+            self._runtime.feed(item)
+
+    def _told(self, frame: Frame) -> None:
+        t_ns = self.host.now_ns()
+        parsed = generic(frame.body)
+        if parsed is None:
+            return
+        try:
+            message = read(*parsed)
+        except MalformedMessage as error:
+            self._once(str(error))
+            return
+        if message is not None:
+            self._feed(Told(t_ns, message))
+
+    def _lost(self) -> None:
+        self._feed(Overrun(self.host.now_ns()))
+
+    def _net_told(self, frame: Frame) -> None:
+        state = interfaces.read_link(frame)
+        if state is not None:
+            self._feed(NetTold(self.host.now_ns(), state))
+
+    def _net_lost(self) -> None:
+        if self._questions is not None:
+            self._questions.links_again(self._net_told)
+        self._lost()
+
+    def _answered(self, answer: Answer) -> None:
+        if self._listeners:
+            self._listeners[0].drain(_FIRST)  # what was told before the answer goes before it
+        self._feed(answer)
+
+    # ---- out
+
+    def _perform(self, action: Action) -> None:
+        questions = self._questions
+        match action:
+            case Open(link=link, controllable=controllable):
+                self._open(link, controllable)
+            case Close(link=link):
+                port = self._ports.pop(link, None)
+                if port is not None:
+                    port.remove()
+            case Feed(link=link, item=item):
+                if link in self._ports:
+                    self._ports[link].feed(item)
+            case Say(sentence=sentence, serious=serious):
+                log.log(logging.WARNING if serious else logging.INFO, "%s: %s", self.name, sentence)
+            case Ask() | Watch() | Scan():
+                if questions is not None:
+                    questions.put(action)
+            case _:
+                assert_never(action)
+
+    def _open(self, link: Link, controllable: bool) -> None:
+        try:
+            self._ports[link.name] = self.host.add_link(link, controllable=controllable)
+        except LinkError as error:
+            log.warning("%s: %s is not followed: %s", self.name, link.name, error)
+
+    def _once(self, cause: str) -> None:
+        """Say what was malformed, once for each cause."""
+        if cause not in self._causes and len(self._causes) < 100:
+            self._causes.add(cause)
+            log.warning("%s: a message is left out: %s", self.name, cause)
