@@ -10,6 +10,7 @@ _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (lin
 _GENERIC = struct.Struct("=BBH")  # command, version, reserved (linux/genetlink.h)
 _ATTRIBUTE = struct.Struct("=HH")  # length with these four octets, type
 _MAC = re.compile(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}")
+_NESTED = 0x8000  # NLA_F_NESTED
 _TYPE = 0x3FFF  # less NLA_F_NESTED and NLA_F_NET_BYTEORDER
 
 
@@ -91,6 +92,11 @@ def attribute(kind: int, value: bytes) -> bytes:
 def u32(kind: int, value: int) -> bytes:
     """An attribute of four octets."""
     return attribute(kind, struct.pack("=I", value))
+
+
+def nested(kind: int, *parts: bytes) -> bytes:
+    """An attribute that holds attributes."""
+    return attribute(kind | _NESTED, b"".join(parts))
 
 
 def message(kind: int, flags: int, body: bytes, *, sequence: int = 0) -> bytes:

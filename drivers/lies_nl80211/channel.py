@@ -157,11 +157,11 @@ class Listener:
 
 
 def _words(frame: Frame) -> str:
-    """The kernel's own words behind the error code and the header that it answers."""
-    if frame.kind != uapi.NLMSG_ERROR:
+    """The kernel's own words, behind the error code and what it quotes of the request."""
+    if frame.kind != uapi.NLMSG_ERROR or not frame.flags & uapi.NLM_F_ACK_TLVS or len(frame.body) < 20:
         return ""
-    for quoted in (20, 4 + struct.unpack_from("=I", frame.body, 4)[0]) if len(frame.body) >= 20 else ():
-        for kind, value in attributes(frame.body, (quoted + 3) & ~3):
-            if kind == _MSG and value.endswith(b"\0"):
-                return value.rstrip(b"\0").decode("utf-8", "replace")
+    quoted = 16 if frame.flags & uapi.NLM_F_CAPPED else struct.unpack_from("=I", frame.body, 4)[0]
+    for kind, value in attributes(frame.body, 4 + ((quoted + 3) & ~3)):
+        if kind == _MSG:
+            return value.rstrip(b"\0").decode("utf-8", "replace")
     return ""

@@ -246,9 +246,7 @@ class Follower:
     def _none(self) -> str:
         wanted = self._config.links
         if wanted:
-            return (
-                f"there is no wireless interface {' or '.join(wanted)} yet: it is followed when it comes"
-            )
+            return f"there is no wireless interface {' or '.join(wanted)} yet: it is followed when it comes"
         return "there is no wireless interface: one is followed as soon as it is plugged in or made (iw phy)"
 
     def _see(self, info: m.Interface, t_ns: int, out: list[Action]) -> None:

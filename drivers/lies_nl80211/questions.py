@@ -27,7 +27,7 @@ _BODIES: dict[Query, Callable[[int], bytes]] = {
     Query.SCAN: requests.get_scan,
     Query.SURVEY: requests.get_survey,
 }
-MOST_ENTRIES = 4096  # of one dump; the kernel's scan table has 1000 for a radio
+MOST_ENTRIES = 16384  # of one dump; the kernel's scan table has 1000 for a radio
 _NOT_PERMITTED = {errno.EPERM, errno.EACCES}
 _USUAL = {errno.EBUSY, errno.ENETDOWN, errno.ENODEV, errno.EAGAIN}  # of a scan that cannot be made just then
 
@@ -189,7 +189,7 @@ class Questions:
             try:
                 await self._set(requests.set_thresholds(watch.index, tried, self._config.cqm_hysteresis_db))
             except (LiesError, OSError) as error:
-                if getattr(error, "errno", None) in _NOT_PERMITTED:
+                if _errno(error) in _NOT_PERMITTED:
                     self._say(
                         logging.WARNING,
                         "the kernel does not let this process set signal thresholds: links are sampled "
@@ -203,17 +203,26 @@ class Questions:
         self._say(logging.INFO, f"{watch.link} does not tell of signal levels ({why}): it is sampled instead")
 
     async def _scan(self, scan: Scan) -> None:
-        try:
-            await self._set(requests.trigger_scan(scan.index, scan.ssid, scan.frequencies_mhz))
-        except (LiesError, OSError) as error:
-            if getattr(error, "errno", None) in _NOT_PERMITTED:
-                self._say(
-                    logging.WARNING,
-                    "the kernel does not let this process scan: only what others' scans find is known; run "
-                    "the daemon with CAP_NET_ADMIN, or set scan_s = 0",
+        why: Exception | None = None
+        for low in (True, False):  # not every radio knows priorities
+            try:
+                await self._set(
+                    requests.trigger_scan(scan.index, scan.ssid, scan.frequencies_mhz, low_priority=low)
                 )
-            elif getattr(error, "errno", None) not in _USUAL:
-                self._say(logging.INFO, f"no own scan: {error}")
+            except (LiesError, OSError) as error:
+                why = error
+                if _errno(error) != errno.EOPNOTSUPP:
+                    break
+            else:
+                return
+        if why is not None and _errno(why) in _NOT_PERMITTED:
+            self._say(
+                logging.WARNING,
+                "the kernel does not let this process scan: only what others' scans find is known; run "
+                "the daemon with CAP_NET_ADMIN, or set scan_s = 0",
+            )
+        elif why is not None and _errno(why) not in _USUAL:
+            self._say(logging.INFO, f"no own scan: {why}")
 
     async def _carry_out(self, what: str, bodies: tuple[bytes, ...]) -> None:
         try:
@@ -221,7 +230,7 @@ class Questions:
                 await self._set(body)
         except (LiesError, OSError) as error:
             hint = ""
-            if getattr(error, "errno", None) in _NOT_PERMITTED:
+            if _errno(error) in _NOT_PERMITTED:
                 hint = "; run the daemon with CAP_NET_ADMIN"
             log.warning("%s: the kernel refused it: %s%s", what, error, hint)
 
@@ -242,6 +251,10 @@ class Questions:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failed(error if isinstance(error, Exception) else RuntimeError(str(error)))
+
+
+def _errno(error: Exception) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
 
 
 def _is_quick(query: Query) -> bool:

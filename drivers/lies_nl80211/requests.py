@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 
 from lies_nl80211 import uapi
-from lies_nl80211.attributes import attribute, generic_body, u32
+from lies_nl80211.attributes import attribute, generic_body, nested, u32
 from lies_nl80211.uapi import Attr, Cmd, Cqm
 
 
@@ -40,17 +40,21 @@ def set_thresholds(index: int, levels_dbm: Sequence[int], hysteresis_db: int) ->
     More than one needs a radio with CQM_RSSI_LIST; the levels must rise.
     """
     levels = struct.pack(f"={len(levels_dbm)}i", *levels_dbm) if levels_dbm else struct.pack("=i", 0)
-    nested = attribute(Cqm.RSSI_THOLD, levels) + u32(Cqm.RSSI_HYST, hysteresis_db if levels_dbm else 0)
-    return generic_body(Cmd.SET_CQM, u32(Attr.IFINDEX, index), attribute(Attr.CQM, nested))
+    hysteresis = u32(Cqm.RSSI_HYST, hysteresis_db if levels_dbm else 0)
+    cqm = nested(Attr.CQM, attribute(Cqm.RSSI_THOLD, levels), hysteresis)
+    return generic_body(Cmd.SET_CQM, u32(Attr.IFINDEX, index), cqm)
 
 
-def trigger_scan(index: int, ssid: bytes, frequencies_mhz: Sequence[int]) -> bytes:
-    """Ask for one SSID, behind everything else that the radio does; no frequency: on all."""
-    parts = [u32(Attr.IFINDEX, index), attribute(Attr.SCAN_SSIDS, attribute(1, ssid))]
+def trigger_scan(
+    index: int, ssid: bytes, frequencies_mhz: Sequence[int], *, low_priority: bool = True
+) -> bytes:
+    """Ask for one SSID; no frequency: on all. low_priority: behind what else the radio does."""
+    parts = [u32(Attr.IFINDEX, index), nested(Attr.SCAN_SSIDS, attribute(1, ssid))]
     if frequencies_mhz:
-        nested = b"".join(u32(number, mhz) for number, mhz in enumerate(frequencies_mhz, 1))
-        parts.append(attribute(Attr.SCAN_FREQUENCIES, nested))
-    parts.append(u32(Attr.SCAN_FLAGS, uapi.SCAN_FLAG_LOW_PRIORITY))
+        channels = (u32(number, mhz) for number, mhz in enumerate(frequencies_mhz, 1))
+        parts.append(nested(Attr.SCAN_FREQUENCIES, *channels))
+    if low_priority:
+        parts.append(u32(Attr.SCAN_FLAGS, uapi.SCAN_FLAG_LOW_PRIORITY))
     return generic_body(Cmd.TRIGGER_SCAN, *parts)
 
 
