@@ -43,13 +43,9 @@ class Heard:
         """The table as it is now; what is heard beside the serving PoA, with a level where that is new."""
         found: dict[str, _Entry] = {}
         for bss in dump:
-            if bss.bssid != serving and not self._counts(bss):
-                continue
-            known = self._table.get(bss.bssid)
-            if known is not None and bss.elements.ssid is None and known.bss.elements.ssid is not None:
-                # a beacon hides what an earlier answer to a probe has told
-                bss = evolve(bss, elements=evolve(bss.elements, ssid=known.bss.elements.ssid))  # noqa: PLW2901
-            found[bss.bssid] = _Entry(bss, t_ns - bss.seen_ms_ago * 1_000_000)
+            named = self._named(bss)
+            if bss.bssid == serving or self._counts(named):
+                found[bss.bssid] = _Entry(named, t_ns - bss.seen_ms_ago * 1_000_000)
             if len(found) >= 2 * MOST:
                 found = self._best(found, serving)
         before, self._table = self._table, self._best(found, serving)
@@ -76,6 +72,13 @@ class Heard:
         """Where a network was heard."""
         found = {e.bss.frequency_mhz for e in self._table.values() if e.bss.elements.ssid == ssid}
         return tuple(sorted(found))
+
+    def _named(self, bss: Bss) -> Bss:
+        """With the name that an answer to a probe has told before, where this beacon hides it."""
+        before = self._ssid(bss.bssid)
+        if bss.elements.ssid is not None or before is None:
+            return bss
+        return evolve(bss, elements=evolve(bss.elements, ssid=before))
 
     def _ssid(self, bssid: str) -> bytes | None:
         entry = self._table.get(bssid)

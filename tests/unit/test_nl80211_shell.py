@@ -1,18 +1,15 @@
 """The nl80211 driver on sockets whose far ends stand for the kernel."""
 
 import asyncio
-import errno
 import logging
 import struct
 import sys
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from radio_host import RecordingHost
+from wifi_driver import join, moves, of, run, until
 from wifi_kernel import SimKernel, a_good_link, link_body
 from wifi_kit import (
-    INDEX,
     NAME,
     A,
     B,
@@ -27,65 +24,11 @@ from wifi_kit import (
     told,
 )
 
-from lies._decode import decode
-from lies.capabilities import Capability
-from lies.errors import ConfigError, LiesError
-from lies.events import Attached, Detached, DownReason, RawItem, Sample
+from lies.events import Detached, DownReason, Sample
 from lies.runtime import cpu_s
 from lies_nl80211 import Nl80211, channel
 from lies_nl80211.attributes import message
-from lies_nl80211.config import Nl80211Config
-from lies_nl80211.door import KernelDoor
-from lies_nl80211.uapi import Attr, Cmd, Cqm
-
-LIMIT_S = 30.0
-Play = Callable[[SimKernel, Nl80211, RecordingHost], Awaitable[None]]
-
-
-def run(play: Play, config: Nl80211Config | None = None, kernel: SimKernel | None = None) -> RecordingHost:
-    """Start the driver on a kernel, play, stop; nothing stays open."""
-
-    async def main() -> RecordingHost:
-        there = kernel or SimKernel()
-        host = RecordingHost()
-        driver = Nl80211("radio", config or Nl80211Config(), host, door=there)
-        try:
-            async with asyncio.timeout(LIMIT_S):
-                await driver.start()
-                await play(there, driver, host)
-        finally:
-            await driver.stop()
-            assert there.all_closed
-            there.close()
-        if host.error is not None:
-            raise host.error
-        return host
-
-    return asyncio.run(main())
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until it holds; the caller's limit ends it."""
-    while not holds():  # noqa: ASYNC110 - what is waited for is in the driver, which signals nothing
-        await asyncio.sleep(0.005)
-
-
-def moves(items: list[RawItem]) -> list[tuple[str, str]]:
-    """Attached and Detached in order."""
-    return [(type(i).__name__, i.poa) for i in items if isinstance(i, Attached | Detached)]
-
-
-def of(host: RecordingHost, link: str = NAME) -> list[RawItem]:
-    """What a link was fed."""
-    port = host.ports.get(link)
-    return port.items if port is not None else []
-
-
-async def join(kernel: SimKernel, host: RecordingHost, bssid: str) -> None:
-    """Associate, and wait until the host knows."""
-    a_good_link(kernel, bssid)
-    kernel.tell(connect_body(bssid))
-    await until(lambda: moves(of(host))[-1:] == [("Attached", bssid)])
+from lies_nl80211.uapi import Cmd, Cqm
 
 
 def test_roam_goes_through_the_sockets() -> None:
@@ -184,95 +127,6 @@ def test_interface_switched_off() -> None:
     run(play)
 
 
-def test_thresholds_are_set_and_taken_back() -> None:
-    """The kernel is asked to watch the levels; one level where it takes no more; none after the driver."""
-    kernel = SimKernel()
-    kernel.refuse[Cmd.SET_CQM] = errno.EOPNOTSUPP
-
-    async def play(kernel: SimKernel, _: Nl80211, host: RecordingHost) -> None:
-        await until(lambda: kernel.requests.count(Cmd.SET_CQM) == 2)
-        kernel.refuse.clear()
-        kernel.interfaces.append(interface_body("wlan1", index=8))
-        kernel.tell(interface_body("wlan1", index=8))
-        await until(lambda: kernel.requests.count(Cmd.SET_CQM) == 3)
-        await until(lambda: "wlan1" in host.ports)
-
-    run(play, kernel=kernel)
-    levels = []
-    for command, found in kernel.bodies:
-        if command == Cmd.SET_CQM:
-            value = found[Attr.CQM]
-            count = (struct.unpack_from("=H", value)[0] - 4) // 4
-            levels.append(
-                (struct.unpack("=I", found[Attr.IFINDEX])[0], *struct.unpack_from(f"={count}i", value, 4))
-            )
-    assert levels == [
-        (INDEX, -80, -73, -68),
-        (INDEX, -68),
-        (8, -80, -73, -68),
-        (8, 0),
-    ]
-
-
-def test_permission_that_is_missing(caplog: pytest.LogCaptureFixture) -> None:
-    """Without CAP_NET_ADMIN the link is followed all the same, and one sentence says what is missing."""
-    kernel = SimKernel()
-    kernel.refuse = {Cmd.SET_CQM: errno.EPERM}
-
-    async def play(kernel: SimKernel, _: Nl80211, host: RecordingHost) -> None:
-        await until(lambda: NAME in host.ports)
-        await join(kernel, host, A)
-        kernel.interfaces.append(interface_body("wlan1", index=8))
-        kernel.tell(interface_body("wlan1", index=8))
-        await until(lambda: kernel.requests.count(Cmd.SET_CQM) == 2)
-
-    with caplog.at_level(logging.WARNING):
-        run(play, kernel=kernel)
-    (said,) = [r.message for r in caplog.records if "CAP_NET_ADMIN" in r.message]
-    assert "set cqm_dbm = []" in said
-
-
-@pytest.mark.parametrize(
-    ("number", "sentence"),
-    [
-        (errno.ENOENT, "this kernel has no nl80211: load it (modprobe cfg80211"),
-        (errno.EPERM, "this process may not use nl80211: run the daemon as root or with CAP_NET_ADMIN"),
-    ],
-)
-def test_kernel_without_nl80211(number: int, sentence: str) -> None:
-    """A kernel without nl80211, and one that forbids it, keep the driver from starting, in one sentence."""
-    kernel = SimKernel()
-    kernel.missing = number
-
-    async def play(_: SimKernel, driver: Nl80211, host: RecordingHost) -> None:
-        raise AssertionError((driver, host))
-
-    with pytest.raises(LiesError) as caught:
-        run(play, kernel=kernel)
-    assert str(caught.value).startswith(sentence)
-
-
-def test_this_kernel() -> None:
-    """On this machine's own kernel the driver starts, or says that there is no nl80211."""
-
-    async def main() -> str:
-        host = RecordingHost()
-        driver = Nl80211(
-            "radio", Nl80211Config(cqm_dbm=(), scan_s=0.0, control=False), host, door=KernelDoor()
-        )
-        try:
-            await driver.start()
-        except LiesError as error:
-            return str(error)
-        finally:
-            await driver.stop()
-        return ""
-
-    said = asyncio.run(main())
-    has = Path("/sys/class/ieee80211").is_dir()
-    assert (said == "") if has else said.startswith("this kernel has no nl80211: ")
-
-
 def test_kernel_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that is never answered has a limit; what comes after it is asked all the same."""
     monkeypatch.setattr(channel, "LIMIT_S", 0.05)
@@ -285,45 +139,6 @@ def test_kernel_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         await join(kernel, host, A)
 
     run(play, kernel=kernel)
-
-
-def test_connect_goes_to_the_kernel(caplog: pytest.LogCaptureFixture) -> None:
-    """LinkConnect on an interface that nobody manages is CMD_CONNECT; a refusal of the kernel's is told."""
-
-    async def play(kernel: SimKernel, driver: Nl80211, host: RecordingHost) -> None:
-        kernel.scan = [bss_body(A), bss_body(B)]
-        kernel.tell(told(Cmd.NEW_SCAN_RESULTS))
-        await until(lambda: len([i for i in of(host) if isinstance(i, Sample) and i.neighbours]) > 0)
-        driver.link_connect(NAME, B)
-        await until(lambda: Cmd.CONNECT in kernel.requests)
-        kernel.refuse[Cmd.DISCONNECT] = errno.ENOTCONN
-        driver.link_disconnect(NAME, None)
-        await until(lambda: any("LinkDisconnect" in r.message for r in caplog.records))
-        driver.link_connect(NAME, "02:00:00:00:0d:01")
-
-    kernel = SimKernel()
-    with caplog.at_level(logging.WARNING):
-        host = run(play, kernel=kernel)
-    assert host.ports[NAME].controllable
-    (found,) = [found for command, found in kernel.bodies if command == Cmd.CONNECT]
-    assert (found[Attr.SSID], found[Attr.MAC].hex(":")) == (b"net", B)
-    assert any("is not heard on wlan0" in r.message for r in caplog.records)
-
-
-def test_managed_interface_is_not_controlled(caplog: pytest.LogCaptureFixture) -> None:
-    """An interface that somebody manages is announced as not controllable, and requests are refused."""
-    kernel = SimKernel()
-    kernel.links = [link_body(linkmode=1)]
-
-    async def play(kernel: SimKernel, driver: Nl80211, host: RecordingHost) -> None:
-        await until(lambda: NAME in host.ports)
-        driver.link_connect(NAME, A)
-        assert Cmd.CONNECT not in kernel.requests
-
-    with caplog.at_level(logging.WARNING):
-        host = run(play, kernel=kernel)
-    assert not host.ports[NAME].controllable
-    assert any("is managed by another program" in r.message for r in caplog.records)
 
 
 def test_flood_of_access_points_is_bounded() -> None:
@@ -396,40 +211,6 @@ def test_rest_costs_next_to_nothing() -> None:
     share, rate = counted
     sys.stdout.write(f"at rest: {100 * share:.3f} % of a core, {rate:.2f} questions a second\n")
     assert share < 0.05  # five times the promise, for machines that are busy with other things
-
-
-def test_only_what_is_needed() -> None:
-    """A driver that only listens needs no capability."""
-    assert Nl80211.needs(Nl80211Config()) == {Capability.NET_ADMIN}
-    assert Nl80211.needs(Nl80211Config(cqm_dbm=(), scan_s=0.0, control=False)) == frozenset()
-
-
-def test_discovery_needs_a_wireless_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a configuration the driver is started where there is a wireless interface."""
-    monkeypatch.setattr("lies_nl80211.driver._NET_CLASS", tmp_path)
-    assert Nl80211.discover() == {}
-    (tmp_path / "wlan0").mkdir()
-    (tmp_path / "wlan0" / "phy80211").symlink_to(tmp_path)
-    assert Nl80211.discover() == {"nl80211": {}}
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"rest_ms": 500},
-        {"near_ms": 5},
-        {"near_dbm": 10.0},
-        {"cqm_dbm": [-60, -70]},
-        {"cqm_dbm": [-70] * 2},
-        {"cqm_hysteresis_db": -1},
-        {"scan_s": -1.0},
-        {"ssid": "net"},
-    ],
-)
-def test_options_that_are_refused(options: dict[str, object]) -> None:
-    """Options of no use are refused with table and key or sentence."""
-    with pytest.raises(ConfigError, match=r"drivers\.radio"):
-        decode(Nl80211Config, options, table="drivers.radio")
 
 
 def test_stations_of_an_access_point_are_links() -> None:

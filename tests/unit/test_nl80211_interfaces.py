@@ -1,0 +1,334 @@
+"""The follower of the nl80211 driver: interfaces, access points, measurements and requests."""
+
+import pytest
+from wifi_kit import (
+    INDEX,
+    NAME,
+    OWN,
+    A,
+    B,
+    C,
+    World,
+    bss_of,
+    connect_body,
+    cqm_body,
+    gone_body,
+    station_body,
+    told,
+)
+
+from lies.events import Attached, Detached, DownReason, PoAFound, Sample
+from lies_nl80211 import messages as m
+from lies_nl80211.attributes import attribute, u32
+from lies_nl80211.config import Nl80211Config
+from lies_nl80211.control import plan_connect, plan_disconnect
+from lies_nl80211.interfaces import NetState
+from lies_nl80211.items import Answer, Ask, NetTold, Overrun, Query, Scan, SwitchTold, Told, Watch
+from lies_nl80211.rfkill import Switch
+from lies_nl80211.uapi import Attr, Cmd, Cqm, IfType
+
+
+def reasons(world: World) -> list[DownReason]:
+    """Why the link went down each time."""
+    return [i.reason for i in world.items[NAME] if isinstance(i, Detached)]
+
+
+@pytest.mark.parametrize("how", ["off", "gone", "renamed", "removed", "rfkill", "unplugged"])
+def test_interface_that_goes(how: str) -> None:
+    """A link that is up goes down when its interface is switched off, removed or renamed."""
+    world = World().begin()
+    world.net()
+    world.join(A)
+    if how == "off":
+        world.net(up=False, passing=False)
+    elif how == "gone":
+        world.net(name=None)
+    elif how == "renamed":
+        world.interfaces = [m.Interface(INDEX, "wlan9", IfType.STATION, OWN, 0)]
+        world.net(name="wlan9")
+    elif how == "removed":
+        world.tell(told(Cmd.DEL_INTERFACE))
+    elif how == "rfkill":
+        world.feed(SwitchTold(world.t_ns, Switch(0, soft=True, hard=False), 0))
+    else:
+        world.interfaces = []
+        world.feed(Overrun(world.t_ns))
+    assert world.moves()[:2] == [("Attached", A), ("Detached", A)]
+    assert reasons(world) == [DownReason.CARRIER]
+    assert (NAME in world.links) == (how in {"off", "rfkill"})
+    if how == "renamed":
+        assert world.moves("wlan9") == [("Attached", A)]
+
+
+def test_switch_of_another_radio() -> None:
+    """Another radio's switch changes nothing, nor does one that is opened."""
+    world = World().begin()
+    world.join(A)
+    world.feed(SwitchTold(world.t_ns, Switch(1, soft=True, hard=False), 5))
+    world.feed(SwitchTold(world.t_ns, Switch(0, soft=False, hard=False), 0))
+    world.feed(SwitchTold(world.t_ns, Switch(2, soft=True, hard=True), None))
+    world.run(2)
+    assert world.moves() == [("Attached", A)]
+
+
+def test_several_interfaces_come_and_go() -> None:
+    """Interfaces are followed from when they are there, each for itself, only those that are named."""
+    world = World(Nl80211Config(links=("wlan0", "wlan1")))
+    world.interfaces = []
+    world.begin()
+    assert world.said() == ["there is no wireless interface wlan0 or wlan1 yet: it is followed when it comes"]
+    infos = [m.Interface(i, f"wlan{i}", IfType.STATION, OWN, i) for i in (0, 1, 2)]
+    for info in infos:
+        world.interfaces.append(info)
+        world.feed(Told(world.t_ns, info))
+    assert list(world.links) == ["wlan0", "wlan1"]
+    world.stations[1] = [m.Station(1, B, -60, authorised=True, associated=True)]
+    world.feed(Told(world.t_ns, m.Connected(1, B, 0, protected=False)))
+    assert (world.moves("wlan0"), world.moves("wlan1")) == ([], [("Attached", B)])
+    world.interfaces.pop(0)
+    world.feed(Told(world.t_ns, m.InterfaceGone(0)))
+    assert list(world.links) == ["wlan1"]
+
+
+def test_no_interface_is_said_once() -> None:
+    """That there is no wireless interface is said in one sentence, once until there was one."""
+    world = World()
+    world.interfaces = []
+    world.begin()
+    world.feed(Overrun(world.t_ns))
+    assert [s for s in world.said() if "no wireless interface" in s] == [
+        "there is no wireless interface: one is followed as soon as it is plugged in or made (iw phy)"
+    ]
+
+
+def test_kind_of_interface_changes() -> None:
+    """An interface that becomes an access point is not a station's link any more."""
+    world = World().begin()
+    world.join(A)
+    world.stations = {}
+    world.interfaces = [m.Interface(INDEX, NAME, IfType.AP, OWN, 0)]
+    world.net(up=False)
+    world.net(up=True)
+    assert world.moves() == [("Attached", A), ("Detached", A)]
+    assert world.links == {}
+
+
+def test_stations_of_an_access_point() -> None:
+    """An access point's stations are links of their own, up once authorised, and gone with them."""
+    world = World()
+    world.interfaces = [m.Interface(INDEX, "ap0", IfType.AP, OWN, 0)]
+    world.begin()
+    world.at(A, authorised=False)
+    world.tell(station_body(A, authorised=False))
+    world.run(0.5)
+    assert world.links == {}
+    world.at(A, rssi_dbm=-44)
+    world.run(0.2)
+    link = f"ap0/{A}"
+    assert world.moves(link) == [("Attached", OWN)]
+    assert world.links == {link: False}
+    world.run(2)
+    sampled = [i for i in world.items[link] if isinstance(i, Sample)]
+    assert len(sampled) in {2, 3, 4}
+    assert sampled[-1].rssi_dbm == -44.0
+    world.stations[INDEX] = []
+    world.tell(gone_body(A))
+    assert world.moves(link) == [("Attached", OWN), ("Detached", OWN)]
+    assert world.items[link][-1] == Detached(world.t_ns, OWN, DownReason.PEER)
+    assert world.links == {}
+
+
+def test_access_point_that_stops() -> None:
+    """Every station is down when the access point goes, and none is left after an overrun that missed it."""
+    world = World()
+    world.interfaces = [m.Interface(INDEX, "ap0", IfType.AP, OWN, 0)]
+    world.stations[INDEX] = [m.Station(INDEX, s, -50, authorised=True, associated=True) for s in (A, B)]
+    world.begin()
+    assert sorted(world.links) == [f"ap0/{A}", f"ap0/{B}"]
+    world.stations[INDEX].pop(0)
+    world.feed(Overrun(world.t_ns))
+    assert list(world.links) == [f"ap0/{B}"]
+    world.feed(NetTold(world.t_ns, NetState(INDEX, "ap0", up=False, passing=False, owned=False)))
+    assert world.links == {}
+
+
+def test_station_flood_is_bounded() -> None:
+    """A thousand stations at an access point leave 128 links."""
+    world = World()
+    world.interfaces = [m.Interface(INDEX, "ap0", IfType.AP, OWN, 0)]
+    world.begin()
+    flood = [f"06:00:00:00:{n >> 8:02x}:{n & 255:02x}" for n in range(1000)]
+    world.stations[INDEX] = [m.Station(INDEX, s, -50, authorised=True, associated=True) for s in flood]
+    for address in flood:
+        world.tell(station_body(address))
+    assert len(world.links) == 128
+    assert len([s for s in world.said() if "more than 128 stations" in s]) == 1
+
+
+def test_signal_event_is_a_sample_and_a_reason_to_look() -> None:
+    """A threshold that is crossed brings its level at once, and quick samples for three seconds."""
+    world = World().begin()
+    world.join(A)
+    world.run(10)
+    before = len(world.items[NAME])
+    world.tell(cqm_body(Cqm.RSSI_THRESHOLD_EVENT, 0, level_dbm=-69))
+    levels = [i.rssi_dbm for i in world.items[NAME][before:] if isinstance(i, Sample)]
+    assert levels == [-69.0, -50.0]
+    asked = len(world.asks)
+    world.run(2.9)
+    assert 25 <= len([a for _, a in world.asks[asked:] if a.query is Query.STATIONS]) <= 31
+
+
+@pytest.mark.parametrize("kind", ["beacons", "packets", "switch"])
+def test_other_hints_are_looked_at(kind: str) -> None:
+    """Lost beacons or packets, and another channel, are looked at at once."""
+    world = World().begin()
+    world.join(A)
+    world.run(10)
+    asked = len(world.asks)
+    body = {
+        "beacons": told(Cmd.NOTIFY_CQM, attribute(Attr.CQM, attribute(Cqm.BEACON_LOSS_EVENT, b""))),
+        "packets": cqm_body(Cqm.PKT_LOSS_EVENT, 50),
+        "switch": told(Cmd.CH_SWITCH_NOTIFY, u32(Attr.WIPHY_FREQ, 2412)),
+    }[kind]
+    world.tell(body)
+    assert world.asks[asked:][0] == (world.now, Ask(Query.STATIONS, INDEX, world.asks[asked][1].stamp))
+    world.run(1)
+    assert len([a for _, a in world.asks[asked:] if a.query is Query.STATIONS]) >= 9
+    assert (Query.SURVEY in {a.query for _, a in world.asks[asked:]}) == (kind == "switch")
+
+
+def test_retries_noise_and_rate() -> None:
+    """Samples carry retries since the last, signal above the noise, and the rate of frames."""
+    world = World()
+    world.surveys = [m.Survey(INDEX, 2437, -90, in_use=True)]
+    world.begin()
+    world.stations[INDEX] = [m.Station(INDEX, A, -50, 54.0, 10, authorised=True, associated=True)]
+    world.tell(connect_body(A))
+    world.run(1.5)
+    world.stations[INDEX] = [m.Station(INDEX, A, -51, 48.0, 25, authorised=True, associated=True)]
+    world.run(1)
+    last = [i for i in world.items[NAME] if isinstance(i, Sample) and i.poa == A][-1]
+    assert (last.rssi_dbm, last.snr_db, last.bitrate_mbps, last.retries) == (-51.0, 39.0, 48.0, 15)
+    world.stations[INDEX] = [m.Station(INDEX, A, -51, 48.0, 3, authorised=True, associated=True)]
+    world.run(1)
+    last = [i for i in world.items[NAME] if isinstance(i, Sample) and i.poa == A][-1]
+    assert last.retries is None
+
+
+def test_every_candidate_is_reported() -> None:
+    """What a scan finds are PoAs, those of the same network too, for as long as the kernel lists them."""
+    world = World().begin()
+    world.join(A)
+    world.scan = [bss_of(A, associated=True), bss_of(B), bss_of(C, b"other", rssi_dbm=-70.0)]
+    world.tell(told(Cmd.NEW_SCAN_RESULTS))
+    found = {p.poa for i in world.indications if isinstance(i, PoAFound) for p in i.poas}
+    assert found == {A, B, C}
+    world.run(25)
+    assert {p.poa for p in world.entities[NAME].status.poas} == {A, B, C}
+    world.scan = [bss_of(A, associated=True)]
+    world.run(60)
+    assert {p.poa for p in world.entities[NAME].status.poas} == {A}
+
+
+def test_only_the_named_networks() -> None:
+    """With ssids, access points of other networks are no PoAs."""
+    world = World(Nl80211Config(ssids=("net",)))
+    world.scan = [bss_of(B), bss_of(C, b"other")]
+    world.begin()
+    world.run(1)
+    assert {p.poa for p in world.entities[NAME].status.poas} == {B}
+
+
+def test_own_scan_only_in_need() -> None:
+    """An own scan is asked for near the threshold with nowhere to go, and not more often than allowed."""
+    world = World().begin()
+    world.scan = [bss_of(A, associated=True)]
+    world.join(A)
+    world.run(20)
+    assert [a for a in world.actions if isinstance(a, Scan)] == []
+    world.at(A, rssi_dbm=-74)
+    world.run(9)
+    assert [a for a in world.actions if isinstance(a, Scan)] == [Scan(INDEX, b"net", ())]
+    world.run(10)
+    assert len([a for a in world.actions if isinstance(a, Scan)]) == 2
+    world.scan.append(bss_of(B))
+    world.tell(told(Cmd.NEW_SCAN_RESULTS))
+    world.run(20)
+    assert len([a for a in world.actions if isinstance(a, Scan)]) <= 3
+
+
+def test_link_is_announced_as_what_it_can_do() -> None:
+    """Links can be controlled where nobody manages the interface, and the kernel is asked to watch them."""
+    world = World().begin()
+    assert world.links == {NAME: True}
+    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME)]
+    world.net(owned=True)
+    assert world.links == {NAME: False}
+    world.net(owned=False)
+    assert world.links == {NAME: True}
+    world.join(A)
+    world.net(owned=True)
+    assert world.links == {NAME: True}
+    assert World(Nl80211Config(control=False, cqm_dbm=())).begin().links == {NAME: False}
+
+
+def test_connect_plans() -> None:
+    """LinkConnect is followed on open networks nobody manages, and else refused in a sentence that helps."""
+    world = World()
+    world.scan = [bss_of(A), bss_of(B), bss_of(C, b"other")]
+    world.begin()
+    world.run(0.1)
+    follower = world.follower
+    assert len(plan_connect(follower, NAME, B).requests) == 1
+    world.join(A)
+    assert plan_connect(follower, NAME, A).requests == ()
+    assert len(plan_connect(follower, NAME, B).requests) == 1  # of the same network: a reassociation
+    assert len(plan_connect(follower, NAME, C).requests) == 2  # leave, then join
+    assert plan_disconnect(follower, NAME, B).requests == ()
+    assert len(plan_disconnect(follower, NAME, A).requests) == 1
+    assert "is not heard" in plan_connect(follower, NAME, "02:00:00:00:0d:01").refusal
+    assert "no link wlan7" in plan_connect(follower, "wlan7", A).refusal
+    world.net(owned=True)
+    for plan in (plan_connect(follower, NAME, B), plan_disconnect(follower, NAME, None)):
+        assert "is managed by another program" in plan.refusal
+
+
+def test_protected_network_needs_its_manager() -> None:
+    """LinkConnect to a protected network is refused, with the way out."""
+    world = World()
+    world.scan = [m.Bss(INDEX, A, 2437, -50.0, False, True, 0, None, bss_of(A).elements)]
+    world.begin()
+    world.run(0.1)
+    assert "let one of them manage wlan0" in plan_connect(world.follower, NAME, A).refusal
+
+
+def test_attached_says_where() -> None:
+    """People are told the network's name and frequency with the PoA."""
+    world = World()
+    world.scan = [bss_of(A)]
+    world.begin()
+    world.run(0.1)
+    world.join(A)
+    assert f"{NAME}: attached to {A} (net, 2437 MHz)" in world.said()
+
+
+def test_questions_without_answers() -> None:
+    """A question that fails is asked again, and nothing is believed of it."""
+    world = World(auto=False).begin()
+    world.answer()
+    world.answer()
+    world.at(A)
+    world.tell(connect_body(A))
+
+    for _ in range(3):
+        for ask in world.open[:]:
+            world.open.remove(ask)
+            world.feed(Answer(ask, world.t_ns, None))
+        world.run(1.2)
+    assert world.moves() == []
+    world.auto = True
+    world.answer()
+    world.run(1.2)
+    assert world.moves() == [("Attached", A)]
+    assert isinstance(world.items[NAME][0], Attached)
