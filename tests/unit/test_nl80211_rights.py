@@ -24,9 +24,12 @@ from lies._decode import decode
 from lies.capabilities import Capability
 from lies.errors import ConfigError, LiesError
 from lies.events import Sample
-from lies_nl80211 import Nl80211
+from lies_nl80211 import Nl80211, channel, uapi
+from lies_nl80211.attributes import Frame, attribute, generic_body, message
+from lies_nl80211.channel import Channel, Refused
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.door import KernelDoor
+from lies_nl80211.interfaces import get_links, read_link
 from lies_nl80211.uapi import Attr, Cmd
 
 
@@ -190,3 +193,49 @@ def test_options_that_are_refused(options: dict[str, object]) -> None:
     """Options of no use are refused with table and key or sentence."""
     with pytest.raises(ConfigError, match=r"drivers\.radio"):
         decode(Nl80211Config, options, table="drivers.radio")
+
+
+def test_questions_to_this_kernel() -> None:
+    """The machine's own kernel answers a dump whole, and a question it refuses with its errno."""
+
+    async def main() -> tuple[list[str | None], int]:
+        found: list[str | None] = []
+
+        def take(frame: Frame) -> None:
+            state = read_link(frame)
+            found.append(state.name if state is not None else None)
+
+        route = Channel(KernelDoor().route())
+        generic = Channel(KernelDoor().generic())
+        try:
+            assert await route.ask(uapi.RTM_GETLINK, uapi.NLM_F_DUMP, get_links(), take)
+            unknown = generic_body(
+                uapi.CTRL_CMD_GETFAMILY, attribute(uapi.CTRL_ATTR_FAMILY_NAME, b"lies-none\0")
+            )
+            with pytest.raises(Refused) as refused:
+                await generic.ask(uapi.GENL_ID_CTRL, 0, unknown, lambda _: None)
+            number = refused.value.errno
+        finally:
+            route.close()
+            generic.close()
+        assert number is not None
+        return found, number
+
+    names, number = asyncio.run(main())
+    assert "lo" in names
+    assert None not in names
+    assert number == errno.ENOENT
+
+
+def test_refusals_have_the_kernels_words() -> None:
+    """An error's own sentence is found behind what it quotes, whole or capped."""
+    words = attribute(1, b"no such device\0")
+    quoted = message(0x1C, 0, b"\x11\0\0\0" + bytes(8), sequence=1)
+    for flags, body in (
+        (uapi.NLM_F_ACK_TLVS | uapi.NLM_F_CAPPED, quoted[:16]),
+        (uapi.NLM_F_ACK_TLVS, quoted),
+    ):
+        frame = Frame(uapi.NLMSG_ERROR, flags, 1, struct.pack("=i", -19) + body + words)
+        assert channel._words(frame) == "no such device"
+    assert channel._words(Frame(uapi.NLMSG_ERROR, 0, 1, struct.pack("=i", -19) + quoted + words)) == ""
+    assert channel._words(Frame(uapi.NLMSG_ERROR, uapi.NLM_F_ACK_TLVS, 1, b"\0")) == ""
