@@ -17,10 +17,10 @@ class Plan:
 
 def plan_connect(follower: Follower, link: str, poa: str) -> Plan:
     """How to move a link to a PoA."""
-    info, client = follower.interface(link), follower.client(link)
-    if info is None or client is None:
+    client = follower.client(link)
+    if client is None:
         return Plan(refusal=f"there is no link {link} any more")
-    if follower.owned(info.index):
+    if follower.owned(client.index):
         return Plan(refusal=_owned(link, f"connect it to {poa}"))
     if poa == client.serving:
         return Plan()
@@ -41,22 +41,22 @@ def plan_connect(follower: Follower, link: str, poa: str) -> Plan:
         if present is not None and present.elements.ssid == bss.elements.ssid:
             previous = mac_octets(client.serving)
         else:
-            before = (requests.disconnect(info.index),)
+            before = (requests.disconnect(client.index),)
     return Plan(
-        (*before, requests.connect(info.index, bss.elements.ssid, bssid, bss.frequency_mhz, previous))
+        (*before, requests.connect(client.index, bss.elements.ssid, bssid, bss.frequency_mhz, previous))
     )
 
 
 def plan_disconnect(follower: Follower, link: str, poa: str | None) -> Plan:
     """How to take a link down; nothing if it is at another PoA than the named one."""
-    info, client = follower.interface(link), follower.client(link)
-    if info is None or client is None:
+    client = follower.client(link)
+    if client is None:
         return Plan(refusal=f"there is no link {link} any more")
-    if follower.owned(info.index):
+    if follower.owned(client.index):
         return Plan(refusal=_owned(link, "disconnect it"))
     if poa is not None and client.serving not in {None, poa}:
         return Plan()
-    return Plan((requests.disconnect(info.index),))
+    return Plan((requests.disconnect(client.index),))
 
 
 def _owned(link: str, what: str) -> str:

@@ -42,7 +42,7 @@ _CELLS = {IfType.AP, IfType.P2P_GO}
 
 @define
 class _Followed:
-    """One interface; up: None until route netlink has told."""
+    """One interface; controllable: as it was announced."""
 
     info: m.Interface
     role: Client | Cell
@@ -106,13 +106,6 @@ class Follower:
 
     # ---- for the shell's control
 
-    def interface(self, link: str) -> m.Interface | None:
-        """The interface behind a link of a station."""
-        for followed in self._by_index.values():
-            if isinstance(followed.role, Client) and followed.role.link == link:
-                return followed.info
-        return None
-
     def client(self, link: str) -> Client | None:
         """The state of a link of a station."""
         for followed in self._by_index.values():
@@ -124,11 +117,6 @@ class Follower:
         """Whether somebody manages the interface."""
         net = self._nets.get(index)
         return net is not None and net.owned
-
-    @property
-    def clients(self) -> list[Client]:
-        """Every station interface."""
-        return [f.role for f in self._by_index.values() if isinstance(f.role, Client)]
 
     # ---- items
 
