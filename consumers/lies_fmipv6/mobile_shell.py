@@ -56,6 +56,7 @@ _EVENTS = (
 )
 _WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
 _PUT_OFF_S = 0.005  # what can wait for the FBack, and at most so long
+_PUT_OFF_MOVE_S = 0.0005  # and then until the old link has been left, which there is a gap after
 _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
 
 
@@ -163,6 +164,9 @@ class MobileShell:
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):
                 self._spawn(self._connect(link, poa))
+                if self._put_off is not None:  # now, but for what the move itself is about to do
+                    self._put_off[1].cancel()
+                    self._put_off = self._put_off[0], self._later(_PUT_OFF_MOVE_S)
             case a.ConfigureAddress(link):
                 self._spawn(self._configure(link))
             case a.ExpectLinkUp(announce=announce):
@@ -172,11 +176,15 @@ class MobileShell:
                 self._bus.publish(report)
             case a.PrepareHandover():
                 self._prepare()  # another one
-                timer = asyncio.get_running_loop().call_later(_PUT_OFF_S, self._prepare)
-                self._put_off = (action, timer)
+                self._put_off = action, self._later(_PUT_OFF_S)
+            case a.HoldUplink(pcoa):
+                self._plane.hold(pcoa)
             case _:
                 self._prepare()
                 self._change(action)
+
+    def _later(self, delay_s: float) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, self._prepare)
 
     def _prepare(self) -> None:
         """Do what was put off so that it does not keep the routers from answering the FBU."""
