@@ -55,8 +55,7 @@ _EVENTS = (
     PoALost,
 )
 _WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
-_PUT_OFF_S = 0.005  # what can wait for the FBack, and at most so long
-_PUT_OFF_MOVE_S = 0.0005  # and then until the old link has been left, which there is a gap after
+_PUT_OFF_S = 0.005  # what can wait for the FBack, and then for the LinkDown, each at most so long
 _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
 
 
@@ -126,6 +125,8 @@ class MobileShell:
                     self._arrive(event.poa)
                 self._runtime.feed(event)
                 self._done.clear()
+                if isinstance(event, LinkDown):
+                    self._prepare()
         elif isinstance(event, BindingUpdated):
             self._runtime.feed(event)
 
@@ -134,6 +135,7 @@ class MobileShell:
         expected, self._expected = self._expected, None
         if expected is None or expected.poa != poa:
             return
+        self._prepare()  # what the UNA lets go is for an address that has to be there
         self._send(self._announcement, expected.announce.destination)
         self._perform(expected.complete)
         self._done = [expected.announce, expected.complete]
@@ -164,9 +166,9 @@ class MobileShell:
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):
                 self._spawn(self._connect(link, poa))
-                if self._put_off is not None:  # now, but for what the move itself is about to do
+                if self._put_off is not None:  # until the old link has been left: then there is time
                     self._put_off[1].cancel()
-                    self._put_off = self._put_off[0], self._later(_PUT_OFF_MOVE_S)
+                    self._put_off = self._put_off[0], self._later()
             case a.ConfigureAddress(link):
                 self._spawn(self._configure(link))
             case a.ExpectLinkUp(announce=announce):
@@ -176,15 +178,15 @@ class MobileShell:
                 self._bus.publish(report)
             case a.PrepareHandover():
                 self._prepare()  # another one
-                self._put_off = action, self._later(_PUT_OFF_S)
+                self._put_off = action, self._later()
             case a.HoldUplink(pcoa):
                 self._plane.hold(pcoa)
             case _:
                 self._prepare()
                 self._change(action)
 
-    def _later(self, delay_s: float) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, self._prepare)
+    def _later(self) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(_PUT_OFF_S, self._prepare)
 
     def _prepare(self) -> None:
         """Do what was put off so that it does not keep the routers from answering the FBU."""
