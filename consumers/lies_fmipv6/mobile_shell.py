@@ -190,7 +190,7 @@ class MobileShell:
         self._timer = asyncio.get_running_loop().call_later(_PUT_OFF_S, self._prepare)
 
     def _prepare(self) -> None:
-        """Do what was put off, so that it keeps neither the routers from answering nor the node from moving."""
+        """Do what was put off, which kept neither the routers from answering nor the node from moving."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
