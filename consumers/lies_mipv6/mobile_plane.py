@@ -71,8 +71,8 @@ class MobilePlane:
         """What is sent from the home address goes to the home agent with coa as outer source.
 
         The route is replaced even if it looks the same: it is where the kernel has cached the way. A packet
-        between the two changes would go the old way with the new source, and be refused at its end: so what
-        is sent meanwhile waits. What is sent then goes behind it, the way through the hold, until `settle`.
+        that went the old way with the new source would be refused at its end: so what is sent meanwhile
+        waits. What is sent then goes behind it, the way through the hold, until `settle`.
         """
         self.accept(coa, home_agent)
         held, route = (
