@@ -10,7 +10,7 @@ from typing import Any
 from lies.capabilities import NO_CAPABILITIES, Capability
 from lies.driver import Driver, DriverHost, LinkPort
 from lies.errors import LiesError, LinkError
-from lies.events import Attached, Detached, DownReason, Link, Sample, Technology
+from lies.events import Attached, Detached, Link, Sample, Technology
 from lies.kernel import messages as m
 from lies_rtnetlink.config import RtnetlinkConfig
 from lies_rtnetlink.device import is_there, is_wireless, may_administer, speed_mbps

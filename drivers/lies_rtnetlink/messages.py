@@ -1,4 +1,4 @@
-"""What the kernel's route netlink messages say of links: octets in, values out. Never raises on any octets."""
+"""What route netlink messages say of links: octets in, values out. Never raises on any octets."""
 
 import struct
 
@@ -26,7 +26,7 @@ _BRPORT_STATE, _BRPORT_BRIDGE_ID = 1, 14
 
 @frozen
 class BridgePort:
-    """A port of a bridge; state: of its spanning tree; bridge: the designated bridge, as `ip -d link` has it."""
+    """A port of a bridge; state: of its spanning tree; bridge: the designated one, as `ip -d link` has it."""
 
     state: int
     bridge: str | None = None
