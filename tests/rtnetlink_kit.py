@@ -1,6 +1,7 @@
 """Route netlink messages made by pyroute2, and a driver that follows a namespace."""
 
 import asyncio
+import socket
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -57,7 +58,7 @@ def newlink(
     if master:
         attrs.append(("IFLA_MASTER", master))
     if port is not None:
-        bridge = {"addr": "02:00:00:00:00:01", "prio": 0x8000}
+        bridge = {"addr": "02:00:00:00:00:01", "prio": socket.htons(0x8000)}  # pyroute2 keeps the octets
         data = {"attrs": [("IFLA_BRPORT_STATE", port), ("IFLA_BRPORT_BRIDGE_ID", bridge)]}
         info = [("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", data)]
         attrs.append(("IFLA_LINKINFO", {"attrs": info}))

@@ -21,8 +21,8 @@ def is_there(descriptor: int, index: int) -> bool:
     """Whether the kernel lists an interface; descriptor: a socket of its namespace."""
     try:
         fcntl.ioctl(descriptor, _SIOCGIFNAME, struct.pack("=16si20x", b"", index))
-    except OSError as error:
-        return error.errno != errno.ENODEV
+    except (OSError, ValueError) as error:  # ValueError: the descriptor was closed
+        return not isinstance(error, OSError) or error.errno != errno.ENODEV
     return True
 
 
@@ -35,7 +35,7 @@ def speed_mbps(descriptor: int, name: str) -> float | None:
     request = struct.pack("=16sQ16x" if _wide() else "=16sI12x", name.encode(), command.buffer_info()[0])
     try:
         fcntl.ioctl(descriptor, _SIOCETHTOOL, request)
-    except OSError:
+    except (OSError, ValueError):
         return None
     _, low, high = _COMMAND.unpack(command.tobytes())
     speed = high << 16 | low

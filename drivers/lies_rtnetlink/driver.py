@@ -78,12 +78,15 @@ class Rtnetlink(Driver):
         if config.control and not self._controls:
             log.warning("%s has no CAP_NET_ADMIN: its links cannot be set up and down", self.name)
         self._ready = asyncio.get_running_loop().create_future()
-        self._listener = Listener(
-            config.receive_octets,
-            on_told=self._take,
-            on_overrun=self._overrun,
-            on_error=self._fail,
-        )
+        try:
+            self._listener = Listener(
+                config.receive_octets,
+                on_told=self._take,
+                on_overrun=self._overrun,
+                on_error=self._fail,
+            )
+        except OSError as error:
+            raise _unreadable(error) from error
         self._listener.start()
         self._tell_all()
         async with asyncio.timeout(_START_S):
@@ -186,7 +189,7 @@ class Rtnetlink(Driver):
             self._refused(*asked, told.error)
 
     def _fail(self, error: OSError) -> None:
-        problem = LiesError(f"the kernel's messages about links cannot be read: {error.strerror or error}")
+        problem = _unreadable(error)
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(problem)
             return
@@ -251,3 +254,7 @@ class Rtnetlink(Driver):
         mbps = await asyncio.to_thread(speed_mbps, self._listener.descriptor, self._names[index])
         if mbps is not None and self._attachments.get(index) == attachment:
             self._ports[index].feed(Sample(self.host.now_ns(), poa=poa, bitrate_mbps=mbps))
+
+
+def _unreadable(error: OSError) -> LiesError:
+    return LiesError(f"the kernel's messages about links cannot be read: {error.strerror or error}")
