@@ -1,9 +1,9 @@
 """How long a lost or new carrier takes from the kernel to a consumer, beside a bare pyroute2 listener.
 
 A wire in a namespace of its own is set down and up at its far end. The time runs from the request to
-the kernel until (a) a process that has a netlink socket and nothing else has read the message, (b) one with
-pyroute2 and nothing else has decoded it, (c) the driver rtnetlink of a daemon has seen it, (d) a consumer in a
-third process has the indication. (a), (b) and (c, d) take turns.
+the kernel until (a) a process that has a netlink socket and nothing else has read the message, (b) one
+with pyroute2 and nothing else has decoded it, (c) the driver rtnetlink of a daemon has seen it, (d) a
+consumer in a third process has the indication. (a), (b) and (c, d) take turns.
 
     python scripts/rtnetlink_latency.py [CHANGES]
 """
