@@ -83,6 +83,7 @@ class Rtnetlink(Driver):
                 config.receive_octets,
                 on_told=self._take,
                 on_overrun=self._overrun,
+                on_drained=self._drained,
                 on_error=self._fail,
             )
         except OSError as error:
@@ -146,7 +147,7 @@ class Rtnetlink(Driver):
             log.warning("%d more changes of carriers are only counted", self._interfaces.untold - untold)
         for told in batch:
             if isinstance(told, DumpEnded) and told.sequence == self._dump:
-                self._all_told(told)
+                self._all_told()
             elif isinstance(told, Answered):
                 self._answered(told)
 
@@ -157,6 +158,9 @@ class Rtnetlink(Driver):
             self.name,
         )
         self._interfaces.lost()
+
+    def _drained(self) -> None:
+        """What of it was kept is told."""
         if self._dump is not None:
             self._again = True
         else:
@@ -171,9 +175,9 @@ class Rtnetlink(Driver):
         except OSError as error:
             self._fail(error)
 
-    def _all_told(self, told: DumpEnded) -> None:
+    def _all_told(self) -> None:
         self._dump = None
-        if self._again or not told.whole:
+        if self._again or not self._interfaces.complete:
             if self._again:
                 self._interfaces.lost()
             self._again = False
@@ -211,6 +215,7 @@ class Rtnetlink(Driver):
             case Up():
                 port.feed(Attached(t_ns, change.poa))
                 self._attachments[change.index] += 1
+                log.debug("%s is up at %s", self._names[change.index], change.poa)
                 self._ask_speed(change.index, change.poa)
             case Down():
                 port.feed(Detached(t_ns, change.poa, change.reason))

@@ -100,6 +100,7 @@ class Interfaces:
         self._known: dict[int, _Interface] = {}
         self._asked: set[int] = set()
         self._unseen: set[int] | None = None  # while all are being told
+        self._torn = False
         self._lossy = False
 
     def lost(self) -> None:
@@ -109,6 +110,12 @@ class Interfaces:
     def telling(self) -> None:
         """A telling of all interfaces begins; who is not in it is gone at its end."""
         self._unseen = set(self._known)
+        self._torn = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last telling left nobody out."""
+        return self._unseen is None
 
     def find(self, name: str) -> LinkTold | None:
         """A served interface by name."""
@@ -129,7 +136,7 @@ class Interfaces:
                 yield from self._told(told, batch[at + 1 :])
             elif isinstance(told, LinkGone):
                 yield from self._gone(told.index)
-            elif isinstance(told, DumpEnded) and self._unseen is not None and told.whole:
+            elif isinstance(told, DumpEnded) and self._unseen is not None and not (told.torn or self._torn):
                 unseen, self._unseen, self._lossy = self._unseen, None, False
                 for index in unseen:
                     yield from self._gone(index)
@@ -137,6 +144,7 @@ class Interfaces:
     def _told(self, told: LinkTold, later: Sequence[Told]) -> Iterator[Change]:
         if self._unseen is not None:
             self._unseen.discard(told.index)
+            self._torn |= told.torn
         known = self._known.get(told.index)
         if told.partial:
             if known is not None and known.told.name == told.name and known.told.port is not None:
@@ -166,7 +174,7 @@ class Interfaces:
         if not known.served:
             return
         index, up, was, poa = told.index, is_up(told), known.poa, poa_of(told)
-        moved = was is not None and before.master != told.master
+        moved = before.master != told.master and was not in {None, poa}
         if was is not None and up and not moved:
             yield from self._flaps(index, was, downs, up=True)
         elif was is not None:

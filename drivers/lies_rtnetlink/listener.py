@@ -15,8 +15,8 @@ _AT_ONCE = 256  # datagrams before others on the loop have their turn
 class Listener:
     """Hears of links in the namespace that the thread is in when it is made.
 
-    on_told: what has come, in order; on_overrun: the kernel had to drop messages, and what it had kept
-    has been told by now; on_error: the socket cannot be read any more.
+    on_told: what has come, in order; on_overrun: the kernel had to drop messages; on_drained: after that,
+    what it had kept has been told; on_error: the socket cannot be read any more.
     """
 
     def __init__(
@@ -25,9 +25,11 @@ class Listener:
         *,
         on_told: Callable[[Sequence[Told]], None],
         on_overrun: Callable[[], None],
+        on_drained: Callable[[], None],
         on_error: Callable[[OSError], None],
     ) -> None:
-        self._on_told, self._on_overrun, self._on_error = on_told, on_overrun, on_error
+        self._on_told, self._on_error = on_told, on_error
+        self._on_overrun, self._on_drained = on_overrun, on_drained
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_NETLINK, kind, socket.NETLINK_ROUTE)
         self._sequence = 0
@@ -83,11 +85,17 @@ class Listener:
                     self._on_error(error)
                     return
                 self._overrun = True
+                self._tell(found)
+                self._on_overrun()
                 continue
             if sender[0] == 0:  # from the kernel, not from another process
                 found.extend(read(data))
-        if found:
-            self._on_told(found)
+        self._tell(found)
         if drained and self._overrun:
             self._overrun = False
-            self._on_overrun()
+            self._on_drained()
+
+    def _tell(self, found: list[Told]) -> None:
+        if found:
+            self._on_told(tuple(found))
+            found.clear()

@@ -17,7 +17,7 @@ _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (lin
 _LINK = struct.Struct("=BxHiII")  # struct ifinfomsg: family, type, index, flags, change
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _NLM_F_DUMP_INTR = 0x10
-_IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_PROTINFO = 3, 4, 10, 12  # linux/if_link.h
+_IFLA_IFNAME, _IFLA_MASTER, _IFLA_PROTINFO = 3, 10, 12  # linux/if_link.h
 _IFLA_OPERSTATE, _IFLA_LINKINFO = 16, 18
 _IFLA_CARRIER_UP_COUNT, _IFLA_CARRIER_DOWN_COUNT = 47, 48
 _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 4, 5
@@ -38,7 +38,8 @@ class LinkTold:
 
     kind: ARPHRD_*; flags: IFF_*; operstate: of RFC 2863, None where it is not said; master: index of what it
     is enslaved to, 0 for nothing; ups, downs: how often its carrier came and went, None where the kernel does
-    not count it; partial: a bridge's message, which knows no more than flags, operstate and port.
+    not count it; partial: a bridge's message, which knows no more than flags, operstate and port; torn: the
+    list of interfaces changed while all were told, and one may have been left out.
     """
 
     index: int
@@ -46,12 +47,12 @@ class LinkTold:
     kind: int
     flags: int
     operstate: int | None = None
-    mtu: int | None = None
     master: int = 0
     port: BridgePort | None = None
     ups: int | None = None
     downs: int | None = None
     partial: bool = False
+    torn: bool = False
 
 
 @frozen
@@ -71,10 +72,10 @@ class Answered:
 
 @frozen
 class DumpEnded:
-    """All interfaces have been told; whole: none of them can have been missed."""
+    """All interfaces have been told; torn: as in LinkTold."""
 
     sequence: int
-    whole: bool
+    torn: bool = False
 
 
 Told = LinkTold | LinkGone | Answered | DumpEnded
@@ -109,18 +110,17 @@ def read(data: bytes) -> list[Told]:
 
 def _read(kind: int, flags: int, sequence: int, body: bytes) -> Told | None:
     if kind == m.RTM_NEWLINK and len(body) >= _LINK.size:
-        return _link(body)
+        return _link(body, torn=bool(flags & _NLM_F_DUMP_INTR))
     if kind == m.RTM_DELLINK and len(body) >= _LINK.size:
         family, _, index, _, _ = _LINK.unpack_from(body)
         return None if family == AF_BRIDGE else LinkGone(index)  # from a bridge: it only left that bridge
-    if kind == _NLMSG_ERROR and len(body) >= 4:
-        return Answered(sequence, -struct.unpack_from("=i", body)[0])
-    if kind == _NLMSG_DONE:
-        return DumpEnded(sequence, whole=not flags & _NLM_F_DUMP_INTR)
-    return None
+    error = -struct.unpack_from("=i", body)[0] if len(body) >= 4 else 0
+    if kind == _NLMSG_DONE and error <= 0:
+        return DumpEnded(sequence, torn=bool(flags & _NLM_F_DUMP_INTR))
+    return Answered(sequence, error) if kind in {_NLMSG_ERROR, _NLMSG_DONE} else None
 
 
-def _link(body: bytes) -> LinkTold | None:
+def _link(body: bytes, *, torn: bool) -> LinkTold | None:
     family, kind, index, flags, _ = _LINK.unpack_from(body)
     said = dict(attributes_in(body, _LINK.size))
     name = said.get(_IFLA_IFNAME, b"").partition(b"\0")[0].decode("utf-8", "backslashreplace")
@@ -134,12 +134,12 @@ def _link(body: bytes) -> LinkTold | None:
         kind,
         flags,
         operstate=operstate[0] if operstate else None,
-        mtu=_number(said.get(_IFLA_MTU)),
         master=_number(said.get(_IFLA_MASTER)) or 0,
         port=_port(said.get(_IFLA_PROTINFO, b"")) if partial else _slave(said.get(_IFLA_LINKINFO, b"")),
         ups=_number(said.get(_IFLA_CARRIER_UP_COUNT)),
         downs=_number(said.get(_IFLA_CARRIER_DOWN_COUNT)),
         partial=partial,
+        torn=torn,
     )
 
 

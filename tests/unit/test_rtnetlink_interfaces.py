@@ -202,6 +202,11 @@ def test_into_a_bridge_and_out_again(kernel: Kernel) -> None:
     assert kernel.say(newlink(counts=(5, 4))) == [("down", BRIDGE_POA, "admin_down"), ("up", ETH0)]
 
 
+def test_under_a_master_that_is_no_bridge(kernel: Kernel) -> None:
+    """An interface that is given to a bond or VRF without losing its carrier stays where it is."""
+    assert kernel.say(newlink(master=9, counts=(5, 4)), newlink(counts=(5, 4))) == []
+
+
 def test_a_bridge_tells_of_a_lost_carrier_first(kernel: Kernel) -> None:
     """The bridge's message comes first: the reason is the carrier, and nothing is told twice."""
     kernel.say(newlink(port=3, master=9, counts=(5, 4)), bridges_word(3))
@@ -233,6 +238,13 @@ def test_a_telling_that_was_disturbed_removes_nothing(kernel: Kernel) -> None:
     kernel.interfaces.lost()
     kernel.interfaces.telling()
     assert kernel.say(message(DONE, bytes(4), flags=0x10)) == []
+    assert not kernel.interfaces.complete
+    kernel.interfaces.telling()
+    torn = newlink(8, "eth1")
+    assert kernel.say(torn[:6] + b"\x12\0" + torn[8:], message(DONE, bytes(4)))[-1] == ("up", "port:eth1")
+    assert not kernel.interfaces.complete
+    kernel.interfaces.telling()
+    assert kernel.say(newlink(8, "eth1")) == []
     assert kernel.say(message(DONE, bytes(4))) == [("down", ETH0, "removed"), ("gone",)]
 
 

@@ -27,7 +27,7 @@ from lies_rtnetlink.messages import Answered, BridgePort, DumpEnded, LinkGone, L
 
 
 def test_a_link_as_pyroute2_writes_it() -> None:
-    """Index, name, kind, flags, operational state, MTU, master, port and counts are read."""
+    """Index, name, kind, flags, operational state, master, port and counts are read."""
     (told,) = read(newlink(counts=(3, 2), port=3, master=9))
     assert told == LinkTold(
         7,
@@ -35,14 +35,13 @@ def test_a_link_as_pyroute2_writes_it() -> None:
         1,
         UP | LOWER_UP | RUNNING,
         operstate=6,
-        mtu=1500,
         master=9,
         port=BridgePort(3, BRIDGE_POA),
         ups=3,
         downs=2,
     )
     (told,) = read(newlink(oper=None, up=False))
-    assert told == LinkTold(7, "eth0", 1, LOWER_UP, mtu=1500)
+    assert told == LinkTold(7, "eth0", 1, LOWER_UP)
 
 
 def test_a_bridges_word_of_its_port() -> None:
@@ -57,8 +56,9 @@ def test_a_bridges_word_of_its_port() -> None:
 def test_answers_and_the_end_of_a_telling() -> None:
     """An error carries its number and request; a telling that was disturbed is not whole."""
     assert read(message(ERROR, struct.pack("=i", -1), sequence=4)) == [Answered(4, 1)]
-    assert read(message(DONE, bytes(4), sequence=5)) == [DumpEnded(5, whole=True)]
-    assert read(message(DONE, bytes(4), flags=0x10, sequence=5)) == [DumpEnded(5, whole=False)]
+    assert read(message(DONE, bytes(4), sequence=5)) == [DumpEnded(5)]
+    assert read(message(DONE, struct.pack("=i", -12), sequence=5)) == [Answered(5, 12)]
+    assert read(message(DONE, bytes(4), flags=0x10, sequence=5)) == [DumpEnded(5, torn=True)]
 
 
 def test_several_messages_in_one_datagram() -> None:
