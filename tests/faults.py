@@ -11,9 +11,10 @@ from kernel_losses import Kind, lose, lose_no_more, lost
 from lies.events import BindingUpdated, HandoverDone, Indication, LinkDown, LinkUp, Raw
 from lies.runtime import now_s, wall_ns
 from lies.testbed import topology as t
-from lies.testbed.drive import Drive, DriveResult
+from lies.testbed.drive import Drive
 from lies.testbed.measure import Direction
 from lies.testbed.node import Node, stop_all
+from lies.testbed.result import DriveResult
 
 ONE, TWO = t.Router(1), t.Router(2)
 ACCESS, BACKBONE = "ap", "bb"

@@ -158,6 +158,8 @@ class RouterNode:
                     self.net.to_mobile(self, packet)
                 else:
                     self.route(packet)
+            case fa.ExpectHAck():
+                pass
             case fa.AddTunnel(pcoa, endpoint, _):
                 self.tunnels[pcoa] = endpoint
                 self._let_go(pcoa)

@@ -52,6 +52,7 @@ class AccessRouter:
             self._p,
             drop=self._drop,
             left=self._new.left,
+            lets_go=self._new.lets_go,
             here=self._new.admit,
             owner=self._owner,
         )

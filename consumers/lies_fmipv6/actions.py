@@ -12,7 +12,7 @@ from ipaddress import IPv6Address
 from attrs import frozen
 
 from lies.events import CareOfAddressChanged, HandoverDone
-from lies_fmipv6.messages import Message
+from lies_fmipv6.messages import HandoverAcknowledge, Message
 
 
 @frozen
@@ -183,6 +183,20 @@ class AddTunnel:
 
 
 @frozen
+class ExpectHAck:
+    """This HAck from the neighbour will be answered with these, in this order: build them now.
+
+    A shell may do them as soon as that HAck comes, before it feeds it; when the engine then asks for them,
+    they are done already. Void once the engine has been fed anything else, or has asked for anything else.
+    """
+
+    neighbour: IPv6Address
+    ack: HandoverAcknowledge
+    tunnel: AddTunnel
+    answers: tuple[SendMessage, ...]
+
+
+@frozen
 class RemoveTunnel:
     """The tunnel ends in both directions; packets to pcoa go to the access link again.
 
@@ -278,6 +292,7 @@ MobileNodeAction = (
 AccessRouterAction = (
     SendMessage
     | AddTunnel
+    | ExpectHAck
     | RemoveTunnel
     | HoldNode
     | ReleaseNode

@@ -235,11 +235,9 @@ class MobilePlane:
         old = self._care_of.get(pcoa)
         tunnel: list[bytes] = []
         if old is not None:
-            drain, table = (
-                self._tunnelling.towards(DEFAULT, par, local=ncoa, oif=self._index, table=t)
-                for t in (old.drain, old.table)
-            )
-            tunnel = [drain, *old.lane.let_go, table]
+            drain = self._tunnelling.towards(DEFAULT, par, local=ncoa, oif=self._index, table=old.drain)
+            # what is sent from now on goes the same way behind what waited, until the tunnel ends
+            tunnel = [drain, *old.lane.let_go]
         own = self._own_way(new)
         back = own if ncoa in self._known_before else []
         return _Completion(par, back, tunnel, [*own, self._main(nar)])

@@ -55,7 +55,7 @@ _EVENTS = (
     PoALost,
 )
 _WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
-_PUT_OFF_S = 0.005  # what can wait for the FBack, and at most so long
+_PUT_OFF_S = 0.005  # what can wait for the FBack, and then for the LinkDown, each at most so long
 _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
 
 
@@ -83,7 +83,8 @@ class MobileShell:
         self._expected: a.ExpectLinkUp | None = None
         self._announcement = b""  # its UNA, as it is sent
         self._done: list[a.MobileNodeAction] = []  # before the engine asked for it
-        self._put_off: tuple[a.PrepareHandover, asyncio.TimerHandle] | None = None
+        self._unprepared: a.PrepareHandover | None = None
+        self._timer: asyncio.TimerHandle | None = None  # until which it, and the UNA, can wait
         self._seen_up = False
 
     async def start(self) -> None:
@@ -99,8 +100,8 @@ class MobileShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
-        if self._put_off is not None:
-            self._put_off[1].cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,11 +126,14 @@ class MobileShell:
                     self._arrive(event.poa)
                 self._runtime.feed(event)
                 self._done.clear()
+                if isinstance(event, LinkDown):
+                    self._prepare()
         elif isinstance(event, BindingUpdated):
             self._runtime.feed(event)
 
     def _arrive(self, poa: str) -> None:
         """Do at once what was built for this LinkUp."""
+        self._prepare()  # what the UNA lets go is for an address that has to be there
         expected, self._expected = self._expected, None
         if expected is None or expected.poa != poa:
             return
@@ -165,30 +169,40 @@ class MobileShell:
                 self._spawn(self._connect(link, poa))
             case a.ConfigureAddress(link):
                 self._spawn(self._configure(link))
-            case a.ExpectLinkUp(announce=announce):
-                self._announcement = encode(announce.message, announce.source, announce.destination)
-                self._expected = action
+            case a.ExpectLinkUp():
+                self._expected, self._announcement = action, b""
+                self._put_off_more()
             case a.Publish(report):
                 self._bus.publish(report)
             case a.PrepareHandover():
                 self._prepare()  # another one
-                timer = asyncio.get_running_loop().call_later(_PUT_OFF_S, self._prepare)
-                self._put_off = (action, timer)
+                self._unprepared = action
+                self._put_off_more()
+            case a.HoldUplink(pcoa):
+                self._plane.hold(pcoa)
             case _:
                 self._prepare()
                 self._change(action)
 
+    def _put_off_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_PUT_OFF_S, self._prepare)
+
     def _prepare(self) -> None:
-        """Do what was put off so that it does not keep the routers from answering the FBU."""
-        if self._put_off is None:
-            return
-        action, timer = self._put_off
-        self._put_off = None
-        timer.cancel()
-        try:
-            self._change(action)
-        except LiesError as error:
-            _log.error("%s: %s", type(action).__name__, error)
+        """Do what was put off, which kept neither the routers from answering nor the node from moving."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        action, self._unprepared = self._unprepared, None
+        if action is not None:
+            try:
+                self._change(action)
+            except LiesError as error:
+                _log.error("%s: %s", type(action).__name__, error)
+        if self._expected is not None and not self._announcement:
+            una = self._expected.announce
+            self._announcement = encode(una.message, una.source, una.destination)
 
     def _change(self, action: a.KernelAction) -> None:
         """Change addresses, routes and tunnels."""

@@ -142,6 +142,11 @@ class NewRouter:
             return [*awaited, *self._admit(address, node, now)]
         return self._admit(address, node, now)
 
+    def lets_go(self, address: IPv6Address) -> bool:
+        """Whether nothing follows here from the node of an address going to another router."""
+        node = self._nodes.get(address)
+        return node is None or (node.state is not ExpectedState.EXPECTED and node.tunnel is None)
+
     def left(self, address: IPv6Address) -> list[Action]:
         """The node of an address went to another router."""
         node = self._nodes.get(address)

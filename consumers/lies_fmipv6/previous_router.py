@@ -7,7 +7,7 @@ from attrs import define, field
 
 from lies.timers import Backoff, Timers
 from lies_fmipv6.actions import AccessRouterAction as Action
-from lies_fmipv6.actions import AddTunnel, HoldNode, ReleaseNode, RemoveTunnel, SendMessage
+from lies_fmipv6.actions import AddTunnel, ExpectHAck, HoldNode, ReleaseNode, RemoveTunnel, SendMessage
 from lies_fmipv6.items import Received
 from lies_fmipv6.messages import (
     FastBindingAck,
@@ -65,8 +65,9 @@ class PreviousRouter:
     """The bindings of nodes that leave or left this router's link.
 
     drop counts a message that was not acted on; left is called with a PCoA when its packets begin to be
-    tunnelled away, here with a PCoA and a link-layer address when its node proved to be on this link again;
-    owner tells the link-layer address of the node that has a PCoA, where it has a handover key.
+    tunnelled away, and lets_go tells whether nothing will follow from that; here with a PCoA and a link-layer
+    address when its node proved to be on this link again; owner tells the link-layer address of the node that
+    has a PCoA, where it has a handover key.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class PreviousRouter:
         *,
         drop: Callable[[str], None],
         left: Callable[[IPv6Address], list[Action]],
+        lets_go: Callable[[IPv6Address], bool],
         here: Callable[[IPv6Address, bytes, float], list[Action]],
         owner: Callable[[IPv6Address], bytes | None],
     ) -> None:
@@ -83,6 +85,7 @@ class PreviousRouter:
         self._p = parameters
         self._drop = drop
         self._left = left
+        self._lets_go = lets_go
         self._here = here
         self._owner = owner
         self._last: dict[bytes, int] = {}  # last sequence number of each node with a key, as long as we run
@@ -275,7 +278,20 @@ class PreviousRouter:
         backoff = Backoff(now, self._p.first_wait_s, retries=self._p.hi_retries)
         binding.pending = pending = _Pending(ncoa, neighbour, hi, backoff, lifetime_s)
         self._hi_of[hi.sequence] = binding
-        return [*self._hold(binding), self._send_hi(binding, pending)]
+        return [*self._hold(binding), self._send_hi(binding, pending), *self._foresee(binding, pending)]
+
+    def _foresee(self, binding: Binding, pending: _Pending) -> list[Action]:
+        """What the HAck will be answered with, if the NAR takes the node as proposed."""
+        neighbour = pending.neighbour
+        secured = neighbour.protected or not self._c.insecure  # comes by another socket, when it comes
+        if secured or not binding.on_link or binding.held or not self._lets_go(binding.pcoa):
+            return []
+        hack = HandoverAcknowledge(pending.hi.sequence, HAckCode.NCOA_VALID)
+        tunnel = AddTunnel(binding.pcoa, pending.proposed, binding.lla)
+        fback = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, pending.lifetime_s)
+        on_link = self._fback(binding, fback, binding.pcoa, on_link=True)
+        answers = (on_link, self._fback(binding, fback, pending.proposed))
+        return [ExpectHAck(neighbour.address, hack, tunnel, answers)]
 
     def _hold(self, binding: Binding) -> list[Action]:
         """5.4: a node that sends its FBU from elsewhere gets nothing here until its tunnel stands."""

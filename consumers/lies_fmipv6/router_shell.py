@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from functools import partial
 from ipaddress import IPv6Address
 from typing import assert_never
 
@@ -47,6 +48,10 @@ def link_local_of(interface: str) -> IPv6Address:
     for address in link_local_addresses(interface):
         return address
     raise ConfigError(f"{interface} has no link-local address", key="access")
+
+
+def _without_hop_limit(packet: bytes) -> bytes:
+    return packet[:7] + packet[8:]
 
 
 class RouterShell:
@@ -98,6 +103,7 @@ class RouterShell:
                 undo.enter_context(closing(self._mobility))
             self._undo = undo.pop_all()
         self._protected = protected
+        self._address = engine_config.address
         for neighbour in engine_config.neighbours:
             if neighbour.fast_handover and not engine_config.trusts(neighbour):
                 _log.warning("no fast handover with %s: neither esp_key nor ike", neighbour.address)
@@ -105,7 +111,9 @@ class RouterShell:
         self._runtime: Runtime[AccessRouterItem, a.AccessRouterAction] = Runtime(self._engine, self._perform)
         # the UNA of a node to come, as it will be -> what follows
         self._awaited: dict[bytes, a.AdmitNode] = {}
-        self._done: a.AdmitNode | None = None  # before the engine asked for it
+        # the HAck to come, but for its hop limit -> what is sent when the tunnel of the action stands
+        self._expected: tuple[bytes, a.ExpectHAck, list[Callable[[], None]]] | None = None
+        self._done: list[a.AccessRouterAction] = []  # before the engine asked for it
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -171,6 +179,7 @@ class RouterShell:
             got = decode(packet)
         except OtherProtocol:
             return
+        self._expected = None
         if isinstance(got.message, HandoverInitiate | HandoverAcknowledge):
             message = check_addresses(got.message)
             self._runtime.feed(Received(message, got.source, got.destination, authenticated=True))
@@ -179,11 +188,21 @@ class RouterShell:
         admit = self._awaited.get(packet)
         if admit is not None and interface == self._access and lla == admit.mn_lla:
             self._perform(admit)  # what waits need not wait for the engine, which will say the same
-            self._done = admit
+            self._done = [admit]
+        expected, self._expected = self._expected, None
+        if expected is not None and _without_hop_limit(packet) == expected[0]:
+            self._accept(*expected[1:])
         try:
             self._take(packet, lla, interface)
         finally:
-            self._done = None
+            self._done = []
+
+    def _accept(self, expected: a.ExpectHAck, answers: list[Callable[[], None]]) -> None:
+        """The NAR takes a node: its tunnel, and then the FBacks, before the engine says the same."""
+        self._perform(expected.tunnel)
+        for answer in answers:
+            answer()
+        self._done = [expected.tunnel, *expected.answers]
 
     def _take(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
@@ -197,6 +216,10 @@ class RouterShell:
         self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
 
     def _perform(self, action: a.AccessRouterAction) -> None:
+        if action in self._done:
+            self._done.remove(action)
+            return
+        self._expected = None
         try:
             self._carry_out(action)
         except LiesError as error:
@@ -206,7 +229,11 @@ class RouterShell:
         plane = self._plane
         match action:
             case a.SendMessage():
-                self._send(action)
+                self._packed(action)()
+            case a.ExpectHAck(neighbour, ack, answers=answers):
+                hack = encode(ack, neighbour, self._address)
+                sends = [self._packed(answer) for answer in answers]
+                self._expected = _without_hop_limit(hack), action, sends
             case a.ExpectNode() | a.AdmitNode() | a.ForgetNode():
                 self._attend(action)
             case a.AddTunnel(pcoa, endpoint, _):
@@ -224,15 +251,16 @@ class RouterShell:
             case _:
                 assert_never(action)
 
-    def _send(self, action: a.SendMessage) -> None:
+    def _packed(self, action: a.SendMessage) -> Callable[[], None]:
+        """A message as it is sent, for later."""
         source, destination = action.source, action.destination
         key = self._engine.key_for(action.pcoa) if action.pcoa is not None else None
         packet = encode(action.message, source, destination, key=key)
         if self._mobility is not None and destination in self._protected:
-            self._mobility.send(packet, destination)
-            return
+            return partial(self._mobility.send, packet, destination)
         local = action.link_layer is not None or destination.is_link_local or destination.is_multicast
-        self._signalling.send(
+        return partial(
+            self._signalling.send,
             packet,
             destination,
             interface=self._access if local else None,
@@ -249,9 +277,8 @@ class RouterShell:
                     una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
                     self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
             case a.AdmitNode(ncoa, lla):
-                if action != self._done:
-                    plane.admit(ncoa, lla)
-                    self._forget(ncoa)
+                plane.admit(ncoa, lla)
+                self._forget(ncoa)
             case a.ForgetNode(ncoa):
                 plane.forget(ncoa)
                 self._forget(ncoa)

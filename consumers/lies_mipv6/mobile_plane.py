@@ -42,6 +42,7 @@ class MobilePlane:
         self._mtu = mtu
         self._accepted: dict[IPv6Address, IPv6Address] = {}  # coa -> home agent
         self._sources = OuterSources(self._index)
+        self._settled: list[bytes] = []
         sweep(netlink, OWNER)
         self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False, owner=OWNER)
         try:
@@ -70,8 +71,8 @@ class MobilePlane:
         """What is sent from the home address goes to the home agent with coa as outer source.
 
         The route is replaced even if it looks the same: it is where the kernel has cached the way. A packet
-        between the two changes would go the old way with the new source, and be refused at its end: so what
-        is sent meanwhile waits.
+        that went the old way with the new source would be refused at its end: so what is sent meanwhile
+        waits. What is sent then goes behind it, the way through the hold, until `settle`.
         """
         self.accept(coa, home_agent)
         held, route = (
@@ -81,7 +82,13 @@ class MobilePlane:
             for table in (_TABLE_HELD, _TABLE_HOME)
         )
         source = self._sources.choose(home_agent, coa)
-        self._netlink.execute([*self._lane.take, *source, held, *self._lane.let_go, route], ignore=GONE)
+        self._netlink.execute([*self._lane.take, *source, held, *self._lane.let_go], ignore=GONE)
+        self._settled = [route]
+
+    def settle(self) -> None:
+        """Nothing is on its way through the hold any more: what is sent goes straight into the tunnel."""
+        messages, self._settled = self._settled, []
+        self._netlink.execute(messages)
 
     def drop(self, coa: IPv6Address) -> None:
         """Open nothing any more that is tunnelled to coa."""

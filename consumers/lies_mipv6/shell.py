@@ -1,8 +1,10 @@
 """The consumer: one role of Mobile IPv6 on this host."""
 
+import asyncio
 import logging
 import secrets
 from contextlib import ExitStack, closing
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Any, assert_never
 
 from lies.capabilities import Capability
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from lies.sim import Part
 
 _log = logging.getLogger("lies.mipv6")
+_SETTLE_S = 0.05
 
 
 class MobileShell:
@@ -72,6 +75,7 @@ class MobileShell:
         )
         engine = MobileNode(engine_config, config.parameters)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
+        self._timer: asyncio.TimerHandle | None = None  # until what waited in a hold has gone
 
     async def start(self) -> None:
         """Register for care-of addresses."""
@@ -83,6 +87,8 @@ class MobileShell:
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
         self._runtime.close()
+        if self._timer is not None:
+            self._timer.cancel()
         self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_event(self, event: Indication | Raw) -> None:
@@ -96,6 +102,19 @@ class MobileShell:
             return
         self._runtime.feed(Received(got.message, got.source, got.destination))
 
+    def _use_tunnel(self, home_agent: IPv6Address, coa: IPv6Address) -> None:
+        self._plane.use_tunnel(home_agent, coa)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_SETTLE_S, self._settle)
+
+    def _settle(self) -> None:
+        self._timer = None
+        try:
+            self._plane.settle()
+        except LiesError as error:
+            _log.error("the way to the home agent: %s", error)
+
     def _perform(self, action: a.MobileNodeAction) -> None:
         try:
             match action:
@@ -104,7 +123,7 @@ class MobileShell:
                 case a.AcceptCareOf(coa, home_agent):
                     self._plane.accept(coa, home_agent)
                 case a.UseTunnel(_, home_agent, coa, _):
-                    self._plane.use_tunnel(home_agent, coa)
+                    self._use_tunnel(home_agent, coa)
                 case a.DropCareOf(coa):
                     self._plane.drop(coa)
                 case a.Publish(report):

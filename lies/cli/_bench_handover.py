@@ -8,7 +8,7 @@ from lies.cli._output import print_json, print_table
 
 BACKBONES_MS = (0.0, 10.0)
 RATE_MBPS = 15.0
-L2_GAP_MS = 2.0
+FOR_S = 16.0  # of handovers over each backbone, where nobody says how many
 _COLUMNS = {  # heading -> field
     "mode": "mode",
     "backbone ms": "backbone_ms",
@@ -24,22 +24,28 @@ _COLUMNS = {  # heading -> field
     "x floor": "fbu_fback_floor_ratio",
     "max delay ms": "max_delay_ms",
     "waited": "buffered_max",
+    "drain ms": "drain_max_ms",
 }
 
 
-def measure(modes: Sequence[str], count: int, *, json: bool) -> None:
+def measure(modes: Sequence[str], count: int | None, *, l2_gap_ms: float, json: bool) -> None:
     """Make `count` handovers of each mode over each backbone; print a line or a row of each."""
     from lies.kernel.netns import ensure_privileged
 
     ensure_privileged()
-    from lies.testbed.handovers import back_to_back, shuttle_options  # in the user namespace: as lies demo
+    from lies.testbed.handovers import (
+        back_to_back,
+        shuttle_options,
+        shuttle_s,
+    )  # in the user namespace: as lies demo
 
     view: View = Silent() if json else Lines()
     rows = []
+    count = count or max(1, round(FOR_S / shuttle_s(l2_gap_ms)))
     for mode in modes:
         for backbone_ms in BACKBONES_MS:
             options = shuttle_options(
-                mode, count, rate_mbps=RATE_MBPS, l2_gap_ms=L2_GAP_MS, backbone_ms=backbone_ms
+                mode, count, rate_mbps=RATE_MBPS, l2_gap_ms=l2_gap_ms, backbone_ms=backbone_ms
             )
             found = back_to_back(options, view)
             if json:

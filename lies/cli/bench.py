@@ -35,8 +35,14 @@ def bench(
     ] = False,
     mode: Annotated[ModeChoice, typer.Option(help="How these are made.")] = ModeChoice.PREDICTIVE,
     count: Annotated[
-        int, typer.Option(min=1, max=10_000, metavar="N", help="Handovers, for each backbone delay.")
-    ] = 40,
+        int | None,
+        typer.Option(
+            min=1, max=10_000, metavar="N", help="Handovers for each backbone delay; else for 16 s."
+        ),
+    ] = None,
+    l2_gap_ms: Annotated[
+        float, typer.Option(min=0, max=2000, metavar="MS", help="Least time without a link in a handover.")
+    ] = 2.0,
 ) -> None:
     """Measure the event path beside raw ZeroMQ with the same frames, floor and ours by turns, in 50 s.
 
@@ -50,7 +56,7 @@ def bench(
     if handover:
         from lies.cli._bench_handover import measure
 
-        measure(MODES if mode is ModeChoice.ALL else (mode.value,), count, json=json)
+        measure(MODES if mode is ModeChoice.ALL else (mode.value,), count, l2_gap_ms=l2_gap_ms, json=json)
         return
     from attrs import evolve
 

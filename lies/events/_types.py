@@ -63,6 +63,8 @@ class DownReason(StrEnum):
     SIGNAL_LOST = "signal_lost"
     PEER = "peer"  # the point of attachment ended it
     CARRIER = "carrier"  # the interface lost its carrier, cause unknown
+    ADMIN_DOWN = "admin_down"  # the interface was set down, or put elsewhere, by command
+    REMOVED = "removed"  # the interface is gone: deleted, unplugged, renamed, in another namespace
     DRIVER_LOST = "driver_lost"  # nobody watches the link any more
     FADING = "fading"  # the signal is falling (LinkGoingDown)
 

@@ -61,7 +61,7 @@ def dump(netlink: Netlink, kind: int, *, proxies: bool = False) -> list[Told]:
 
 def _told(netlink: Netlink, request: bytes) -> list[Told]:
     return [
-        Told(new, body, dict(_attributes(body, _HEADERS[new])))
+        Told(new, body, dict(attributes_in(body, _HEADERS[new])))
         for new, body in netlink.dump(request)
         if new in _HEADERS
     ]
@@ -83,7 +83,8 @@ def rules(netlink: Netlink) -> list[Rule]:
     ]
 
 
-def _attributes(body: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+def attributes_in(body: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
+    """The attributes behind so many octets, by number; the last one may be cut off."""
     while offset + 4 <= len(body):
         length, kind = struct.unpack_from("=HH", body, offset)
         if length < 4:

@@ -18,15 +18,24 @@ _PARAMETERS = {"grace_s": _GRACE_S, "max_rtsolpr_rate": 50, "poll_s": 0.02, "lis
 _ABSTRACT = {"damping_s": 0.02, "poa_age_s": 1.0}
 
 
+def shuttle_s(l2_gap_ms: float) -> float:
+    """How often a shuttle changes its access point: what waited in a gap must have gone before the next one.
+
+    A buffer goes a quarter faster than it fills, so it takes four times the gap.
+    """
+    return max(0.4, 0.3 + 6 * l2_gap_ms / 1000)
+
+
 def shuttle_options(
     mode: str, count: int, *, rate_mbps: float, l2_gap_ms: float, backbone_ms: float
 ) -> DriveOptions:
-    """A drive of `count` handovers, one every SHUTTLE_S."""
+    """A drive of `count` handovers, one every shuttle_s(l2_gap_ms)."""
     return DriveOptions(
         mode=mode,
         # where nothing moves the node before its link breaks, there is a stretch in which it breaks
         spacing_m=90.0 if mode == "predictive" else 140.0,
         shuttles=count,
+        shuttle_s=shuttle_s(l2_gap_ms),
         rate_mbps=rate_mbps,
         l2_gap_ms=l2_gap_ms,
         backbone_ms=backbone_ms,
@@ -48,6 +57,8 @@ def figures(result: DriveResult) -> dict[str, Any]:
     verdicts, directions = result.verdicts, result.directions
     modes = [report.mode for report in result.reports if report is not None]
     l3 = [v.l3_gap_ms for v in verdicts if v.l3_gap_ms is not None]
+    gone = [[d.drained_ns(v.move.out_ns, v.move.in_ns) for d in directions] for v in verdicts]
+    drains = [max(both) / _MS for both in gone]
     signalled = [
         (r.fback_ns - r.fbu_ns) / _MS
         for r in result.reports
@@ -78,6 +89,8 @@ def figures(result: DriveResult) -> dict[str, Any]:
         "buffered_max": max(
             (d.waited(v.move.out_ns, v.move.in_ns) for v in verdicts for d in directions), default=0
         ),
+        "drain_median_ms": _median(drains),
+        "drain_max_ms": round(max(drains), 3) if drains else None,
     }
 
 

@@ -12,6 +12,7 @@ from lies.events import Indication, Raw, RawAttached, RawDetached
 from lies.testbed.traffic import FlowLog
 
 _MS = 1e6
+_IN_TIME_NS = 1_000_000
 
 
 @frozen(eq=False)
@@ -86,6 +87,22 @@ class Direction:
             return 0
         early = end - self.least_delay_ns
         return sum(sent < early and low < got and got >= end for _, sent, got in self.received)
+
+    def drained_ns(self, out_ns: int, in_ns: int) -> int:
+        """How long after a handover's gap packets still came late, because others waited before them.
+
+        Until the first that was on its way no longer than the quickest one and a millisecond; 0 if none was
+        late.
+        """
+        shift = 0 if self.at_radio else self.least_delay_ns
+        last = in_ns + shift
+        for _, sent, got in self.received:
+            if got <= out_ns + shift:
+                continue
+            if got > in_ns + shift and got - sent <= self.least_delay_ns + _IN_TIME_NS:
+                break
+            last = max(last, got)
+        return last - in_ns - shift
 
     def gap_ns(self, out_ns: int, in_ns: int) -> float | None:
         """The total gap of a handover whose port was out from out_ns to in_ns.

@@ -13,7 +13,6 @@ from lies.testbed import topology as t
 from lies.testbed.traffic import rate_to_packets
 from lies.trace import Radio, merge, open_trace
 
-SHUTTLE_S = 0.4  # from one access point to the other
 DATAGRAM = 1200  # octets of payload
 THIN_MBPS, THIN_DATAGRAM = 0.8, 100  # beside an application: 1000 packets/s, so that gaps are known to 1 ms
 MODES = ("predictive", "reactive", "none")
@@ -34,7 +33,7 @@ class DriveOptions:
     mode: what the mobile node does of FMIPv6; routers, spacing_m, speed_kmh, seed: the simulated road;
     rate_mbps each way in packets of payload octets; l2_gap_ms: least time between two access points;
     backbone_ms: added one way between home agent and access routers; traces, start_s: recorded radio
-    instead; shuttles: so many handovers between two access points, one every SHUTTLE_S, instead of a way down
+    instead; shuttles: so many handovers between two access points, one every shuttle_s, instead of a way down
     the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the drive,
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
@@ -56,6 +55,7 @@ class DriveOptions:
     duration_s: float | None = None
     traces: tuple[Path, ...] = ()
     shuttles: int = 0
+    shuttle_s: float = 0.4
     floor: bool = False
     grace_s: float = 2.0
     isolate_radio: bool = False
@@ -90,7 +90,7 @@ class Plan:
 def make_plan(options: DriveOptions) -> Plan:
     """Work out a drive; NoDrive or TraceFormatError where a trace cannot be one."""
     if options.shuttles:
-        return Plan(options, 2, (options.shuttles + 1) * SHUTTLE_S, {}, "wifi")
+        return Plan(options, 2, (options.shuttles + 1) * options.shuttle_s, {}, "wifi")
     if not options.traces:
         length_m = (options.routers - 1) * options.spacing_m
         whole_s = length_m / (options.speed_kmh / 3.6) + _AT_LAST_S
@@ -239,7 +239,7 @@ class Configurations:
 
 def shuttle(options: DriveOptions) -> dict[str, Any]:
     """The road of a shuttle: there and back between two access points, without chance."""
-    speed_mps = options.spacing_m / SHUTTLE_S
+    speed_mps = options.spacing_m / options.shuttle_s
     ends = ((0.0, 0.0), (options.spacing_m, 0.0))
     return {
         "path": [ends[n % 2] for n in range(options.shuttles + 1)],

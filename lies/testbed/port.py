@@ -1,7 +1,8 @@
 """The mobile node's port in the testbed's radio: in one access point's bridge, or in none.
 
-Attached means that a frame sent by the mobile node's interface has arrived at the access point's bridge;
-only then does `move` return. The frames are of the local experimental EtherType (IEEE 802, 88B5).
+Attached means that a frame sent by the mobile node's interface has arrived at the access point's bridge, and
+one from there at the interface; only then does `move` return. The frames are of the local experimental
+EtherType (IEEE 802, 88B5).
 """
 
 import asyncio
@@ -9,7 +10,9 @@ import os
 import socket
 import struct
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+
+from attrs import define
 
 from lies.attachment import Moved, PortConfig
 from lies.errors import LinkError, LinkErrorReason
@@ -24,6 +27,7 @@ _PROBE_EVERY_S = 0.001
 _EAGER_NS = 3_000_000  # how long the loop is kept busy for the frames of a port that went in
 _BROADCAST = b"\xff" * 6
 _TOKEN_OCTETS = 8
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
 _PROBE = struct.Struct("!8sq30x")  # token, when it was sent; 46 octets as Ethernet wants them
 
 
@@ -46,8 +50,8 @@ class BridgePort:
                 undo.callback(self._radio.close)
                 index = index_of(port.port)
                 bridges = {poa: index_of(name) for poa, name in port.bridges.items()}
-                self._air = undo.enter_context(_packet_socket(_ETH_P_EXPERIMENTAL))
-            self._node = undo.enter_context(_packet_socket(0))
+                self._air = undo.enter_context(_packet_socket())
+            self._node = undo.enter_context(_packet_socket())
             self._leave = m.set_link(index, up=False, master=0)
             self._enter = {
                 poa: [m.set_link(index, master=bridge), m.set_link(index, up=True)]
@@ -98,40 +102,57 @@ class BridgePort:
             self._close()
 
     async def _until_frames_pass(self, bridge: str) -> int:
-        """Probe until a frame arrives: when that was sent, which is when the link was there.
+        """Probe until a frame has arrived each way: when the later of these two was sent.
 
-        The kernel lets a port's frames pass up to some ms after the call that put it in has returned (what
-        has carrier is noticed by a worker of the kernel's). Probed without a pause at first: asyncio cannot
-        wait for less than 1 ms.
+        That is when the link was there. The kernel lets a port's frames pass up to some ms after the call
+        that put it in has returned (a worker of the kernel's notices what has carrier), and not both ways at
+        once. Probed without a pause at first: asyncio cannot wait for less than 1 ms.
         """
         token = os.urandom(_TOKEN_OCTETS)
+        node = self._config.interface
+        ways = [_Way(self._node, node, self._air, bridge), _Way(self._air, bridge, self._node, node)]
         began_ns = now_ns = monotonic_ns()
         while now_ns - began_ns < self._limit_s * 1e9:
-            self._probe(token, now_ns)
-            if (sent_ns := self._has_arrived(token, bridge)) is not None:
-                return sent_ns
+            passed = [way.probe(token) for way in ways]  # both, each time
+            if all(passed):
+                return max(way.passed_ns for way in ways)
             await asyncio.sleep(0 if now_ns - began_ns < _EAGER_NS else _PROBE_EVERY_S)
             now_ns = monotonic_ns()
-        raise OSError(f"no frame passed from {self._config.interface} within {self._limit_s:g} s")
+        raise OSError(f"no frame passed from {node} and back within {self._limit_s:g} s")
 
-    def _has_arrived(self, token: bytes, bridge: str) -> int | None:
+
+@define
+class _Way:
+    """One direction between a node and a bridge; passed_ns: when a frame was sent that came."""
+
+    sender: socket.socket
+    sends_by: str
+    receiver: socket.socket
+    comes_by: str
+    passed_ns: int = 0
+
+    def probe(self, token: bytes) -> bool:
+        """Send a frame, unless one has come; whether one has."""
+        if not self.passed_ns:
+            with suppress(OSError):  # ENETDOWN, ENOBUFS: no carrier yet; the next one may pass
+                target = (self.sends_by, _ETH_P_EXPERIMENTAL, 0, 0, _BROADCAST)
+                self.sender.sendto(_PROBE.pack(token, monotonic_ns()), target)
+            self._look(token)
+        return self.passed_ns > 0
+
+    def _look(self, token: bytes) -> None:
         while True:
             try:
-                data, address = self._air.recvfrom(64)
+                data, address = self.receiver.recvfrom(64)
             except BlockingIOError:
-                return None
-            if data[:_TOKEN_OCTETS] == token and address[0] == bridge:
-                sent_ns: int = _PROBE.unpack_from(data)[1]
-                return sent_ns
-
-    def _probe(self, token: bytes, now_ns: int) -> None:
-        target = (self._config.interface, _ETH_P_EXPERIMENTAL, 0, 0, _BROADCAST)
-        try:
-            self._node.sendto(_PROBE.pack(token, now_ns), target)
-        except OSError:  # ENETDOWN, ENOBUFS: no carrier yet; the next probe is 1 ms away
-            return
+                return
+            if len(data) >= _PROBE.size and data[:_TOKEN_OCTETS] == token and address[0] == self.comes_by:
+                self.passed_ns = _PROBE.unpack_from(data)[1]
+                return
 
 
-def _packet_socket(protocol: int) -> socket.socket:
+def _packet_socket() -> socket.socket:
     kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
-    return socket.socket(socket.AF_PACKET, kind, socket.htons(protocol))
+    opened = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_EXPERIMENTAL))
+    opened.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    return opened

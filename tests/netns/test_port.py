@@ -4,6 +4,7 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -138,11 +139,20 @@ def test_the_gap_counts_from_the_detachment(radio: Radio, port: BridgePort) -> N
     assert into - out >= GAP_MS * MS
 
 
-def test_up_means_that_a_frame_of_the_node_has_passed(radio: Radio, port: BridgePort) -> None:
-    """Before move returns, the access router's side of the bridge has seen a frame of the mobile node."""
-    with entered(radio.net.descriptor("ar1")), frames("ap", incoming_only=True) as seen:
-        radio.move(port, 1)
-        assert [f for f in waiting(seen) if f[6:12] == t.MOBILE_MAC and f[12:14] == b"\x88\xb5"]
+def test_up_means_that_frames_have_passed_both_ways(radio: Radio, port: BridgePort) -> None:
+    """Before move returns, the router's side has seen a frame of the node, and the node one from there."""
+    with ExitStack() as stack:
+        seen = []
+        for name, interface in (("ar1", "ap"), ("mn", t.MOBILE_LINK)):
+            with entered(radio.net.descriptor(name)):
+                seen.append(stack.enter_context(frames(interface, incoming_only=True)))
+        out, into, up = radio.move(port, 1)
+        at_router, at_node = ([f for f in waiting(s) if f[12:14] == b"\x88\xb5"] for s in seen)
+    assert out is None
+    assert into <= up
+    assert any(f[6:12] == t.MOBILE_MAC for f in at_router)
+    assert at_node
+    assert all(f[6:12] != t.MOBILE_MAC for f in at_node)
 
 
 def test_an_unknown_access_point_is_refused_and_nothing_moves(radio: Radio, port: BridgePort) -> None:
@@ -160,7 +170,7 @@ def test_a_bridge_that_passes_nothing_is_an_error_within_the_limit(radio: Radio)
     radio.move(port, 1)
     radio.bridge_down(2)
     begun = monotonic_ns()
-    with pytest.raises(OSError, match=r"no frame passed from wlan0 within 0\.2 s"):
+    with pytest.raises(OSError, match=r"no frame passed from wlan0 and back within 0\.2 s"):
         radio.move(port, 2)
     assert 200 * MS <= monotonic_ns() - begun < 3000 * MS
     assert radio.state() == (None, False)

@@ -77,7 +77,7 @@ def test_a_node_that_has_left_is_held_until_its_tunnel_stands() -> None:
 def test_a_node_that_is_still_here_is_not_held() -> None:
     """An FBU from the old link: the node gets its packets there until it goes (section 4)."""
     router = Router()
-    assert router.fbu(PCOA) == ["HandoverInitiate"]
+    assert router.fbu(PCOA) == ["HandoverInitiate", "ExpectHAck"]
     assert "HoldNode" not in router.hack()
 
 
@@ -112,7 +112,7 @@ def test_a_node_that_is_back_is_released() -> None:
     assert "ReleaseNode" in router.fbu(PCOA, lifetime_s=0)
     router = Router()
     router.fbu(NCOA)
-    assert router.fbu(PCOA, coa_of(3)) == ["ReleaseNode", "HandoverInitiate"]
+    assert router.fbu(PCOA, coa_of(3)) == ["ReleaseNode", "HandoverInitiate", "ExpectHAck"]
 
 
 def test_a_node_that_goes_on_is_held_beside_its_tunnel() -> None:

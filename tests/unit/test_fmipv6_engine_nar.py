@@ -57,7 +57,7 @@ def away(now: float = 0.0) -> AccessRouter:
     """A router that tunnels HERE to THERE, because its node left."""
     router = AccessRouter(CONFIG)
     fbu = FastBindingUpdate(1, 20, HERE, THERE, MN)
-    (asked,) = router.receive(Received(fbu, HERE, OWN[1], MN), now)
+    asked, _ = router.receive(Received(fbu, HERE, OWN[1], MN), now)
     assert isinstance(asked, fa.SendMessage)
     assert isinstance(asked.message, HandoverInitiate)
     router.receive(Received(HandoverAcknowledge(asked.message.sequence, 0), NEXT[1], OWN[1]), now)
@@ -200,7 +200,7 @@ def test_hi_makes_an_own_hi_void() -> None:
     """A node announced here while this router still asks for it elsewhere: no two tunnels to each other."""
     router = AccessRouter(CONFIG)
     fbu = FastBindingUpdate(1, 20, HERE, THERE, MN)
-    (asked,) = router.receive(Received(fbu, HERE, OWN[1], MN), 0.0)
+    asked, _ = router.receive(Received(fbu, HERE, OWN[1], MN), 0.0)
     router.receive(hi(), 0.05)
     assert isinstance(asked, fa.SendMessage)
     assert isinstance(asked.message, HandoverInitiate)

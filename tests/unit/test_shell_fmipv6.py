@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from netns_kit import ETH_P_IPV6, frames, ip, waiting
 from shell_contract import nothing
-from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, header, perform, place, shell_of
+from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, header, perform, place, shell_of, until
 
 from lies.errors import ConfigError
 from lies.events import CareOfAddressChanged, LinkUp
@@ -119,9 +119,9 @@ def test_the_mobile_nodes_actions_are_what_the_kernel_has(here: Place) -> None:
     """Address, rules, routes, tunnel and hold of a handover, step by step, as iproute2 shows them."""
 
     async def work(shell: Any) -> None:
-        def routes(address: IPv6Address) -> list[str]:
-            """The default route of the address's own table."""
-            rule = next(r for r in ip("-6", "rule", "show", "pref", "90") if str(address) in r)
+        def routes(address: IPv6Address, preference: str = "90") -> list[str]:
+            """The default route of the address's own table; 89: of what comes out of the hold."""
+            rule = next(r for r in ip("-6", "rule", "show", "pref", preference) if str(address) in r)
             return ip("-6", "route", "show", "table", rule.split("lookup ")[1].split()[0])
 
         perform(shell, fast.UseRouter(PCOA, 64, GATE, MAC))
@@ -131,9 +131,12 @@ def test_the_mobile_nodes_actions_are_what_the_kernel_has(here: Place) -> None:
         prepare = fast.PrepareHandover(PCOA, NCOA, PAR, NEW_GATE, NEW_MAC)
         perform(shell, prepare, fast.HoldUplink(PCOA))
         assert "dev lies-h0" in routes(PCOA)[0]
-        assert any(f"from {PAR} to {NCOA} ipproto ipv6 lookup 51840" in r for r in ip("-6", "rule"))
+        opened = f"from {PAR} to {NCOA} ipproto ipv6 lookup 51840"
+        assert opened not in " ".join(ip("-6", "rule"))  # there is time for that
+        await until(lambda: opened in " ".join(ip("-6", "rule")))
         perform(shell, fast.CompleteHandover(PCOA, NCOA, PAR, NEW_GATE, NEW_MAC, tunnel=True))
-        assert f"encap seg6 mode encap.red segs 1 [ {PAR} ]" in routes(PCOA)[0]
+        assert f"encap seg6 mode encap.red segs 1 [ {PAR} ]" in routes(PCOA, "89")[0]
+        assert "dev lies-h0" in routes(PCOA)[0]  # behind what waited there
         assert routes(NCOA)[0].startswith(f"default via {NEW_GATE} dev wlan0")
         perform(shell, fast.EndTunnel(PCOA, NCOA, PAR))
         shown = " ".join(ip("-6", "-o", "addr", "show", "dev", "wlan0"))

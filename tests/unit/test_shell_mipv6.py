@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from netns_kit import ip
 from shell_contract import ShellContract, nothing
-from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, perform
+from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, perform, until
 
 from lies_mipv6 import actions as home
 
@@ -38,14 +38,20 @@ class TestMobileNodeAtHome(ShellContract):
     def test_its_actions_are_what_the_kernel_has(self, here: Place) -> None:
         """The home address is on the loopback from the start; its tunnel has the MTU and source it should."""
 
+        def way(table: str) -> str:
+            (route,) = ip("-6", "route", "show", "table", table)
+            return " ".join(route.split())
+
         async def work(shell: Any) -> None:
             (line,) = [a for a in ip("-6", "-o", "addr", "show", "dev", "lo") if str(HOME_ADDRESS) in a]
             assert " home " in line
             begin = here.more()
             perform(shell, *self.full)
-            (route,) = ip("-6", "route", "show", "table", "51900")
-            assert f"segs 1 [ {FAR_AGENT} ] dev wlan0" in " ".join(route.split())
-            assert "mtu 1400" in route
+            tunnel = f"segs 1 [ {FAR_AGENT} ] dev wlan0"
+            assert tunnel in way("51901")  # out of the hold; what comes behind goes into that as well
+            assert "dev lies-m0" in way("51900")
+            await until(lambda: tunnel in way("51900"))
+            assert "mtu 1400" in way("51900")
             labels = {line.split()[1]: line.split()[3] for line in ip("addrlabel")}
             assert labels[f"{FAR_AGENT}/128"] == labels[f"{NCOA}/128"]
             perform(shell, home.DropCareOf(PCOA))
