@@ -83,11 +83,10 @@ class Nl80211(Driver):
         groups = await questions.open()
         runtime = Runtime(self._follower, self._perform, clock=lambda: self.host.now_ns() / 1e9)
         self._runtime = runtime
-        events, route = self._door.generic(), self._door.route()
-        self._listeners = [
-            Listener(events, self._told, self._lost, self.host.failed),
-            Listener(route, self._net_told, self._net_lost, self.host.failed),
-        ]
+        events = self._door.generic()
+        self._listeners.append(Listener(events, self._told, self._lost, self.host.failed))
+        route = self._door.route()
+        self._listeners.append(Listener(route, self._net_told, self._net_lost, self.host.failed))
         for group in groups:
             self._door.join(events, group)
         self._switches = Switches(self._door, self._feed, self.host.now_ns)

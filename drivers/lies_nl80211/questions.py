@@ -63,7 +63,8 @@ class Questions:
 
     async def open(self) -> list[int]:
         """Find nl80211; the numbers of its multicast groups. LiesError where there is none."""
-        self._quick, self._slow = Channel(self._door.generic()), Channel(self._door.generic())
+        self._quick = Channel(self._door.generic())  # one by one: what is open is closed if the next fails
+        self._slow = Channel(self._door.generic())
         self._route = Channel(self._door.route())
         answer: list[dict[int, bytes]] = []
 

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import socket
 import struct
 from pathlib import Path
 
@@ -239,3 +240,28 @@ def test_refusals_have_the_kernels_words() -> None:
         assert channel._words(frame) == "no such device"
     assert channel._words(Frame(uapi.NLMSG_ERROR, 0, 1, struct.pack("=i", -19) + quoted + words)) == ""
     assert channel._words(Frame(uapi.NLMSG_ERROR, uapi.NLM_F_ACK_TLVS, 1, b"\0")) == ""
+
+
+@pytest.mark.parametrize("most", range(5))
+def test_sockets_that_cannot_be_opened(most: int) -> None:
+    """A start that fails at any socket leaves none open, and the error is the kernel's."""
+
+    class Poor(SimKernel):
+        def generic(self) -> socket.socket:
+            self._take()
+            return super().generic()
+
+        def route(self) -> socket.socket:
+            self._take()
+            return super().route()
+
+        def _take(self) -> None:
+            if self.opened == most:
+                raise OSError(errno.EMFILE, "no more sockets")
+            self.opened += 1
+
+    async def play(_: SimKernel, driver: Nl80211, host: RecordingHost) -> None:
+        raise AssertionError((driver, host))
+
+    with pytest.raises(OSError, match="no more sockets"):
+        run(play, kernel=Poor())
