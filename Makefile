@@ -37,7 +37,14 @@ demo: $(VENV)/.made ## drive past eight access routers and print what each hando
 .PHONY: test
 test: $(VENV)/.test-made ## run every test
 	@scripts/check-tools "$(PYTHON)"
+	@scripts/fetch-radio-kernel $(BIN)/python || echo "... they are skipped, and fail where CI=true" >&2
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+.PHONY: radio
+radio: $(VENV)/.test-made ## run the driver nl80211 on real 802.11 in a virtual machine (docs/radio.md), and print figures
+	@scripts/check-tools "$(PYTHON)"
+	@scripts/fetch-radio-kernel $(BIN)/python || echo "... they are skipped, and fail where CI=true" >&2
+	@$(BIN)/python scripts/run_tests.py -m radio $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.test-made ## faults and attacks in full, a line of figures for each (docs/reliability.md); make test runs tenths
