@@ -41,6 +41,7 @@ CORRESPONDENT = CORRESPONDENT_PREFIX[2]
 BACKBONE = "bb"
 _MTU = 1600  # of wires: a packet of a tunnel fits
 NEAR_DBM, FAR_DBM = -50.0, -90.0
+INTERVAL = "0.009"  # of pings; from 10 ms on ping rounds it up to the kernel's ticks, to 16 ms
 FADE_S = 4.0
 STAY_S = 1.5  # after a handover
 _KEYS = LOGS.parent / "keys"
@@ -93,8 +94,11 @@ def build(routers: Iterable[Router], station: Radio) -> None:
     run("modprobe", "-a", "veth", "tun")
     for name in ("core", "cn"):
         run("ip", "netns", "add", name)
-    for name in ("core", "cn", station.namespace, *(r.name for r in routers)):
+    for name in ("core", "cn", *(r.name for r in routers)):
         _quiet(name, forwarding=name != "cn")
+    # a host as the kernel makes it, but for what a mobile node needs (docs/configuration.md)
+    keys = ("all.forwarding=1", f"{station.interface}.forwarding=0")
+    run("sysctl", "-q", "-w", *(f"net.ipv6.conf.{key}" for key in keys), namespace=station.namespace)
     _links("core", [f"link add cn mtu {_MTU} type veth peer name eth0 netns cn mtu {_MTU}"])
     _links("core", ["link set cn up", f"addr add {CORRESPONDENT_PREFIX[1]}/64 dev cn"])
     _links(
@@ -134,9 +138,7 @@ def build(routers: Iterable[Router], station: Radio) -> None:
 
 def _quiet(namespace: str, *, forwarding: bool) -> None:
     """No duplicate address detection, and no advertisements taken by the kernel."""
-    values = {"accept_dad": 0, "dad_transmits": 0, "accept_ra": 0, "router_solicitations": 0, "seg6_enabled": 1}
-    if forwarding:
-        values["forwarding"] = 1  # DBG
+    values = {"accept_dad": 0, "dad_transmits": 0, "accept_ra": 0, "seg6_enabled": 1, "forwarding": int(forwarding)}
     words = [f"net.ipv6.conf.{which}.{k}={v}" for which in ("all", "default") for k, v in values.items()]
     run("sysctl", "-q", "-w", *words, namespace=namespace)
 
@@ -256,10 +258,13 @@ class Journey:
         return run("ip", "-6", "-o", "addr", "show", "dev", self.station.interface, namespace=self.station.namespace)
 
     def ping(self, name: str) -> "subprocess.Popen[str]":
-        """Begin to ask the correspondent for an answer every 10 ms, from the station's first address."""
-        words = ("ping", "-6", "-n", "-D", "-i", "0.01", "-I", str(self.pcoa), str(CORRESPONDENT))
+        """Begin to ask the correspondent for answers, from the station's first address."""
+        return self._ping(name, "-I", str(self.pcoa))
+
+    def _ping(self, name: str, *more: str) -> "subprocess.Popen[str]":
+        words = ("ping", "-6", "-n", "-D", "-i", INTERVAL, *more, str(CORRESPONDENT))
         process = start(name, *words, namespace=self.station.namespace)
-        said(name, "icmp_seq=100")
+        said(name, "icmp_seq=100 ")
         return process
 
     def fade(self) -> None:
