@@ -14,8 +14,8 @@ for module in /modules/*; do /bin/busybox insmod $module; done
 o=trans=virtio,version=9p2000.L,msize=512000
 /bin/busybox mount -t 9p -o $o,ro,cache=loose root /host || exec /bin/busybox poweroff -f
 /bin/busybox mount -t tmpfs tmpfs /new
-/bin/busybox mkdir /new/upper /new/work /new/root
-/bin/busybox mount -t overlay -o lowerdir=/host,upperdir=/new/upper,workdir=/new/work lies /new/root
+/bin/busybox mkdir /new/upper /new/aside /new/root
+/bin/busybox mount -t overlay -o lowerdir=/host,upperdir=/new/upper,workdir=/new/aside lies /new/root
 for place in proc sys dev; do /bin/busybox mount --move /$place /new/root/$place; done
 for word in $(/bin/busybox cat /new/root/proc/cmdline); do
     case $word in lies.init=*) init=${word#lies.init=} ;; esac

@@ -1,7 +1,7 @@
 """The air between the machine's radios: `python -m radio.medium`, a process in the namespace that made them.
 
-Each line of its standard input is the path of a scenario, played from then on; it answers each with one line: the
-time at which that began (ns of CLOCK_MONOTONIC), or what is wrong with it. It ends with its standard input.
+Each line of its standard input is the path of a scenario, played from then on; it answers each with a line:
+when that began (ns of CLOCK_MONOTONIC), or what is wrong with it. It ends with its standard input.
 """
 
 import errno
@@ -9,7 +9,7 @@ import os
 import selectors
 import sys
 from pathlib import Path
-from time import clock_gettime_ns, CLOCK_MONOTONIC
+from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 from radio.hwsim import Attr, Hwsim
 from radio.scenario import Scenario
