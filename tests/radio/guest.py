@@ -17,6 +17,7 @@ from attrs import define, frozen
 from polling import wait_until
 
 from lies.runtime import monotonic_ns, wall_ns
+from radio import beacons
 
 SHARE = Path("/run/share")
 LOGS = Path("/run/logs")  # in memory while an experiment goes on: a write to the share waits for the host
@@ -82,6 +83,11 @@ def there(file: Path) -> None:
     wait_until(file.exists, PATIENCE_S)
 
 
+def written(file: Path) -> None:
+    """Wait until a file has something in it."""
+    wait_until(lambda: file.exists() and file.stat().st_size > 0, PATIENCE_S)
+
+
 def pause(s: float) -> None:
     """Let time pass: it is what the experiment is about, not a wait for something."""
     end_ns = monotonic_ns() + round(s * 1e9)
@@ -134,8 +140,17 @@ class Air:
         for path in paths:
             lines += ["[[paths]]", *(f"{key} = {_toml(value)}" for key, value in path.items())]
         file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        return self._tell("play", file)
+
+    def forge(self, radio: Radio, count: int, *, ssid: str, channel: int, seed: int) -> None:
+        """Have a radio hear forged beacons (radio.beacons) on a channel, as fast as the medium can."""
+        file = LOGS.parent / "forged"
+        beacons.forge(file, radio.hwsim, count, ssid=ssid, channel=channel, seed=seed)
+        assert self._tell("forge", file) >= count
+
+    def _tell(self, word: str, file: Path) -> int:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{file}\n")
+        self._process.stdin.write(f"{word} {file}\n")
         self._process.stdin.flush()
         return int(self._line())
 
@@ -234,9 +249,10 @@ def station(
     return found, process
 
 
-def hear(radio: Radio, *frequencies: int) -> None:
-    """Scan, as soon as the radio is free to."""
+def hear(radio: Radio, *frequencies: int, passive: bool = False) -> None:
+    """Scan, as soon as the radio is free to; passive: ask for nothing."""
     words = ("iw", "dev", radio.interface, "scan", "freq", *map(str, frequencies))
+    words += ("passive",) if passive else ()
 
     def done() -> bool:
         tried = subprocess.run(
@@ -282,9 +298,9 @@ class Lies:
         return run(PYTHON, "-m", "lies", *words, namespace=self.namespace, env=self.env)
 
 
-def daemon(namespace: str, config: str = "[drivers.nl80211]\n") -> Lies:
-    """`lies run` in a namespace, ready for clients."""
-    name = f"lies-{namespace}"
+def daemon(namespace: str, config: str = "[drivers.nl80211]\n", name: str = "") -> Lies:
+    """`lies run` in a namespace, ready for clients; its log: lies-NAME, by default the namespace's."""
+    name = f"lies-{name or namespace}"
     file = LOGS / f"{name}.toml"
     file.write_text(config, encoding="utf-8")
     directory = LOGS.parent / name

@@ -58,6 +58,10 @@ class Results:
         """The lines of NAME.ndjson, but for one that was being written at the end."""
         return [json.loads(line) for line in self.lines(f"{name}.ndjson") if line.endswith("}")]
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The events of a recording, or of a listener."""
+        return [o for o in self.objects(name) if "mono_ns" in o]
+
     def marks(self, event: str, **values: object) -> list[dict[str, Any]]:
         """What the experiment noted."""
         marks = self.objects("marks")

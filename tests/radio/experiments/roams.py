@@ -86,6 +86,7 @@ def _end(points: list[Control], sta: Control, programs: list["subprocess.Popen[s
 
 def _roams(radios: dict[str, Radio], sta: Control, phase: str, count: int) -> None:
     addresses = {radios[name].address for name in CHANNELS}
+    pause(DWELL_S)
     mark("begin", phase=phase)
     for number in range(count):
         if number % 10 == 0:

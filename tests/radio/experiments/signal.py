@@ -22,6 +22,7 @@ from radio.guest import (
     start,
     station,
     steady,
+    written,
 )
 
 FLAT_S = 45.0
@@ -46,6 +47,7 @@ def main() -> None:
     access_point(radios["ap2"], channel=6, ssid="cellar")
     lies = daemon("sta", f"[drivers.nl80211]\n{CONFIG}")
     lies.begin("record", "record", "-o", str(LOGS / "signal.ndjson"))
+    written(LOGS / "signal.ndjson")
     sta, _ = station(radios["sta"], ssid="orchard", frequencies=FREQUENCIES)
     joined(sta)
     hear(radios["sta"], *FREQUENCIES)
@@ -62,6 +64,7 @@ def main() -> None:
 
 def _fade(air: Air, sta: Control) -> None:
     air.play([steady("ap1", "sta", FROM_DBM)])
+    sta.ask("REASSOCIATE")  # nothing of the noise before
     joined(sta)
     pause(3)
     fall = [[0, FROM_DBM], [STILL_S, FROM_DBM], [STILL_S + FADE_S, TO_DBM]]
