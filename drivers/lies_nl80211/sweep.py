@@ -6,6 +6,7 @@ up to 20 s.
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 AT_ONCE = 3  # channels: some 0.2 s, or 0.4 s where one may only listen
 PAUSE_S = 0.5  # on the own channel, before the next few
@@ -18,6 +19,7 @@ _USUAL_MHZ = (
     5220,
     5240,
 )  # most networks are there; none has radar
+_BANDS_MHZ = (0, 3000, 5925, 100_000)
 
 
 class Sweep:
@@ -48,8 +50,8 @@ class Sweep:
             order = [*own_mhz, *others_mhz, *(f for f in _USUAL_MHZ if f in rest), *sorted(rest)]
         once = list(dict.fromkeys(order))
         self._left = []
-        for band in (lambda f: f < 3000, lambda f: 3000 <= f < 5925, lambda f: f >= 5925):
-            here = [f for f in once if band(f)]  # a radio without this band refuses no more than these
+        for low, high in pairwise(_BANDS_MHZ):  # a radio without one of them refuses no more than that one
+            here = [f for f in once if low <= f < high]
             self._left += [tuple(here[i : i + AT_ONCE]) for i in range(0, len(here), AT_ONCE)]
 
     def next(self) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from radio.kernel import Kernel
 
 _INIT = Path(__file__).with_name("init.sh")
 _ROOT = Path(__file__).resolve().parents[2]
-_KEPT = ("PATH", "VIRTUAL_ENV", "PYTHONHASHSEED")
+_KEPT = ("VIRTUAL_ENV", "PYTHONHASHSEED")
 _LAST = 40  # lines of what was said, in an error
 
 
@@ -40,6 +40,11 @@ class Machine:
         self._process = process
         self._limit_s = limit_s
         self._end_s = now_s() + limit_s
+
+    @property
+    def pid(self) -> int:
+        """QEMU's process."""
+        return self._process.pid
 
     @property
     def done(self) -> bool:
@@ -90,10 +95,9 @@ def machine(
 ) -> Iterator[Machine]:
     """Boot one with an empty folder as its share, and run a command there as root; it ends with the block.
 
-    env: for the command, beside PATH and a PYTHONPATH with this tree and its tests.
+    env: for the command, beside a PYTHONPATH with this tree and its tests.
     """
-    qemu = need("qemu-system-x86_64")
-    busybox = need("busybox")
+    qemu, busybox = need("qemu-system-x86_64"), need("busybox")
     archive = share / "initramfs"
     archive.write_bytes(initramfs(Path(busybox), kernel.modules))
     (share / "command").write_text(_script(command, env or {}), encoding="utf-8")

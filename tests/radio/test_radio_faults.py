@@ -51,7 +51,7 @@ def told(faults: Results, phase: str, name: str = "heard") -> Moves:
     [("peer", 1), ("channel", 0), ("admin", 1), ("rfkill", 1), ("killed", 1), ("removed", 1)],
 )
 def test_link_is_told_as_it_is(faults: Results, phase: str, downs: int) -> None:
-    """Whatever takes the link away, the driver tells each end and each new beginning that iw tells, no other."""
+    """Whatever takes the link away, the driver tells the ends and beginnings that iw tells, no other."""
     expected = list(truth(faults, phase))
     assert sum(kind == "link_down" for kind, _ in expected) >= downs
     assert told(faults, phase) == expected
