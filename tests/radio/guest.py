@@ -1,4 +1,4 @@
-"""What an experiment inside the machine is made of: radios in namespaces, the air, programs, and files that go out.
+"""What an experiment inside the machine is made of: radios in namespaces, the air, programs, results.
 
 Nothing here cleans up: the machine is switched off after it.
 """
@@ -17,6 +17,7 @@ from attrs import define, frozen
 from polling import wait_until
 
 from lies.runtime import monotonic_ns, wall_ns
+from radio import beacons
 
 SHARE = Path("/run/share")
 LOGS = Path("/run/logs")  # in memory while an experiment goes on: a write to the share waits for the host
@@ -39,10 +40,15 @@ class Radio:
         return f"{int(self.address[:2], 16) | 0x40:02x}{self.address[2:]}"
 
 
-def run(*words: str, namespace: str = "") -> str:
+def run(*words: str, namespace: str = "", env: Mapping[str, str] | None = None) -> str:
     """A command's standard output; CalledProcessError, with what it said in our own output, if it fails."""
     done = subprocess.run(
-        _in(namespace, words), stdout=subprocess.PIPE, text=True, check=True, timeout=PATIENCE_S
+        _in(namespace, words),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=PATIENCE_S,
+        env={**os.environ, **(env or {})},
     )
     return done.stdout
 
@@ -72,9 +78,14 @@ def log(name: str) -> Path:
     return LOGS / f"{name}.log"
 
 
-def said(name: str, text: str) -> None:
-    """Wait until a process has said something."""
-    wait_until(lambda: log(name).exists() and text in log(name).read_text(errors="replace"), PATIENCE_S)
+def there(file: Path) -> None:
+    """Wait for a file."""
+    wait_until(file.exists, PATIENCE_S)
+
+
+def written(file: Path) -> None:
+    """Wait until a file has something in it."""
+    wait_until(lambda: file.exists() and file.stat().st_size > 0, PATIENCE_S)
 
 
 def pause(s: float) -> None:
@@ -129,8 +140,17 @@ class Air:
         for path in paths:
             lines += ["[[paths]]", *(f"{key} = {_toml(value)}" for key, value in path.items())]
         file.write_text("\n".join([*lines, ""]), encoding="utf-8")
+        return self._tell("play", file)
+
+    def forge(self, radio: Radio, count: int, *, ssid: str, channel: int, seed: int) -> None:
+        """Have a radio hear forged beacons (radio.beacons) on a channel, as fast as the medium can."""
+        file = LOGS.parent / "forged"
+        beacons.forge(file, radio.hwsim, count, ssid=ssid, channel=channel, seed=seed)
+        assert self._tell("forge", file) >= count
+
+    def _tell(self, word: str, file: Path) -> int:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{file}\n")
+        self._process.stdin.write(f"{word} {file}\n")
         self._process.stdin.flush()
         return int(self._line())
 
@@ -187,13 +207,14 @@ class Control:
         wait_until(there, PATIENCE_S)
 
 
-PASSPHRASE = "under the apple tree"
-OPEN, WPA2 = "", PASSPHRASE  # what a network asks for
+OPEN, WPA2 = "", "under the apple tree"  # what a network asks for
 
 
-def access_point(radio: Radio, *, channel: int, ssid: str, passphrase: str = OPEN, more: str = "") -> Control:
-    """hostapd on a radio, beaconing; its log has times."""
-    name = f"hostapd-{radio.namespace}"
+def access_point(
+    radio: Radio, *, channel: int, ssid: str, passphrase: str = OPEN, name: str = "", more: str = ""
+) -> tuple[Control, "subprocess.Popen[str]"]:
+    """A hostapd on a radio, beaconing; its log, hostapd-NAME (by default the namespace's), has times."""
+    name = f"hostapd-{name or radio.namespace}"
     control = LOGS.parent / name
     text = (
         f"interface={radio.interface}\ndriver=nl80211\nssid={ssid}\nhw_mode=g\nchannel={channel}\n"
@@ -203,33 +224,47 @@ def access_point(radio: Radio, *, channel: int, ssid: str, passphrase: str = OPE
         text += f"wpa=2\nwpa_key_mgmt=WPA-PSK\nrsn_pairwise=CCMP\nwpa_passphrase={passphrase}\n"
     file = LOGS / f"{name}.conf"
     file.write_text(text, encoding="utf-8")
-    start(name, "hostapd", "-t", str(file), namespace=radio.namespace)
-    there = Control(control / radio.interface)
-    there.wait_there()
-    wait_until(lambda: there.status().get("state") == "ENABLED", PATIENCE_S)
-    return there
+    process = start(name, "hostapd", "-t", str(file), namespace=radio.namespace)
+    found = Control(control / radio.interface)
+    found.wait_there()
+    wait_until(lambda: found.status().get("state") == "ENABLED", PATIENCE_S)
+    return found, process
 
 
-def station(radio: Radio, *, ssid: str, passphrase: str = OPEN, frequencies: Sequence[int]) -> Control:
-    """wpa_supplicant on a radio; it joins the network by itself."""
-    name = f"supplicant-{radio.namespace}"
+def station(
+    radio: Radio, *, ssid: str, frequencies: Sequence[int], passphrase: str = OPEN, name: str = ""
+) -> tuple[Control, "subprocess.Popen[str]"]:
+    """A wpa_supplicant on a radio (log: supplicant-NAME); it joins the network by itself."""
+    name = f"supplicant-{name or radio.namespace}"
     control = LOGS.parent / name
     heard = " ".join(map(str, frequencies))
     secret = f'psk="{passphrase}"' if passphrase else "key_mgmt=NONE"
     file = LOGS / f"{name}.conf"
-    file.write_text(
-        f'ctrl_interface={control}\nnetwork={{\nssid="{ssid}"\nscan_freq={heard}\nfreq_list={heard}\n{secret}\n}}\n',
-        encoding="utf-8",
-    )
+    network = f'ssid="{ssid}"\nscan_freq={heard}\nfreq_list={heard}\n{secret}'
+    file.write_text(f"ctrl_interface={control}\nnetwork={{\n{network}\n}}\n", encoding="utf-8")
     words = ("wpa_supplicant", "-t", "-D", "nl80211", "-i", radio.interface, "-c", str(file))
-    start(name, *words, namespace=radio.namespace)
-    there = Control(control / radio.interface)
-    there.wait_there()
-    return there
+    process = start(name, *words, namespace=radio.namespace)
+    found = Control(control / radio.interface)
+    found.wait_there()
+    return found, process
+
+
+def hear(radio: Radio, *frequencies: int, passive: bool = False) -> None:
+    """Scan, as soon as the radio is free to; passive: ask for nothing."""
+    words = ("iw", "dev", radio.interface, "scan", "freq", *map(str, frequencies))
+    words += ("passive",) if passive else ()
+
+    def done() -> bool:
+        tried = subprocess.run(
+            _in(radio.namespace, words), capture_output=True, timeout=PATIENCE_S, check=False
+        )
+        return tried.returncode == 0
+
+    wait_until(done, PATIENCE_S)
 
 
 def joined(station_control: Control, bssid: str = "") -> None:
-    """Wait until a station is connected, with keys where the network has them; bssid: to that access point."""
+    """Wait until a station is connected, with keys where the network has them; bssid: where."""
 
     def is_so() -> bool:
         status = station_control.status()
@@ -258,18 +293,14 @@ class Lies:
         """Begin a command `lies WORDS`."""
         return start(name, PYTHON, "-m", "lies", *words, namespace=self.namespace, env=self.env)
 
-    def links(self) -> list[dict[str, Any]]:
-        """What `lies links -j` says."""
-        words = _in(self.namespace, (PYTHON, "-m", "lies", "links", "-j"))
-        done = subprocess.run(
-            words, env={**os.environ, **self.env}, capture_output=True, text=True, check=False
-        )
-        return [json.loads(line) for line in done.stdout.splitlines()]
+    def run(self, *words: str) -> str:
+        """What a command `lies WORDS` prints."""
+        return run(PYTHON, "-m", "lies", *words, namespace=self.namespace, env=self.env)
 
 
-def daemon(namespace: str, config: str = "[drivers.nl80211]\n") -> Lies:
-    """`lies run` in a namespace, ready for clients."""
-    name = f"lies-{namespace}"
+def daemon(namespace: str, config: str = "[drivers.nl80211]\n", name: str = "") -> Lies:
+    """`lies run` in a namespace, ready for clients; its log: lies-NAME, by default the namespace's."""
+    name = f"lies-{name or namespace}"
     file = LOGS / f"{name}.toml"
     file.write_text(config, encoding="utf-8")
     directory = LOGS.parent / name
@@ -280,10 +311,10 @@ def daemon(namespace: str, config: str = "[drivers.nl80211]\n") -> Lies:
 
 
 def listen(daemon_: Lies, name: str, *links: str) -> None:
-    """Have a consumer write every event and when it came (radio.listener), and wait until it is registered."""
+    """Have a consumer write every event and when it came (radio.listener); returns once it listens."""
     words = (PYTHON, "-m", "radio.listener", str(LOGS / f"{name}.ndjson"), *links)
     start(name, *words, namespace=daemon_.namespace, env=daemon_.env)
-    wait_until((LOGS / f"{name}.ndjson").exists, PATIENCE_S)
+    there(LOGS / f"{name}.ndjson")
 
 
 # ---- results
@@ -296,12 +327,28 @@ def mark(event: str, **values: object) -> None:
         file.write(line + "\n")
 
 
+def keep(name: str, text: str) -> None:
+    """A file among the results."""
+    (LOGS / name).write_text(text, encoding="utf-8")
+
+
+TRACING = Path("/sys/kernel/tracing")
+
+
+def trace_kernel(*events: str) -> None:
+    """Have the kernel note when it comes by these places, by CLOCK_MONOTONIC; the file `kernel` has it."""
+    (TRACING / "trace_clock").write_text("mono")
+    for event in events:
+        (TRACING / "events" / event / "enable").write_text("1")
+
+
 def experiment(main: Callable[[], None]) -> None:
     """Run it, and bring what was written out of the machine, however it ended."""
     LOGS.mkdir(parents=True)
     try:
         main()
     finally:
+        shutil.copyfile(TRACING / "trace", SHARE / "kernel")
         for file in LOGS.iterdir():
             if file.is_file():
                 shutil.copyfile(file, SHARE / file.name)

@@ -14,13 +14,13 @@ for module in /modules/*; do /bin/busybox insmod $module; done
 o=trans=virtio,version=9p2000.L,msize=512000
 /bin/busybox mount -t 9p -o $o,ro,cache=loose root /host || exec /bin/busybox poweroff -f
 /bin/busybox mount -t tmpfs tmpfs /new
-/bin/busybox mkdir /new/upper /new/work /new/root
-/bin/busybox mount -t overlay -o lowerdir=/host,upperdir=/new/upper,workdir=/new/work lies /new/root
-for place in proc sys dev; do /bin/busybox mount --move /$place /new/root/$place; done
-for word in $(/bin/busybox cat /new/root/proc/cmdline); do
+/bin/busybox mkdir /new/upper /new/aside /new/all
+/bin/busybox mount -t overlay -o lowerdir=/host,upperdir=/new/upper,workdir=/new/aside lies /new/all
+for place in proc sys dev; do /bin/busybox mount --move /$place /new/all/$place; done
+for word in $(/bin/busybox cat /new/all/proc/cmdline); do
     case $word in lies.init=*) init=${word#lies.init=} ;; esac
 done
-exec /bin/busybox switch_root /new/root /bin/busybox sh $init
+exec /bin/busybox switch_root /new/all /bin/busybox sh $init
 """
 
 

@@ -1,8 +1,8 @@
 """Debian's kernel, fetched as a package and unpacked into a cache: this machine's own may have no radio.
 
 Nothing is installed by it. The cache is ${XDG_CACHE_HOME:-~/.cache}/lies/radio: one folder for a release,
-made aside and moved into place, so that it is whole whenever it is there. Needs Python alone, so that it can be
-run before anything is installed: scripts/fetch-radio-kernel.
+made aside and moved into place, so that it is whole whenever it is there. Needs Python alone, so that it can
+be run before anything is installed: scripts/fetch-radio-kernel.
 """
 
 import fcntl

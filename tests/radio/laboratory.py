@@ -1,4 +1,4 @@
-"""Boots machines for experiments, as many at a time as there are processors, and hands out what they found."""
+"""Boots machines for experiments, two at a time where there are processors, and hands out what they found."""
 
 import os
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from polling import wait_until
 from tools import need
 
 from radio.kernel import Kernel, NoKernel, cached
@@ -36,22 +37,31 @@ def _refuse(why: str) -> NoReturn:
 
 @contextmanager
 def experiments(names: Sequence[str], folder: Path) -> Iterator[Mapping[str, Results]]:
-    """Run experiments (modules of radio.experiments) side by side, each in a machine of its own."""
+    """Run experiments (modules of radio.experiments), each in a machine of its own; the longest first."""
     one = kernel()
+    at_a_time = min(2, len(os.sched_getaffinity(0)))
+    waiting = list(names)
     with ExitStack() as stack:
         running: dict[str, Machine] = {}
-        for name in names:
-            share = folder / name
-            share.mkdir()
-            command = (sys.executable, "-m", f"radio.experiments.{name}")
-            running[name] = stack.enter_context(machine(one, share, command))
         found = {}
-        for name, there in running.items():
-            try:
-                code = there.wait(LIMIT_S)
-            except MachineFailed as error:
-                pytest.fail(f"the experiment {name}: {error}", pytrace=False)
-            if code:
-                pytest.fail(f"the experiment {name} failed with {code}\n{there.said()}", pytrace=False)
-            found[name] = Results(there.share)
+        while waiting or running:
+            while waiting and len(running) < at_a_time:
+                name = waiting.pop(0)
+                share = folder / name
+                share.mkdir()
+                command = (sys.executable, "-m", f"radio.experiments.{name}")
+                running[name] = stack.enter_context(machine(one, share, command, limit_s=LIMIT_S))
+            wait_until(lambda: any(there.done for there in running.values()), 2 * LIMIT_S)
+            for name in [name for name, there in running.items() if there.done]:
+                found[name] = _result(name, running.pop(name))
         yield found
+
+
+def _result(name: str, there: Machine) -> Results:
+    try:
+        code = there.code()
+    except MachineFailed as error:
+        pytest.fail(f"the experiment {name}: {error}", pytrace=False)
+    if code:
+        pytest.fail(f"the experiment {name} failed with {code}\n{there.said()}", pytrace=False)
+    return Results(there.share)

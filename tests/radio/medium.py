@@ -1,20 +1,25 @@
 """The air between the machine's radios: `python -m radio.medium`, a process in the namespace that made them.
 
-Each line of its standard input is the path of a scenario, played from then on; it answers each with one line: the
-time at which that began (ns of CLOCK_MONOTONIC), or what is wrong with it. It ends with its standard input.
+Each line of its standard input is a word and a file, and is answered with a line. `play FILE`: a scenario
+(radio.scenario), played from then on; answered with the time, ns of CLOCK_MONOTONIC. `forge FILE`: frames
+that nobody sends (radio.beacons), heard between the others; answered with their number. Any other answer says
+what is wrong with it. It ends with its standard input.
 """
 
 import errno
 import os
 import selectors
+import struct
 import sys
+from collections import deque
 from pathlib import Path
-from time import clock_gettime_ns, CLOCK_MONOTONIC
+from time import CLOCK_MONOTONIC, clock_gettime_ns
 
 from radio.hwsim import Attr, Hwsim
-from radio.scenario import Scenario
+from radio.scenario import Scenario, octets
 
 TRIES = 4  # of a frame that wants to be acknowledged
+AT_ONCE = 20  # forged frames
 
 
 class Medium:
@@ -25,6 +30,12 @@ class Medium:
         self._scenario = Scenario({"radios": {}})
         self._began_ns = 0
         self.overruns = 0
+        self._forged: deque[tuple[bytes, int, bytes, bytes]] = deque()
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are forged frames to deliver."""
+        return bool(self._forged)
 
     def play(self, scenario: Scenario) -> int:
         """From now on; when that is."""
@@ -41,6 +52,20 @@ class Medium:
             if error.errno != errno.ENOBUFS:
                 raise
             self.overruns += 1
+
+    def forge(self, file: Path) -> int:
+        """Deliver the frames of a file one after another; how many there are."""
+        for line in file.read_text(encoding="ascii").splitlines():
+            radio, dbm, mhz, frame = line.split()
+            frequency = struct.pack("=I", int(mhz))
+            self._forged.append((octets(radio), int(dbm), frequency, bytes.fromhex(frame)))
+        return len(self._forged)
+
+    def some_forged(self) -> None:
+        """A few of them."""
+        for _ in range(min(AT_ONCE, len(self._forged))):
+            radio, dbm, frequency, frame = self._forged.popleft()
+            self._hwsim.deliver(radio, frame, dbm, frequency)
 
     def _one(self, told: dict[int, bytes]) -> None:
         sender, frame = told[Attr.ADDR_TRANSMITTER], told[Attr.FRAME]
@@ -75,20 +100,32 @@ def main() -> None:
     print("ready", flush=True)
     rest = b""
     while True:
-        for key, _ in selector.select():
+        for key, _ in selector.select(0 if medium.busy else None):
             if key.fileobj is hwsim:
                 medium.carry()
                 continue
             data = os.read(sys.stdin.fileno(), 65536)
             if not data:
-                print(f"{medium.overruns} overruns", flush=True)
                 return
             *lines, rest = (rest + data).split(b"\n")
             for line in lines:
-                try:
-                    print(medium.play(Scenario.load(Path(os.fsdecode(line)))), flush=True)
-                except (OSError, ValueError, KeyError, TypeError) as error:
-                    print(f"{line.decode()}: {error!r}", flush=True)
+                print(answer(medium, os.fsdecode(line)), flush=True)
+        medium.some_forged()
+
+
+def answer(medium: Medium, line: str) -> str:
+    """Do what a line says."""
+    word, _, name = line.partition(" ")
+    try:
+        match word:
+            case "play":
+                return str(medium.play(Scenario.load(Path(name))))
+            case "forge":
+                return str(medium.forge(Path(name)))
+            case _:
+                return f"{word!r} is neither play nor forge"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{name}: {error!r}"
 
 
 if __name__ == "__main__":
