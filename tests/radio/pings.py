@@ -1,61 +1,38 @@
-"""What ping has seen: which of its numbers were answered, and when."""
+"""What radio.pinger has noted: which requests were answered, and when."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from attrs import frozen
 
-_REPLY = re.compile(r"\[(\d+)\.(\d{6})\] \d+ bytes from \S+: icmp_seq=(\d+) ttl=\d+ time=([\d.]+) ms")
-_NUMBERS = 1 << 16
-
 
 @frozen
-class Reply:
-    """An answer; number: from 1, without a limit."""
+class Pings:
+    """Times in ns by number; a request without an answer is lost."""
 
-    wall_ns: int
-    number: int
-    trip_ms: float
+    sent_ns: Mapping[int, int]
+    answered_ns: Mapping[int, int]
 
+    @classmethod
+    def read(cls, lines: Iterable[str]) -> "Pings":
+        """What the lines of its file say; of copies the first one counts."""
+        sent: dict[int, int] = {}
+        answered: dict[int, int] = {}
+        for line in lines:
+            kind, number, t_ns = line.split()
+            (sent if kind == "s" else answered).setdefault(int(number), int(t_ns))
+        return cls(sent, answered)
 
-@frozen
-class Hole:
-    """What lies between two answers in a row of arrival; lost: the numbers between them without any answer."""
+    def lost(self, from_ns: int, to_ns: int) -> Sequence[int]:
+        """The requests of a time that were not answered."""
+        return [
+            n
+            for n, t_ns in sorted(self.sent_ns.items())
+            if from_ns <= t_ns < to_ns and n not in self.answered_ns
+        ]
 
-    before_ns: int
-    after_ns: int
-    lost: int
-
-    @property
-    def gap_ms(self) -> float:
-        """How long nothing came."""
-        return (self.after_ns - self.before_ns) / 1e6
-
-
-def replies(lines: Iterable[str]) -> list[Reply]:
-    """The answers in what `ping -D` printed, copies left out."""
-    found: dict[int, Reply] = {}
-    last = 0
-    for line in lines:
-        match = _REPLY.match(line)
-        if match is None or "DUP!" in line:
-            continue
-        low = int(match[3])  # ping counts in 16 bits
-        number = last + (low - last + _NUMBERS // 2) % _NUMBERS - _NUMBERS // 2
-        last = max(last, number)
-        wall_ns = int(match[1]) * 1_000_000_000 + int(match[2]) * 1000
-        found.setdefault(number, Reply(wall_ns, number, float(match[4])))
-    return list(found.values())
-
-
-def holes(answered: Sequence[Reply]) -> list[Hole]:
-    """Between each answer and the next one by number: how long nothing came, and how many were lost."""
-    by_number = sorted(answered, key=lambda r: r.number)
-    return [Hole(a.wall_ns, b.wall_ns, b.number - a.number - 1) for a, b in pairwise(by_number)]
-
-
-def worst(all_holes: Iterable[Hole], from_ns: int, to_ns: int) -> tuple[int, float]:
-    """(lost, longest gap in ms) of the holes that end within a time."""
-    within = [h for h in all_holes if from_ns <= h.after_ns < to_ns]
-    return sum(h.lost for h in within), max((h.gap_ms for h in within), default=0.0)
+    def gap_ms(self, from_ns: int, to_ns: int) -> float:
+        """The longest time without an answer of those that end within a time."""
+        times = sorted(self.answered_ns.values())
+        gaps = [b - a for a, b in pairwise(times) if from_ns <= b < to_ns]
+        return max(gaps, default=to_ns - from_ns) / 1e6
