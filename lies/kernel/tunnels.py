@@ -61,8 +61,8 @@ def _let_pass(name: str) -> None:
         if read_sysctl("ipv6/conf/all/forwarding") == "0":
             raise LiesError(
                 "what waits while a link changes goes out as forwarded packets, and this host forwards none: "
-                "set net.ipv6.conf.all.forwarding = 1, and then net.ipv6.conf.LINK.forwarding = 0 for each link "
-                "on which it is to stay a host (Linux 6.17 needs neither)"
+                "set net.ipv6.conf.all.forwarding = 1, and then net.ipv6.conf.LINK.forwarding = 0 "
+                "for each link on which it is to stay a host (Linux 6.17 needs neither)"
             ) from None
 
 
@@ -244,8 +244,8 @@ class Hold:
     def lane(self, table: int, drain: int | None = None) -> Lane:
         """The lane of a routing table.
 
-        drain: the table of what comes out. While the lane is taken that too leads into it: a packet of another
-        lane that has been put into a tunnel, whose own packets are of this one. Who lets go sets it first.
+        drain: the table of what comes out. While the lane is taken that too leads into it: a packet of
+        another lane that went into a tunnel, whose own packets are of this one. Who lets go sets it first.
 
         It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
         anew: that takes the second one, whose queue stays short.

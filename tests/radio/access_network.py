@@ -39,6 +39,7 @@ from radio.guest import (
     start,
     station,
     steady,
+    there,
 )
 
 SSID = "orchard"
@@ -281,6 +282,7 @@ class Journey:
         words += [str(source)] if source is not None else []
         self._processes.append(start(f"{name}-says", *words, namespace=self.station.namespace))
         self._pinging = name
+        there(LOGS / name)
         wait_until(lambda: "\nr 100 " in (LOGS / name).read_text(encoding="ascii"), PATIENCE_S)
 
     def fade(self) -> None:

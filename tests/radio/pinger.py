@@ -1,7 +1,7 @@
 """Asks a host for an echo every 10 ms until killed: `python -m radio.pinger FILE HOST [SOURCE]`.
 
-ping itself rounds 10 ms up to the kernel's ticks, or spins. Lines of FILE: `s NUMBER NS` for a request that was
-to be sent, `r NUMBER NS` for an answer; CLOCK_MONOTONIC. What the kernel refuses to send counts as sent.
+ping itself rounds 10 ms up to the kernel's ticks, or spins. Lines of FILE: `s NUMBER NS` for a request that
+was to be sent, `r NUMBER NS` for an answer; CLOCK_MONOTONIC. What the kernel refuses to send counts as sent.
 """
 
 import os

@@ -21,7 +21,7 @@ def handovers(found: Mapping[str, Results]) -> Results:
 
 
 def moves(results: Results, event: str) -> list[tuple[int, int]]:
-    """From when to when each move counts: until the next one begins, the last until it is done and settled."""
+    """From when to when each move counts: until the next one begins, the last until it has settled."""
     began = [m["mono_ns"] for m in results.marks(event)]
     ends = [*began[1:], results.marks("moved")[-1]["mono_ns"] + 500_000_000]
     return list(zip(began, ends, strict=True))
@@ -33,7 +33,7 @@ def done(results: Results) -> list[dict[str, Any]]:
 
 
 def test_every_handover_is_predictive(handovers: Results, figures: Figures) -> None:
-    """A fading link is announced, and left for the other router before it breaks: FBU and FBack on the old link."""
+    """A fading link is announced and left for the other router before it breaks: FBack on the old link."""
     reports = done(handovers)[:MOVES]
     assert [r["mode"] for r in reports] == ["predictive"] * MOVES
     fades = handovers.marks("fades")
@@ -66,7 +66,7 @@ def test_at_most_one_echo_is_lost_by_a_handover(handovers: Results, figures: Fig
 
 
 def test_without_lies_it_takes_longer(handovers: Results, figures: Figures) -> None:
-    """The same move by wpa_supplicant and Router Advertisements loses echoes, also without a wait for duplicates."""
+    """By wpa_supplicant and Router Advertisements a move loses echoes, also without a wait for duplicates."""
     pings = Pings.read(handovers.lines("plain-pings"))
     spans = moves(handovers, "plainly")
     lost = [len(pings.lost(*span)) for span in spans]

@@ -30,7 +30,7 @@ def wire(protected: Results) -> list[Packet]:
 
 
 def test_hi_and_hack_go_in_esp_only(protected: Results, wire: list[Packet], figures: Figures) -> None:
-    """Without `insecure` a handover is predictive: HI and HAck went as ESP each way, and never in the clear."""
+    """Without `insecure` a handover is predictive: HI and HAck went as ESP each way, never in the clear."""
     reports = [e for e in protected.events("heard") if e["type"] == "handover_done"]
     assert [r["mode"] for r in reports] == ["predictive"] * (MOVES - 1)  # the last one's tunnel still stands
     between = Counter((p.source, p.destination) for p in wire if p.protocol == ESP)
@@ -45,7 +45,7 @@ def test_hi_and_hack_go_in_esp_only(protected: Results, wire: list[Packet], figu
 
 
 def test_ip6tnl_carries_the_packets(protected: Results, wire: list[Packet], figures: Figures) -> None:
-    """While the station is at the other router, the device's tunnel between PAR and NCoA carries all echoes."""
+    """While the station is at the other router, the device's tunnel to and from NCoA carries all echoes."""
     (to_ncoa,) = [e for e in protected.events("heard") if e["type"] == "care_of_address_changed"][1:2]
     pcoa, ncoa = IPv6Address(to_ncoa["previous"]), IPv6Address(to_ncoa["coa"])
     ways = Counter(

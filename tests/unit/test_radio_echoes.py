@@ -5,13 +5,12 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
+from radio import pcap
+from radio.pings import Pings
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt
 from scapy.layers.ipsec import ESP as ScapyESP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
-
-from radio import pcap
-from radio.pings import Pings
 
 A, B, C, D = (IPv6Address(f"2001:db8::{n}") for n in (1, 2, 3, 4))
 LINES = [
