@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from radio import pcap
 from radio.pings import Pings
+from scapy.layers import ipsec
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt
-from scapy.layers.ipsec import ESP as ScapyESP
 from scapy.layers.l2 import Ether
 from scapy.utils import wrpcap
 
@@ -52,7 +52,7 @@ def test_packets_of_a_capture(tmp_path: Path) -> None:
         str(file),
         [
             Ether() / outer / inner,
-            Ether() / IPv6(src=str(A), dst=str(B), nh=pcap.ESP) / ScapyESP(spi=7, seq=1, data=b"x" * 16),
+            Ether() / IPv6(src=str(A), dst=str(B), nh=pcap.ESP) / ipsec.ESP(spi=7, seq=1, data=b"x" * 16),
             Ether() / outer / IPv6ExtHdrDestOpt(nh=pcap.MOBILITY) / _mobility(pcap.HI),
             Ether() / IPv6(src=str(B), dst=str(A), nh=pcap.MOBILITY) / _mobility(pcap.HACK),
         ],
