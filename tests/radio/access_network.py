@@ -49,7 +49,7 @@ BACKBONE = "bb"
 _MTU = 1600  # of wires: a packet of a tunnel fits
 NEAR_DBM, FAR_DBM = -50.0, -90.0
 LOOK_DBM = -60  # below it wpa_supplicant looks for another access point
-FADE_S = 4.0
+FADE_S = 5.0
 STAY_S = 1.5  # after a handover
 _KEYS = LOGS.parent / "keys"
 
@@ -256,6 +256,7 @@ class Journey:
         run("iw", "dev", interface, "connect", *where, namespace=name)
         joined_to = f"Connected to {first.radio.address}"
         wait_until(lambda: joined_to in run("iw", "dev", interface, "link", namespace=name), PATIENCE_S)
+        start("iw-event", "iw", "event", "-t", namespace=name)
         options = {
             **self._common,
             "role": "mobile-node",
@@ -265,7 +266,7 @@ class Journey:
         if self._keys:
             options["keys"] = self._keys
         self._lies = daemon(
-            name, table("drivers.nl80211", {"scan_s": 2.0}) + table("consumers.fmipv6", options)
+            name, table("drivers.nl80211", {"scan_s": 1.0}) + table("consumers.fmipv6", options)
         )
         listen(self._lies, "heard")
         wait_until(lambda: str(self.pcoa) in self.addresses(), PATIENCE_S)
