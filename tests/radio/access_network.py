@@ -303,8 +303,8 @@ class Journey:
         away, to = self._fading("plainly")
         joined(self._supplicant, to.radio.address)
         mark("reassociated", number=self._moves)
-        words = [f"net.ipv6.conf.{self.station.interface}.disable_ipv6={value}" for value in (1, 0)]
-        run("sysctl", "-q", "-w", *words, namespace=self.station.namespace)
+        self.ipv6(disable_ipv6=1)
+        self.ipv6(disable_ipv6=0)
         wait_until(self._answered_of_late, PATIENCE_S)
         self._faded("moved", away, to)
 
@@ -352,6 +352,13 @@ class Journey:
         joined(self._supplicant)
         bssid = self._supplicant.status()["bssid"]
         (self._here,) = (r for r in self.routers if r.radio.address == bssid)
+        self.ipv6(disable_ipv6=1)
+        self.ipv6(disable_ipv6=0)
+
+    def ipv6(self, **settings: int) -> None:
+        """Set sysctls of IPv6 on the station's interface."""
+        words = [f"net.ipv6.conf.{self.station.interface}.{key}={value}" for key, value in settings.items()]
+        run("sysctl", "-q", "-w", *words, namespace=self.station.namespace)
 
     def _stop(self) -> None:
         for process in self._processes:
