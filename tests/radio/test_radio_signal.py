@@ -62,7 +62,7 @@ def test_what_is_heard_is_what_the_kernel_lists(signal: Results, name: str, ther
 
 
 def claim_at_half_way(told: list[dict[str, Any]]) -> tuple[int, int]:
-    """Half of the way from the first LinkGoingDown to the LinkDown, and when it was to be down as told by then."""
+    """Half-way from the first LinkGoingDown to the LinkDown, and when it was to be down as told by then."""
     half_ns = (told[0]["mono_ns"] + told[-1]["mono_ns"]) // 2
     last = [e for e in told if e["type"] == GOING and e["mono_ns"] <= half_ns][-1]
     return half_ns, last["mono_ns"] + round(last["time_to_down_ms"] * 1e6)
