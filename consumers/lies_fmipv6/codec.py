@@ -19,7 +19,8 @@ from lies_fmipv6.messages import (
     HandoverInitiate,
     Message,
 )
-from lies_fmipv6.mh_codec import decode_mobility, encode_mobility
+from lies_fmipv6.mh_reader import decode_mobility
+from lies_fmipv6.mh_writer import encode_mobility
 from lies_fmipv6.nd_reader import decode_nd
 from lies_fmipv6.nd_writer import encode_nd
 

@@ -67,6 +67,25 @@ def seal_mobility_header(header: bytearray, source: bytes, destination: bytes) -
     header[4], header[5] = divmod(checksum(source, destination, MOBILITY, header), 256)
 
 
+def seal_mobility_message(kind: int, body: bytes, source: bytes, destination: bytes) -> bytes:
+    """A Mobility Header of what stands behind its checksum, padded to 8 octets and with that checksum.
+
+    source is the home address and destination the final one (RFC 6275 section 6.1.1).
+    """
+    body += _PADDING[-(_FIXED_LENGTH + len(body)) % 8]
+    length = _FIXED_LENGTH + len(body)
+    if length > _MAX_LENGTH:
+        raise ProtocolViolation(f"{length} octets do not fit into a Mobility Header")
+    fixed = bytes((NO_NEXT_HEADER, length // 8 - 1, kind, 0))
+    checked = checksum(source, destination, MOBILITY, fixed + b"\x00\x00" + body)
+    return fixed + checked.to_bytes(2, "big") + body
+
+
+def mobility_option(kind: int, value: bytes, at: int, modulus: int = 1, remainder: int = 0) -> bytes:
+    """An option that follows `at` octets of the header, with the padding before it (RFC 6275 section 6.2)."""
+    return _PADDING[(remainder - at) % modulus] + bytes((kind, len(value))) + value
+
+
 def parse_mobility_header(packet: Ipv6Packet) -> bytes:
     """The Mobility Header of a packet, checked as RFC 6275 section 9.2 orders; its type is octet 2.
 

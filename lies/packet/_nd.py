@@ -14,10 +14,9 @@ _MAX_IDENTIFIER = 253  # keeps an option's length far below its 8 bits
 
 def build_icmpv6(kind: int, code: int, body: bytes, source: bytes, destination: bytes) -> bytes:
     """An ICMPv6 message with its checksum (RFC 4443 section 2.3)."""
-    message = bytearray((kind, code, 0, 0))
-    message += body
-    message[2], message[3] = divmod(checksum(source, destination, ICMPV6, message), 256)
-    return bytes(message)
+    head = bytes((kind, code))
+    checked = checksum(source, destination, ICMPV6, head + b"\x00\x00" + body)
+    return head + checked.to_bytes(2, "big") + body
 
 
 def parse_nd_message(packet: Ipv6Packet, minimums: dict[int, int]) -> bytes:
