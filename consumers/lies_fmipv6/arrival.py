@@ -77,6 +77,11 @@ class Arrival:
         """Whether the present address has been reported."""
         return self._untold is None
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has anything to see to."""
+        return self._rebinding is not None or self._untold is not None
+
     def settle(self, now: float) -> list[Action]:
         """See how the FBU from the new link fared, and report the new address as soon as that is known."""
         m, tunnel = self._m, self._rebinding

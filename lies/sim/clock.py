@@ -2,28 +2,27 @@
 
 from collections.abc import Callable
 from heapq import heappop, heappush
+from itertools import count
 from typing import Any
 
 
 class VirtualClock:
     """Does what is due in order of time, and what is due at one time in the order in which it was asked."""
 
-    __slots__ = ("_due", "_serial", "now")
+    __slots__ = ("_due", "_number", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
         self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._serial = 0
+        self._number = count().__next__
 
     def at(self, when: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
         """Call act(*args) at a time; at once if that is past."""
-        self._serial += 1
-        heappush(self._due, (max(when, self.now), self._serial, act, args))
+        heappush(self._due, (max(self.now, when), self._number(), act, args))
 
     def after(self, delay_s: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
         """Call act(*args) later."""
-        self._serial += 1
-        heappush(self._due, (self.now + delay_s, self._serial, act, args))
+        heappush(self._due, (self.now + delay_s, self._number(), act, args))
 
     def run(self, until: float) -> None:
         """Let time pass."""

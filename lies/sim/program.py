@@ -90,7 +90,9 @@ class Seat(Generic[ItemT, ActionT]):
 
     def start(self) -> None:
         """Arm the timer before the first item."""
-        self._arm(self.engine.next_timeout())
+        due = self.engine.next_timeout()
+        if due is not None:
+            self._arm(due)
 
     def close(self) -> None:
         """Nothing is done any more."""
@@ -104,23 +106,26 @@ class Seat(Generic[ItemT, ActionT]):
             for action in self.engine.receive(pending.pop(0), self._clock.now):
                 perform(action)
         self._busy = False
-        self._arm(self.engine.next_timeout())
+        due, armed = self.engine.next_timeout(), self._armed
+        if due is not None and (not armed or due < armed[-1]):
+            self._arm(due)
 
-    def _arm(self, due: float | None) -> None:
+    def _arm(self, due: float) -> None:
         """A timer that was armed for earlier stays armed: it costs less to wake up once too often."""
-        if due is not None and (not self._armed or due < self._armed[-1]):
-            self._armed.append(due)
-            self._clock.at(due, self._wake)
+        self._armed.append(due)
+        self._clock.at(due, self._wake)
 
     def _wake(self) -> None:
-        self._armed.pop()
-        if self._closed:
-            return
+        armed = self._armed
+        armed.pop()
         wanted = self.engine.next_timeout()
-        if wanted is not None and wanted <= self._clock.now:
+        if self._closed or wanted is None:
+            return
+        now = self._clock.now
+        if wanted <= now:
             self._busy = True
-            self._perform_all(self.engine.handle_timeout(self._clock.now))
-        else:
+            self._perform_all(self.engine.handle_timeout(now))
+        elif not armed or wanted < armed[-1]:
             self._arm(wanted)
 
 
