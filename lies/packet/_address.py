@@ -28,9 +28,9 @@ class _Address(IPv6Address):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, _Address):
-            return self.packed == other.packed
-        return super().__eq__(other)
+        if self is other:  # as a rule, because they are remembered
+            return True
+        return self.packed == other.packed if isinstance(other, _Address) else super().__eq__(other)
 
     def __repr__(self) -> str:
         return f"IPv6Address({str(self)!r})"
