@@ -22,7 +22,7 @@ from lies_fmipv6.messages import (
     HandoverInitiate,
     HICode,
 )
-from lies_fmipv6.mh_writer import MobilityMessage, authenticator, update_coa
+from lies_fmipv6.mh_writer import HI_CODES, MobilityMessage, authenticator, update_coa
 from lies_fmipv6.wire import (
     AUTHENTICATOR_OCTETS,
     BINDING_A,
@@ -201,13 +201,12 @@ def _parse_initiate(header: bytes) -> HandoverInitiate:
     sequence, flags, code = HANDOVER.unpack_from(header, 6)
     if lla is None:
         raise MalformedMessage("an HI has no link-layer address of the mobile node")
-    if code not in {HICode.FROM_PCOA, HICode.NOT_FROM_PCOA}:
+    if code not in HI_CODES:
         raise MalformedMessage("the code of an HI is neither 0 nor 1")
     return HandoverInitiate(
         sequence,
         code,
-        # with code 1 the NAR assigns nothing (section 4)
-        flags & HI_S != 0 and code == HICode.FROM_PCOA,
+        flags & HI_S != 0 and code == HICode.FROM_PCOA,  # with code 1 the NAR assigns nothing (section 4)
         flags & HI_U != 0,
         lla,
         None if old_coa is None else address_of(old_coa),

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address
 
 from lies.errors import ProtocolViolation
 from lies.packet import (
+    ALTERNATE_COA_AT_12,
     MOBILITY,
     NO_NEXT_HEADER,
     build_ipv6,
@@ -42,17 +43,16 @@ from lies_fmipv6.wire import (
     MH_NEW_COA,
     MH_OLD_COA,
     MH_OPTION_ADDRESS,
-    MH_OPTION_ALTERNATE_COA,
     MH_OPTION_BADF,
     MH_OPTION_LLA,
     SPI_OF_SEND,
 )
 
 HOP_LIMIT = 64
+HI_CODES = frozenset(HICode)
 
 _FIXED = 6  # octets of a Mobility Header before its message data
 _HEAD = struct.Struct("!BBBxxx")  # next header, length, type, reserved, checksum
-_ALTERNATE_COA = bytes((1, 0, MH_OPTION_ALTERNATE_COA, 16))  # behind 12 octets: PadN, so that it is at 8n + 6
 
 MobilityMessage = FastBindingUpdate | FastBindingAck | HandoverInitiate | HandoverAcknowledge
 
@@ -136,7 +136,7 @@ def _update(
     )
     body = BINDING_UPDATE.pack(message.sequence, flags, message.lifetime_s)
     if message.alternate_coa is not None:
-        body += _ALTERNATE_COA + _care_of(message.alternate_coa)
+        body += ALTERNATE_COA_AT_12 + _care_of(message.alternate_coa)
     if message.lla is not None:
         body += _mh_lla(message.lla)
     if key is not None:
@@ -149,14 +149,14 @@ def _ack(message: FastBindingAck) -> bytes:
     flags = BINDING_ACK_K if message.key_management else 0
     body = BINDING_ACK.pack(message.status, flags, message.sequence, message.lifetime_s)
     if message.alternate_coa is not None:
-        return body + _ALTERNATE_COA + _care_of(message.alternate_coa)
+        return body + ALTERNATE_COA_AT_12 + _care_of(message.alternate_coa)
     if message.status == FBackStatus.ACCEPTED_USE_SUPPLIED:
         raise ProtocolViolation("an FBack with status 1 needs an alternate care-of address")
     return body
 
 
 def _initiate(message: HandoverInitiate) -> bytes:
-    if message.code not in {HICode.FROM_PCOA, HICode.NOT_FROM_PCOA}:
+    if message.code not in HI_CODES:
         raise ProtocolViolation("the code of an HI is 0 or 1")
     if message.assigned_address and message.code == HICode.NOT_FROM_PCOA:
         raise ProtocolViolation("an HI with code 1 cannot ask for an assigned address")

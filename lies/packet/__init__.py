@@ -19,6 +19,7 @@ from lies.packet._ipv6 import (
     parse_ipv6,
 )
 from lies.packet._mobility import (
+    ALTERNATE_COA_AT_12,
     MobilityOption,
     OtherProtocol,
     alternate_coa_option,
@@ -40,6 +41,7 @@ from lies.packet._nd import (
 )
 
 __all__ = [
+    "ALTERNATE_COA_AT_12",
     "ICMPV6",
     "MOBILITY",
     "ND_HOP_LIMIT",

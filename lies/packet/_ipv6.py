@@ -18,6 +18,7 @@ UNSPECIFIED = bytes(16)
 _HEADER = struct.Struct("!IHBB16s16s")
 _HEADER_LENGTH = 40
 _NEXT_HEADER_AT = 6
+_BEHIND_HOME_ADDRESS = 64  # where a header ends that follows at once and has nothing else
 _HOP_LIMIT_AT = 7
 _VERSION = 6 << 28
 _PAD1 = 0
@@ -135,6 +136,10 @@ def _parse_extensions(packet: bytes, end: int) -> Ipv6Packet:
     home_address: bytes | None = None
     routing_address: bytes | None = None
     next_header, at, headers = packet[_NEXT_HEADER_AT], _HEADER_LENGTH, 0
+    if next_header == DESTINATION_OPTIONS and end >= _BEHIND_HOME_ADDRESS:  # as every mobile node sends it
+        option = packet[41:48]
+        if option == _HOME_ADDRESS_HEADER and is_routable_unicast(packet[48:64]):
+            home_address, next_header, at, headers = packet[48:64], packet[40], _BEHIND_HOME_ADDRESS, 1
     while next_header in _EXTENSIONS:
         headers += 1
         if headers > _MAX_EXTENSION_HEADERS:

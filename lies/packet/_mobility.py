@@ -10,6 +10,8 @@ _PAD1 = 0
 _PADN = 1
 _ALTERNATE_COA = 3  # RFC 6275 section 6.2.5
 _FIXED_LENGTH = 6
+# An Alternate Care-of Address option behind 12 octets, but for the address: PadN puts it at 8n + 6
+ALTERNATE_COA_AT_12 = bytes((_PADN, 0, _ALTERNATE_COA, 16))
 _MAX_LENGTH = 8 + 8 * 255  # Header Len counts 8-octet units behind the first
 # the padding of n octets: nothing, Pad1, or one PadN (section 6.2.3)
 _PADDING = (b"", b"\x00", *(bytes((_PADN, n - 2)) + bytes(n - 2) for n in range(2, 8)))

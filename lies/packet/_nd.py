@@ -51,7 +51,8 @@ def build_nd_option(kind: int, body: bytes) -> bytes:
     units = (size + 7) // 8
     if units > 0xFF:
         raise ProtocolViolation(f"{size} octets do not fit into a neighbour discovery option")
-    return bytes((kind, units)) + body + bytes(8 * units - size)
+    option = bytes((kind, units)) + body
+    return option if size == 8 * units else option + bytes(8 * units - size)
 
 
 def parse_nd_options(message: bytes, at: int) -> Iterable[tuple[int, bytes]]:
@@ -59,15 +60,13 @@ def parse_nd_options(message: bytes, at: int) -> Iterable[tuple[int, bytes]]:
     end = len(message)
     options: list[tuple[int, bytes]] = []
     while at < end:
-        if at + 2 > end:
+        behind = at + 8 * message[at + 1] if at + 2 <= end else end + 1
+        if behind > end:
             raise MalformedMessage("a neighbour discovery option is cut off")
-        size = 8 * message[at + 1]
-        if not size:
+        if behind == at:
             raise MalformedMessage("a neighbour discovery option has length 0")
-        if at + size > end:
-            raise MalformedMessage("a neighbour discovery option is cut off")
-        options.append((message[at], message[at + 2 : at + size]))
-        at += size
+        options.append((message[at], message[at + 2 : behind]))
+        at = behind
     return options
 
 
@@ -89,9 +88,9 @@ def pack_identifier(identifier: bytes, *, shortest: int = 1) -> bytes:
 
 def unpack_identifier(padded: bytes) -> bytes:
     """What pack_identifier was given, from the octets with padding; it can be sent again."""
-    if len(padded) >= _EUI48_LENGTH and not any(padded[_EUI48_LENGTH:]):
-        return padded[:_EUI48_LENGTH]
     identifier = padded.rstrip(b"\x00")
+    if len(identifier) <= _EUI48_LENGTH <= len(padded):
+        return padded[:_EUI48_LENGTH]
     if not 0 < len(identifier) <= _MAX_IDENTIFIER:
         raise MalformedMessage(f"a link-layer address has not 1 to {_MAX_IDENTIFIER} octets")
     return identifier
