@@ -30,6 +30,15 @@ _SETTLED = {
 class Arrival:
     """From LinkUp until a care-of address is in use and the PAR, if there is one, has answered."""
 
+    __slots__ = (
+        "_announced_at",
+        "_m",
+        "_rebinding",
+        "_rs",
+        "_una",
+        "_untold",
+    )
+
     def __init__(self, movement: Movement) -> None:
         self._m = movement
         self._rebinding: Tunnel | None = None
@@ -113,6 +122,8 @@ class Arrival:
         rs, una, untold = self._rs, self._una, self._untold
         if una is None and untold is None:
             return rs.due if rs is not None else None
+        if rs is None and untold is None:
+            return una[1].due if una is not None else None
         tell_at = untold[1] if untold is not None and self._m.up else None
         return earliest(rs.due if rs is not None else None, una[1].due if una is not None else None, tell_at)
 

@@ -17,6 +17,8 @@ _ATTACHED, _PREDICTIVE = S.ATTACHED, Mode.PREDICTIVE
 class Departure:
     """From the decision to leave until the link is gone, or the node stays after all."""
 
+    __slots__ = ("_m",)
+
     def __init__(self, movement: Movement) -> None:
         self._m = movement
 

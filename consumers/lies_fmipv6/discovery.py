@@ -58,6 +58,19 @@ def target_of(info: AccessPointInfo, code: int = PrRtAdvCode.TUPLES) -> Target:
 class Discovery:
     """Resolves access points at the present router; driven by `want`, PrRtAdv, and time."""
 
+    __slots__ = (
+        "_answered",
+        "_asked",
+        "_backoff",
+        "_identifier",
+        "_known",
+        "_lla",
+        "_p",
+        "_sent",
+        "_wanted",
+        "state",
+    )
+
     def __init__(self, lla: bytes, parameters: Parameters) -> None:
         self.state = DiscoveryState.IDLE
         self._lla = lla

@@ -97,6 +97,11 @@ class Handover:
 class Reporter:
     """Makes reports: headers with the link's name and times on both clocks."""
 
+    __slots__ = (
+        "_link",
+        "_wall_minus_mono_ns",
+    )
+
     def __init__(self) -> None:
         self._link: Link | None = None
         self._wall_minus_mono_ns = 0

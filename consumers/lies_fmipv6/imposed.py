@@ -21,6 +21,16 @@ from lies_fmipv6.states import MobileNodeState as S
 class Imposed:
     """Follows NAACK, and sees to it that a kept PCoA is succeeded by an address of the new link."""
 
+    __slots__ = (
+        "_arrival",
+        "_attempt",
+        "_exchange",
+        "_m",
+        "_own_at",
+        "_until",
+        "known",
+    )
+
     def __init__(self, movement: Movement, arrival: Arrival) -> None:
         self._m = movement
         self._arrival = arrival

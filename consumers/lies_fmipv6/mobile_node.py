@@ -54,6 +54,17 @@ class MobileNode:
     lies_fmipv6.items, lies_fmipv6.actions and spec/fmipv6.mmd.
     """
 
+    __slots__ = (
+        "_arrival",
+        "_departure",
+        "_due",
+        "_imposed",
+        "_is_due_known",
+        "_m",
+        "_probing",
+        "_timed",
+    )
+
     def __init__(
         self,
         config: MobileNodeConfig,

@@ -53,6 +53,13 @@ class FmipPart:
 class MobileProgram:
     """lies_fmipv6.mobile_node.MobileNode on a simulated host."""
 
+    __slots__ = (
+        "_host",
+        "_new",
+        "_seat",
+        "engine",
+    )
+
     def __init__(self, host: MobileHost, changes: Mapping[str, Any] | None = None) -> None:
         f = host.facts
         config = MobileNodeConfig(f.link, f.lla, f.interface_id, mode=Mode(f.mode), insecure=True)

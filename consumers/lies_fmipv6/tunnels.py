@@ -41,6 +41,15 @@ class Tunnel:
 class Tunnels:
     """All previous care-of addresses, oldest first, and the last words to their PARs."""
 
+    __slots__ = (
+        "_farewells",
+        "_new_exchange",
+        "_p",
+        "_reporter",
+        "_tunnels",
+        "_unproven",
+    )
+
     def __init__(
         self,
         parameters: Parameters,

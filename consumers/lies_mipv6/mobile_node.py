@@ -28,6 +28,23 @@ class MobileNode:
     address works through a PAR's tunnel, it stays the source of the tunnel to the home agent until the BA.
     """
 
+    __slots__ = (
+        "_accepted",
+        "_backoff",
+        "_c",
+        "_expires",
+        "_header",
+        "_outstanding",
+        "_p",
+        "_refresh",
+        "_send_at",
+        "_sent",
+        "_sequence",
+        "_tunnel_coa",
+        "coa",
+        "state",
+    )
+
     def __init__(self, config: MobileNodeConfig, parameters: Parameters | None = None) -> None:
         self.state = S.IDLE
         self.coa: IPv6Address | None = None

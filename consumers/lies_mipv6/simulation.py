@@ -33,6 +33,12 @@ class MipPart:
 class MobileProgram:
     """lies_mipv6.mobile_node.MobileNode on a simulated host."""
 
+    __slots__ = (
+        "_host",
+        "_seat",
+        "engine",
+    )
+
     def __init__(self, host: MobileHost) -> None:
         f = host.facts
         self.engine = MobileNode(MobileNodeConfig(f.home_address, f.home_agent, insecure=True))

@@ -15,6 +15,7 @@ ALTERNATE_COA_AT_12 = bytes((_PADN, 0, _ALTERNATE_COA, 16))
 _MAX_LENGTH = 8 + 8 * 255  # Header Len counts 8-octet units behind the first
 # the padding of n octets: nothing, Pad1, or one PadN (section 6.2.3)
 _PADDING = (b"", b"\x00", *(bytes((_PADN, n - 2)) + bytes(n - 2) for n in range(2, 8)))
+_PADDINGS = frozenset(_PADDING)
 
 
 class OtherProtocol(MalformedMessage):
@@ -115,6 +116,8 @@ def parse_mobility_options(header: bytes, at: int) -> list[tuple[int, bytes, int
     end = len(header)
     if at > end:
         raise MalformedMessage("the Mobility Header is too short for its type")
+    if header[at:] in _PADDINGS:
+        return []
     options: list[tuple[int, bytes, int]] = []
     while at < end:
         kind = header[at]
@@ -122,9 +125,9 @@ def parse_mobility_options(header: bytes, at: int) -> list[tuple[int, bytes, int
             at += 1
             continue
         start = at + 2
-        if start > end or start + header[at + 1] > end:
+        at = start + header[at + 1] if start <= end else end + 1
+        if at > end:
             raise MalformedMessage("a mobility option is cut off")
-        at = start + header[at + 1]
         if kind != _PADN:
             options.append((kind, header[start:at], at))
     return options

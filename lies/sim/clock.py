@@ -1,9 +1,14 @@
 """A clock that jumps from one thing to do to the next; times are s from 0.0."""
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
+from math import inf
 from typing import Any
+
+
+class _Over(Exception):
+    """The time of a run is over."""
 
 
 class VirtualClock:
@@ -13,7 +18,7 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._due: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._due: list[tuple[float, float, Callable[..., None], tuple[Any, ...]]] = []
         self._number = count().__next__
 
     def at(self, when: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
@@ -27,10 +32,22 @@ class VirtualClock:
     def run(self, until: float) -> None:
         """Let time pass."""
         due = self._due
-        while due and due[0][0] <= until:
-            self.now, _, act, args = heappop(due)
-            act(*args)
-        self.now = max(self.now, until)
+        last = (max(self.now, until), inf, self._stop, ())
+        heappush(due, last)
+        try:
+            while True:
+                self.now, _, act, args = heappop(due)
+                act(*args)
+        except _Over:
+            return
+        except BaseException:
+            due.remove(last)
+            heapify(due)
+            raise
+
+    def _stop(self) -> None:
+        """It is time; raised rather than asked for after everything that is done."""
+        raise _Over
 
     def forget(self) -> None:
         """Nothing is due any more."""

@@ -99,16 +99,21 @@ class Seat(Generic[ItemT, ActionT]):
         self._closed = True
 
     def _perform_all(self, actions: Sequence[ActionT]) -> None:
-        perform, pending = self._perform, self._pending
         for action in actions:
-            perform(action)
-        while pending:
-            for action in self.engine.receive(pending.pop(0), self._clock.now):
-                perform(action)
+            self._perform(action)
+        if self._pending:
+            self._catch_up()
         self._busy = False
         due, armed = self.engine.next_timeout(), self._armed
         if due is not None and (not armed or due < armed[-1]):
             self._arm(due)
+
+    def _catch_up(self) -> None:
+        """Give the engine what came while it was busy."""
+        pending = self._pending
+        while pending:
+            for action in self.engine.receive(pending.pop(0), self._clock.now):
+                self._perform(action)
 
     def _arm(self, due: float) -> None:
         """A timer that was armed for earlier stays armed: it costs less to wake up once too often."""
@@ -131,6 +136,12 @@ class Seat(Generic[ItemT, ActionT]):
 
 class Crew:
     """The programs of one host."""
+
+    __slots__ = (
+        "_net",
+        "_programs",
+        "_took",
+    )
 
     def __init__(self, net: "Network") -> None:
         self._net = net
