@@ -125,6 +125,9 @@ class Guests:
         """Keep an answer for a while; one neighbour's do not push out another's."""
         heard = self._heard.setdefault(par, {})
         heard.pop(ncoa, None)
+        while heard:
+            oldest = next(iter(heard))
+            if heard[oldest].until > now and len(heard) < self._c.max_known_nodes:
+                break
+            del heard[oldest]
         heard[ncoa] = _Heard(hack, now + self._p.memory_s)
-        if len(heard) > self._c.max_known_nodes:
-            del heard[next(iter(heard))]
