@@ -97,9 +97,10 @@ class Timers(Generic[K]):
 
     def pop_due(self, now: float) -> K | None:
         """A key whose deadline has come, earliest first; its deadline is forgotten. None for no more."""
-        due = self.next()
-        if due is None or due > now:
-            return None
-        key: K = heappop(self._heap)[_KEY]
-        del self._of[key]
-        return key
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            key: K | None = heappop(heap)[_KEY]
+            if key is not None:
+                del self._of[key]
+                return key
+        return None

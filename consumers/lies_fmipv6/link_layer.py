@@ -28,10 +28,13 @@ def check_addresses(message: Message) -> Message:
     but a neighbour entry or a frame made with a foreign one fails in the kernel. Identifiers of access points
     are only compared, and may be anything.
     """
-    one = _ONE_ADDRESS.get(type(message))
-    for lla in (one(message),) if one is not None else _addresses(message):
-        if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or lla == _NO_ADDRESS):
-            raise MalformedMessage("a link-layer address is not that of a node on this kind of link")
+    find = _ONE_ADDRESS.get(type(message))
+    if find is not None:
+        _check(find(message))
+    elif isinstance(message, PrRtAdv):
+        _check(message.source_lla)
+        for info in message.access_points:
+            _check(info.router_lla)
     return message
 
 
@@ -44,10 +47,9 @@ _ONE_ADDRESS: dict[type[Message], Callable[[Message], bytes | None]] = {
 }
 
 
-def _addresses(message: Message) -> tuple[bytes | None, ...]:
-    if isinstance(message, PrRtAdv):
-        return (message.source_lla, *[info.router_lla for info in message.access_points])
-    return ()
+def _check(lla: bytes | None) -> None:
+    if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or lla == _NO_ADDRESS):
+        raise MalformedMessage("a link-layer address is not that of a node on this kind of link")
 
 
 def group_address(destination: IPv6Address) -> bytes | None:

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address
 
 from lies.errors import MalformedMessage
 from lies.packet import (
+    ALTERNATE_COA_AT_12,
     Ipv6Packet,
     OtherProtocol,
     address_of,
@@ -51,6 +52,7 @@ from lies_fmipv6.wire import (
 
 _BINDING_AT = 12  # where the options of FBU and FBack begin
 _HANDOVER_AT = 10  # and those of HI and HAck
+_BEHIND_COA = 32  # where an Alternate Care-of Address option ends that is the first one
 _ADDRESS_LENGTH = 18
 _BADF_LENGTH = 4 + AUTHENTICATOR_OCTETS
 _COAS = (MH_OLD_COA, MH_NEW_COA)
@@ -98,7 +100,10 @@ def _binding_options(header: bytes) -> Options:
     alternate_coa: bytes | None = None
     lla: bytes | None = None
     badf: bytes | None = None
-    for kind, value, end in parse_mobility_options(header, _BINDING_AT):
+    at = _BINDING_AT
+    if header[at : at + 4] == ALTERNATE_COA_AT_12 and len(header) >= _BEHIND_COA:  # as we all send it
+        alternate_coa, at = _alternate_coa(header[at + 4 : _BEHIND_COA]), _BEHIND_COA
+    for kind, value, end in parse_mobility_options(header, at):
         if kind == MH_OPTION_BADF:
             if end != len(header):
                 raise MalformedMessage("the BADF option is not the last one")

@@ -117,14 +117,18 @@ class MobileNode:
         match item:
             case Received():
                 actions = self._received(item, now)
-            case LinkUp() | LinkDown():
-                actions = self._link(item, now)
-            case LinkStatusChanged() | LinkGoingDown() | LinkGoingDownCancelled():
+            case LinkStatusChanged():
                 m.scout.indicated(item, now)
             case PoAListConfirm():
                 if item.result is _ACK:
                     m.scout.listed(item.poas, now)
                 actions = self._resolve(now)
+            case LinkUp() | LinkDown():
+                actions = self._link(item, now)
+            case BindingUpdated():
+                actions = self._binding_updated(item, now)
+            case LinkGoingDown() | LinkGoingDownCancelled():
+                m.scout.indicated(item, now)
             case PoAFound():
                 m.scout.found(item.poas)
                 actions = self._resolve(now)
@@ -134,8 +138,6 @@ class MobileNode:
                 actions = self._departure.connect_refused(item, now)
             case AddressConfigured(address):
                 actions = self._imposed.configured(address, now) or self._arrival.configured(address, now)
-            case BindingUpdated():
-                actions = self._binding_updated(item, now)
             case _:
                 assert_never(item)
         return self._settle(actions, now)

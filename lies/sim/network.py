@@ -292,9 +292,7 @@ class Network:
 
     def count(self, kind: str, packet: bytes) -> None:
         """A message was sent."""
-        counted = self.tally.signalling.get(kind)
-        if counted is None:
-            counted = self.tally.signalling[kind] = [0, 0]
+        counted = self.tally.signalling[kind]
         counted[0] += 1
         counted[1] += len(packet)
 

@@ -68,7 +68,7 @@ class Part(Protocol):
 class Seat(Generic[ItemT, ActionT]):
     """Runs an engine on the virtual clock, as lies.runtime.Runtime runs it on a real one."""
 
-    __slots__ = ("_armed", "_busy", "_clock", "_closed", "_pending", "_perform", "engine")
+    __slots__ = ("_armed", "_busy", "_clock", "_closed", "_due", "_pending", "_perform", "engine")
 
     def __init__(
         self, clock: "VirtualClock", engine: "Engine[ItemT, ActionT]", perform: Callable[[ActionT], None]
@@ -77,6 +77,7 @@ class Seat(Generic[ItemT, ActionT]):
         self._clock = clock
         self._perform = perform
         self._armed: list[float] = []  # when it wakes up, the next time last
+        self._due: float | None = None  # when the engine wants to be woken up
         self._pending: list[ItemT] = []
         self._busy = self._closed = False
 
@@ -90,7 +91,7 @@ class Seat(Generic[ItemT, ActionT]):
 
     def start(self) -> None:
         """Arm the timer before the first item."""
-        due = self.engine.next_timeout()
+        due = self._due = self.engine.next_timeout()
         if due is not None:
             self._arm(due)
 
@@ -104,7 +105,8 @@ class Seat(Generic[ItemT, ActionT]):
         if self._pending:
             self._catch_up()
         self._busy = False
-        due, armed = self.engine.next_timeout(), self._armed
+        due = self._due = self.engine.next_timeout()
+        armed = self._armed
         if due is not None and (not armed or due < armed[-1]):
             self._arm(due)
 
@@ -121,17 +123,16 @@ class Seat(Generic[ItemT, ActionT]):
         self._clock.at(due, self._wake)
 
     def _wake(self) -> None:
-        armed = self._armed
+        armed, due = self._armed, self._due
         armed.pop()
-        wanted = self.engine.next_timeout()
-        if self._closed or wanted is None:
+        if self._closed or due is None:
             return
         now = self._clock.now
-        if wanted <= now:
+        if due <= now:
             self._busy = True
             self._perform_all(self.engine.handle_timeout(now))
-        elif not armed or wanted < armed[-1]:
-            self._arm(wanted)
+        elif not armed or due < armed[-1]:
+            self._arm(due)
 
 
 class Crew:
