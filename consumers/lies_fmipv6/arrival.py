@@ -30,6 +30,15 @@ _SETTLED = {
 class Arrival:
     """From LinkUp until a care-of address is in use and the PAR, if there is one, has answered."""
 
+    __slots__ = (
+        "_announced_at",
+        "_m",
+        "_rebinding",
+        "_rs",
+        "_una",
+        "_untold",
+    )
+
     def __init__(self, movement: Movement) -> None:
         self._m = movement
         self._rebinding: Tunnel | None = None
@@ -77,6 +86,11 @@ class Arrival:
         """Whether the present address has been reported."""
         return self._untold is None
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` has anything to see to."""
+        return self._rebinding is not None or self._untold is not None
+
     def settle(self, now: float) -> list[Action]:
         """See how the FBU from the new link fared, and report the new address as soon as that is known."""
         m, tunnel = self._m, self._rebinding
@@ -108,6 +122,8 @@ class Arrival:
         rs, una, untold = self._rs, self._una, self._untold
         if una is None and untold is None:
             return rs.due if rs is not None else None
+        if rs is None and untold is None:
+            return una[1].due if una is not None else None
         tell_at = untold[1] if untold is not None and self._m.up else None
         return earliest(rs.due if rs is not None else None, una[1].due if una is not None else None, tell_at)
 

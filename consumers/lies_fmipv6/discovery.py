@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import frozen
-
 from lies.timers import Backoff
+from lies.values import value
 from lies_fmipv6.messages import AccessPointInfo, OptionCode, PrRtAdv, PrRtAdvCode, RtSolPr
 from lies_fmipv6.parameters import Parameters
 from lies_fmipv6.states import DISCOVERY, DiscoveryEvent, DiscoveryState
@@ -23,7 +22,7 @@ class Outcome(StrEnum):
     NO_FAST_HANDOVER = "no_fast_handover"  # its router does no FMIPv6 (option-code 7)
 
 
-@frozen
+@value
 class Target:
     """One resolved access point; router, router_lla, prefix, ncoa only with outcome TUPLE.
 
@@ -58,6 +57,19 @@ def target_of(info: AccessPointInfo, code: int = PrRtAdvCode.TUPLES) -> Target:
 
 class Discovery:
     """Resolves access points at the present router; driven by `want`, PrRtAdv, and time."""
+
+    __slots__ = (
+        "_answered",
+        "_asked",
+        "_backoff",
+        "_identifier",
+        "_known",
+        "_lla",
+        "_p",
+        "_sent",
+        "_wanted",
+        "state",
+    )
 
     def __init__(self, lla: bytes, parameters: Parameters) -> None:
         self.state = DiscoveryState.IDLE

@@ -3,8 +3,9 @@
 from collections import Counter
 from ipaddress import IPv6Address
 
-from attrs import define, frozen
+from attrs import define
 
+from lies.values import value
 from lies_fmipv6.messages import HAckCode, HandoverAcknowledge, HandoverInitiate
 from lies_fmipv6.parameters import AccessRouterConfig, Parameters, other_address
 from lies_fmipv6.states import EXPECTED, ExpectedEvent, ExpectedState
@@ -13,7 +14,7 @@ _REORDERED = 64  # an HI that many numbers behind the last one about its node is
 _ATTEMPTS = 8  # of finding a free address among 2^64
 
 
-@frozen
+@value
 class Asked:
     """An HI that is not answered yet, because its NCoA is probed; left: probes still to be sent."""
 
@@ -43,7 +44,7 @@ class Guest:
         self.state = EXPECTED[self.state, event]
 
 
-@frozen
+@value
 class _Heard:
     """The answer to the last HI of a PAR about an NCoA."""
 
@@ -124,6 +125,9 @@ class Guests:
         """Keep an answer for a while; one neighbour's do not push out another's."""
         heard = self._heard.setdefault(par, {})
         heard.pop(ncoa, None)
+        while heard:
+            oldest = next(iter(heard))
+            if heard[oldest].until > now and len(heard) < self._c.max_known_nodes:
+                break
+            del heard[oldest]
         heard[ncoa] = _Heard(hack, now + self._p.memory_s)
-        if len(heard) > self._c.max_known_nodes:
-            del heard[next(iter(heard))]

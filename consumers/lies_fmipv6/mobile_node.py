@@ -15,8 +15,7 @@ from lies.events import (
     PoALost,
     Result,
 )
-from lies.packet import text_of
-from lies.timers import earliest
+from lies.packet import is_link_local, text_of
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.arrival import Arrival
@@ -42,7 +41,9 @@ from lies_fmipv6.states import DiscoveryState, MobileNodeState
 from lies_fmipv6.states import MobileNodeEvent as E
 
 S = MobileNodeState
+_ATTACHED = S.ATTACHED  # to name an enumeration's member takes longer than most of what is done with it
 _AT_ROUTER = frozenset({S.ATTACHED, S.FBU_SENT, S.REBINDING})
+_ACK, _NO_FAST = Result.ACK, Mode.NONE
 _REFUSED = 128  # BA status from which on a BU was refused (RFC 6275 section 6.1.8)
 
 
@@ -52,6 +53,17 @@ class MobileNode:
     Driven by link events and PoA lists, messages received, BindingUpdated reports and time; see
     lies_fmipv6.items, lies_fmipv6.actions and spec/fmipv6.mmd.
     """
+
+    __slots__ = (
+        "_arrival",
+        "_departure",
+        "_due",
+        "_imposed",
+        "_is_due_known",
+        "_m",
+        "_probing",
+        "_timed",
+    )
 
     def __init__(
         self,
@@ -64,6 +76,11 @@ class MobileNode:
         self._arrival = Arrival(self._m)
         self._imposed = Imposed(self._m, self._arrival)
         self._probing = Probing(self._m, self._imposed.duplicate) if config.dad_transmits else None
+        self._timed = [
+            part
+            for part in (self._departure, self._arrival, self._m.tunnels, self._m.discovery, self._probing)
+            if part is not None
+        ]
         self._due: float | None = None  # what next_timeout found, unless something has happened since
         self._is_due_known = False
 
@@ -100,14 +117,18 @@ class MobileNode:
         match item:
             case Received():
                 actions = self._received(item, now)
-            case LinkUp() | LinkDown():
-                actions = self._link(item, now)
-            case LinkStatusChanged() | LinkGoingDown() | LinkGoingDownCancelled():
+            case LinkStatusChanged():
                 m.scout.indicated(item, now)
             case PoAListConfirm():
-                if item.result is Result.ACK:
+                if item.result is _ACK:
                     m.scout.listed(item.poas, now)
                 actions = self._resolve(now)
+            case LinkUp() | LinkDown():
+                actions = self._link(item, now)
+            case BindingUpdated():
+                actions = self._binding_updated(item, now)
+            case LinkGoingDown() | LinkGoingDownCancelled():
+                m.scout.indicated(item, now)
             case PoAFound():
                 m.scout.found(item.poas)
                 actions = self._resolve(now)
@@ -117,8 +138,6 @@ class MobileNode:
                 actions = self._departure.connect_refused(item, now)
             case AddressConfigured(address):
                 actions = self._imposed.configured(address, now) or self._arrival.configured(address, now)
-            case BindingUpdated():
-                actions = self._binding_updated(item, now)
             case _:
                 assert_never(item)
         return self._settle(actions, now)
@@ -127,14 +146,12 @@ class MobileNode:
         """When handle_timeout wants to be called."""
         if not self._is_due_known:
             self._is_due_known = True
-            self._due = earliest(
-                self._departure.next_timeout(),
-                self._arrival.next_timeout(),
-                self._imposed.next_timeout(),
-                self._m.tunnels.next_timeout(),
-                self._m.discovery.next_timeout(),
-                self._probing.next_timeout() if self._probing is not None else None,
-            )
+            first = self._imposed.next_timeout() if self._m.kept is not None else None
+            for part in self._timed:
+                due = part.next_timeout()
+                if due is not None and (first is None or due < first):
+                    first = due
+            self._due = first
         return self._due
 
     def handle_timeout(self, now: float) -> list[Action]:
@@ -150,11 +167,15 @@ class MobileNode:
         return self._settle(actions, now)
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
-        actions += self._arrival.settle(now)
-        self._imposed.kept(now)
+        m = self._m
+        if self._arrival.unsettled:
+            actions += self._arrival.settle(now)
+        if m.kept is not self._imposed.known:
+            self._imposed.kept(now)
         if self._probing is not None:
             actions += self._probing.consider(now)
-        actions += self._departure.consider(now)
+        if not m.scout.content and m.state is _ATTACHED:
+            actions += self._departure.consider(now)
         return actions
 
     # link events
@@ -196,7 +217,7 @@ class MobileNode:
     def _received(self, item: Received, now: float) -> list[Action]:
         m = self._m
         # not what the router itself sent to our link-layer address: a NAACK, the answer to an RtSolPr
-        if item.destination == m.coa and not item.source.is_link_local:
+        if item.destination == m.coa and not is_link_local(item.source.packed):
             self._arrival.heard_of()
         match item.message:
             case RouterAdvertisement() as ra:
@@ -215,13 +236,13 @@ class MobileNode:
 
     def _proxy_advertised(self, adv: PrRtAdv, item: Received, now: float) -> list[Action]:
         m = self._m
-        if m.state not in _AT_ROUTER or not item.source.is_link_local or m.c.mode is Mode.NONE:
+        if m.state not in _AT_ROUTER or m.c.mode is _NO_FAST or not is_link_local(item.source.packed):
             return []
         assert m.router is not None
         if m.router.link_local not in {None, item.source}:
             return []
         actions = self._rtsolpr(m.discovery.advertised(adv, now))
-        ordered = adv.code == PrRtAdvCode.HANDOVER and adv.identifier == 0 and adv.access_points
+        ordered = adv.identifier == 0 and adv.code == PrRtAdvCode.HANDOVER and adv.access_points
         if ordered and m.state is S.ATTACHED:  # 3.3
             poa = poa_of(adv.access_points[0].access_point)
             if poa != m.scout.poa and m.reachable(poa):

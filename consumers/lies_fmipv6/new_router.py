@@ -90,7 +90,7 @@ class NewRouter:
         if neighbour is None:
             self._drop("HI from no neighbour")
             hack: HandoverAcknowledge | None = HandoverAcknowledge(hi.sequence, HAckCode.PROHIBITED)
-        elif hi.ncoa is None or hi.ncoa not in self._c.prefix:
+        elif hi.ncoa is None or not self._c.has(hi.ncoa):
             hack = HandoverAcknowledge(hi.sequence, HAckCode.UNSPECIFIED)
         else:
             hack = self._process(neighbour, hi, hi.ncoa, now, actions)
@@ -102,7 +102,7 @@ class NewRouter:
         """Process a UNA (6.3): the node is there, or has to use another address."""
         node = self._nodes.get(una.target)
         routed = node is not None and node.tunnel is not None
-        if item.source != una.target or not (una.target in self._c.prefix or routed):
+        if item.source != una.target or not (self._c.has(una.target) or routed):
             self._drop("UNA for an address of another link, or not from its target")
             return []
         pcoa = self._routed.get(una.lla)

@@ -173,6 +173,15 @@ class AccessRouterConfig:
     duplicates: Duplicates = Duplicates.ASSIGN
     dad_transmits: int = 0
     dhcp: bool = False
+    _octets: bytes = field(init=False, eq=False, repr=False)
+
+    @_octets.default
+    def _of_prefix(self) -> bytes:
+        return prefix_octets(self.prefix)
+
+    def has(self, address: IPv6Address) -> bool:
+        """Whether an address is of the access link's prefix."""
+        return address.packed[:8] == self._octets
 
     @property
     def unproven(self) -> bool:
@@ -204,9 +213,14 @@ def other_address(prefix: IPv6Network, lla: bytes, attempt: int) -> IPv6Address:
     return form_address(prefix, int.from_bytes(hashlib.sha256(seed).digest()[:8]))
 
 
+def prefix_octets(prefix: IPv6Network) -> bytes:
+    """The octets of a /64 prefix."""
+    return prefix.network_address.packed[:8]
+
+
 def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:
     """The address of a /64 prefix and a 64-bit interface identifier (RFC 4862 section 5.5.3)."""
-    return address_of(prefix.network_address.packed[:8] + (interface_id & ((1 << 64) - 1)).to_bytes(8))
+    return address_of(prefix_octets(prefix) + (interface_id & ((1 << 64) - 1)).to_bytes(8))
 
 
 def newer(sequence: int, than: int) -> bool:

@@ -18,7 +18,7 @@ from lies_fmipv6.messages import (
     HandoverInitiate,
     HICode,
 )
-from lies_fmipv6.parameters import AccessRouterConfig, Neighbour, Parameters, newer
+from lies_fmipv6.parameters import AccessRouterConfig, Neighbour, Parameters, newer, prefix_octets
 from lies_fmipv6.states import BINDING, BindingEvent, BindingState
 
 _KNOWN_REFUSALS = {FBackStatus.PROHIBITED, FBackStatus.INSUFFICIENT_RESOURCES}
@@ -94,8 +94,8 @@ class PreviousRouter:
         self._sequence = config.first_sequence
         self._active = 0
         self.timers: Timers[tuple[str, IPv6Address]] = Timers()
-        # longest match (F21): the longest prefix first
-        self._neighbours = sorted(config.neighbours, key=lambda n: -n.prefix.prefixlen)
+        # longest match (F21): all prefixes are of 64 bits
+        self._neighbours = {prefix_octets(n.prefix): n for n in reversed(config.neighbours)}
 
     @property
     def bindings(self) -> int:
@@ -149,7 +149,7 @@ class PreviousRouter:
         if not (item.authenticated or self._c.unproven):
             return "FBU without a valid BADF"
         elsewhere = fbu.alternate_coa is not None and item.source not in (pcoa, fbu.alternate_coa)
-        if elsewhere or pcoa not in self._c.prefix:
+        if elsewhere or not self._c.has(pcoa):
             return "FBU for a PCoA that is not of this link, or from elsewhere than PCoA or NCoA"
         return None
 
@@ -162,8 +162,8 @@ class PreviousRouter:
 
     def _update(self, binding: Binding, item: Received, fbu: FastBindingUpdate, now: float) -> list[Action]:
         ncoa = fbu.alternate_coa or item.source
-        neighbour = next((n for n in self._neighbours if ncoa in n.prefix), None)
-        if neighbour is None or not self._c.trusts(neighbour) or ncoa in self._c.prefix:
+        neighbour = self._neighbours.get(ncoa.packed[:8])
+        if neighbour is None or not self._c.trusts(neighbour) or self._c.has(ncoa):
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.PROHIBITED)
         if not binding.lla:  # F24: the HI could not say who the node is
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.UNSPECIFIED)

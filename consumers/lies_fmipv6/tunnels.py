@@ -11,7 +11,6 @@ from math import ceil
 
 from attrs import define
 
-from lies.timers import earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.exchange import FbuExchange
 from lies_fmipv6.handover import Handover, Reporter, to_ns
@@ -19,6 +18,8 @@ from lies_fmipv6.items import Received
 from lies_fmipv6.messages import FastBindingAck
 from lies_fmipv6.parameters import Parameters
 from lies_fmipv6.states import TUNNEL, TunnelEvent, TunnelState
+
+_PENDING = TunnelState.PENDING
 
 
 @define(eq=False)
@@ -39,6 +40,15 @@ class Tunnel:
 
 class Tunnels:
     """All previous care-of addresses, oldest first, and the last words to their PARs."""
+
+    __slots__ = (
+        "_farewells",
+        "_new_exchange",
+        "_p",
+        "_reporter",
+        "_tunnels",
+        "_unproven",
+    )
 
     def __init__(
         self,
@@ -137,11 +147,17 @@ class Tunnels:
         """When handle_timeout wants to be called."""
         first: float | None = None
         for t in self._tunnels:
-            asks = t.exchange.next_timeout() if t.exchange is not None else None
-            ends = None if t.state is TunnelState.PENDING else t.expires
-            first = earliest(first, t.refresh, asks, ends)
-        for e in self._farewells.values():
-            first = earliest(first, e.next_timeout())
+            due = t.exchange.next_timeout() if t.exchange is not None else None
+            if due is not None and (first is None or due < first):
+                first = due
+            if t.refresh is not None and (first is None or t.refresh < first):
+                first = t.refresh
+            if (first is None or t.expires < first) and t.state is not _PENDING:
+                first = t.expires
+        for farewell in self._farewells.values():
+            due = farewell.next_timeout()
+            if due is not None and (first is None or due < first):
+                first = due
         return first
 
     def handle_timeout(self, now: float) -> list[Action]:

@@ -2,13 +2,12 @@
 
 from ipaddress import IPv6Address
 
-from attrs import frozen
-
 from lies.events import CareOfAddressChanged
+from lies.values import value
 from lies_mipv6.messages import Message
 
 
-@frozen
+@value
 class Received:
     """A message that arrived, decoded.
 

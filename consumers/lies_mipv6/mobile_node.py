@@ -5,7 +5,7 @@ from typing import assert_never
 
 from lies.events import BindingUpdated, CareOfAddressChanged, Header
 from lies.packet import read_address, text_of
-from lies.timers import Backoff, earliest
+from lies.timers import Backoff
 from lies_mipv6.actions import AcceptCareOf, DropCareOf, Publish, SendMessage, UseTunnel
 from lies_mipv6.actions import MobileNodeAction as Action
 from lies_mipv6.items import MobileNodeItem as Item
@@ -27,6 +27,23 @@ class MobileNode:
     Driven by CareOfAddressChanged reports, Binding Acknowledgements and time. While the previous care-of
     address works through a PAR's tunnel, it stays the source of the tunnel to the home agent until the BA.
     """
+
+    __slots__ = (
+        "_accepted",
+        "_backoff",
+        "_c",
+        "_expires",
+        "_header",
+        "_outstanding",
+        "_p",
+        "_refresh",
+        "_send_at",
+        "_sent",
+        "_sequence",
+        "_tunnel_coa",
+        "coa",
+        "state",
+    )
 
     def __init__(self, config: MobileNodeConfig, parameters: Parameters | None = None) -> None:
         self.state = S.IDLE
@@ -56,8 +73,15 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        again = self._backoff.due if self._backoff is not None and self._send_at is None else None
-        return earliest(self._send_at, self._refresh, again, *self._accepted.values())
+        first = self._send_at
+        if first is None and self._backoff is not None:
+            first = self._backoff.due
+        if self._refresh is not None and (first is None or self._refresh < first):
+            first = self._refresh
+        for drop_at in self._accepted.values():
+            if drop_at is not None and (first is None or drop_at < first):
+                first = drop_at
+        return first
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

@@ -35,6 +35,24 @@ class MobileFacts:
 class MobileHost:
     """A mobile node. Programs act on it by the methods that follow `send`."""
 
+    __slots__ = (
+        "_home",
+        "_home_agent",
+        "_link_local",
+        "accepted",
+        "addresses",
+        "correspondent",
+        "crew",
+        "facts",
+        "flows",
+        "handovers",
+        "held",
+        "net",
+        "radio",
+        "reverse",
+        "uplink",
+    )
+
     def __init__(self, net: "Network", facts: MobileFacts, correspondent: bytes) -> None:
         self.net = net
         self.facts = facts

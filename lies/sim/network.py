@@ -262,11 +262,14 @@ class Network:
     def land(self, hop: Hop) -> None:
         """A packet is at the end of a link."""
         air = hop.air
-        if air is not None and air.radio.generation != hop.generation:
+        if air is None:
+            self.follow(hop.host.arrive(hop.packet, hop.sender))
+            return
+        if air.radio.generation != hop.generation:
             self._drop(hop.packet, "in the air when the link broke")
             return
         step = hop.host.arrive(hop.packet, hop.sender)
-        if air is not None and air is hop.host and not isinstance(step, Here):
+        if air is hop.host and not isinstance(step, Here):
             data = hop.packet.inmost
             if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()
@@ -289,9 +292,7 @@ class Network:
 
     def count(self, kind: str, packet: bytes) -> None:
         """A message was sent."""
-        counted = self.tally.signalling.get(kind)
-        if counted is None:
-            counted = self.tally.signalling[kind] = [0, 0]
+        counted = self.tally.signalling[kind]
         counted[0] += 1
         counted[1] += len(packet)
 
