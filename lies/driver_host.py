@@ -22,6 +22,8 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkAction,
+    LinkActionFailed,
     LinkGoingDown,
     PoACondition,
     RawAttached,
@@ -272,10 +274,27 @@ class _Port:
         if self._removed:
             return
         if self.state.poa is not None:
-            t_ns = max(self._t_ns, self._host.now_ns())
-            self.feed(Detached(t_ns, self.state.poa, DownReason.REMOVED))
+            self.feed(Detached(self._now_ns(), self.state.poa, DownReason.REMOVED))
         self._removed = True
         self._host.forget(self._link.name)
+
+    def steer(self, *, controllable: bool) -> None:
+        """Say anew whether type 3 requests can be followed."""
+        if not self._removed and controllable != self._controllable:
+            self._controllable = controllable
+            self.state = self._current()
+            self._host.publisher.publish(self._host.header(self._link, self._now_ns()), (), self.state)
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Say that a type 3 request came to nothing."""
+        if not self._removed:
+            header = self._host.stamp(self._link, self._now_ns())
+            failed = LinkActionFailed(header, action, poa, detail)
+            self._host.publisher.publish(header, (Event(failed),), None)
+
+    def _now_ns(self) -> int:
+        """Not before what was told last."""
+        return max(self._t_ns, self._host.now_ns())
 
     def restore(self, state: bytes) -> None:
         """Set the abstract entity's memory; the link's state follows without indications.

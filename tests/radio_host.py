@@ -12,6 +12,8 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkAction,
+    LinkActionFailed,
     Raw,
     RawAttached,
     RawDetached,
@@ -45,6 +47,17 @@ class RecordingPort:
     def remove(self) -> None:
         """The link is gone."""
         self.removed = True
+
+    def steer(self, *, controllable: bool) -> None:
+        """Who manages the link has changed."""
+        self.controllable = controllable
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Keep it, as indicated."""
+        t_ns = self.items[-1].t_ns if self.items else 0
+        failed = LinkActionFailed(self.host.stamp(self.link, t_ns), action, poa, detail)
+        self.host.indications.append(failed)
+        self.host.events.append(failed)
 
     def restore(self, state: bytes) -> None:
         """Restore the entity, as the daemon's host does."""

@@ -11,7 +11,21 @@ from lies_nl80211.config import Nl80211Config
 from lies_nl80211.elements import Elements
 from lies_nl80211.follow import Follower
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Action, Answer, Ask, Begin, Close, Feed, Item, NetTold, Open, Query, Say, Told
+from lies_nl80211.items import (
+    Action,
+    Answer,
+    Ask,
+    Begin,
+    Close,
+    Feed,
+    Item,
+    NetTold,
+    Open,
+    Query,
+    Say,
+    Steer,
+    Told,
+)
 from lies_nl80211.reader import read
 from lies_nl80211.uapi import Attr, Bss, Cmd, Cqm, IfType, Sta, Survey
 
@@ -271,6 +285,9 @@ class World:
                     self.links[link.name] = controllable
                     self.items.setdefault(link.name, [])
                     self.entities[link.name] = AbstractEntity(link, AeParameters(), self._stamp(link.name))
+                case Steer(link=link, controllable=controllable):
+                    assert self.links[link] != controllable
+                    self.links[link] = controllable
                 case Close(link=link):
                     del self.links[link]
                     del self.entities[link]

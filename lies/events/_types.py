@@ -69,6 +69,13 @@ class DownReason(StrEnum):
     FADING = "fading"  # the signal is falling (LinkGoingDown)
 
 
+class LinkAction(StrEnum):
+    """What a type 3 request asks for (RFC 5184 sections 4.8 and 4.9)."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
 @frozen
 class Link:
     """Network Interface ID: the interface and its technology (RFC 5184 section 5.1)."""

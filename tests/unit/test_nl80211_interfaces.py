@@ -21,7 +21,6 @@ from lies.events import Attached, Detached, DownReason, PoAFound, Sample
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, u32
 from lies_nl80211.config import Nl80211Config
-from lies_nl80211.control import plan_connect, plan_disconnect
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.items import Answer, Ask, NetTold, Overrun, Query, Scan, SwitchTold, Told, Watch
 from lies_nl80211.rfkill import Switch
@@ -270,38 +269,8 @@ def test_link_is_announced_as_what_it_can_do() -> None:
     assert world.links == {NAME: True}
     world.join(A)
     world.net(owned=True)
-    assert world.links == {NAME: True}
+    assert world.links == {NAME: False}
     assert World(Nl80211Config(control=False, cqm_dbm=())).begin().links == {NAME: False}
-
-
-def test_connect_plans() -> None:
-    """LinkConnect is followed on open networks nobody manages, and else refused in a sentence that helps."""
-    world = World()
-    world.scan = [bss_of(A), bss_of(B), bss_of(C, b"other")]
-    world.begin()
-    world.run(0.1)
-    follower = world.follower
-    assert len(plan_connect(follower, NAME, B).requests) == 1
-    world.join(A)
-    assert plan_connect(follower, NAME, A).requests == ()
-    assert len(plan_connect(follower, NAME, B).requests) == 1  # of the same network: a reassociation
-    assert len(plan_connect(follower, NAME, C).requests) == 2  # leave, then join
-    assert plan_disconnect(follower, NAME, B).requests == ()
-    assert len(plan_disconnect(follower, NAME, A).requests) == 1
-    assert "is not heard" in plan_connect(follower, NAME, "02:00:00:00:0d:01").refusal
-    assert "no link wlan7" in plan_connect(follower, "wlan7", A).refusal
-    world.net(owned=True)
-    for plan in (plan_connect(follower, NAME, B), plan_disconnect(follower, NAME, None)):
-        assert "is managed by another program" in plan.refusal
-
-
-def test_protected_network_needs_its_manager() -> None:
-    """LinkConnect to a protected network is refused, with the way out."""
-    world = World()
-    world.scan = [m.Bss(INDEX, A, 2437, -50.0, False, True, 0, None, bss_of(A).elements)]
-    world.begin()
-    world.run(0.1)
-    assert "let one of them manage wlan0" in plan_connect(world.follower, NAME, A).refusal
 
 
 def test_attached_says_where() -> None:
