@@ -75,6 +75,7 @@ class Owners:
         self._tasks: set[asyncio.Task[None]] = set()
         self._orders: dict[str, asyncio.Task[None]] = {}
         self._denied: set[str] = set()
+        self._last: OwnersTold | None = None
 
     async def start(self) -> None:
         """Find out who manages what; returns when that is known, or soon, if nobody answers."""
@@ -157,7 +158,10 @@ class Owners:
         denied = [self._names[s] for s in sorted(self._denied) if dbus.owner(s) is not None]
         if denied:
             missing = f"{' and '.join(denied)} may be talked to by root only, or by a group of its own choice"
-        self._told(OwnersTold(owners, missing))
+        now = OwnersTold(owners, missing)
+        if now != self._last:
+            self._last = now
+            self._told(now)
 
     # ---- orders
 
