@@ -166,7 +166,7 @@ class DriverHostBase:
     # ---- lies.driver.DriverHost
 
     def add_link(self, link: Link, *, controllable: bool) -> "_Port":
-        """Announce a link; LinkError(INVALID) if it is there already or another driver's."""
+        """Announce a link; LinkError(INVALID) if it is there already, another driver's, or has a bad name."""
         if link.name in self._ports:
             raise LinkError(LinkErrorReason.INVALID, f"{self.name} has announced {link.name} already")
         port = _Port(self, link, controllable=controllable)
@@ -176,6 +176,9 @@ class DriverHostBase:
         except LinkError:
             del self._ports[link.name]
             raise
+        except MalformedMessage as error:
+            del self._ports[link.name]
+            raise LinkError(LinkErrorReason.INVALID, str(error)) from error
         about = {"link": link.name, "publisher": self.name, "epoch": self.publisher.epoch}
         _log.debug("announced %s", link.name, extra=about)
         return port

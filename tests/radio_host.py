@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lies.abstract import AbstractEntity, AeParameters
+from lies.bus._parties import check_name
 from lies.driver import Driver
 from lies.events import (
     Attached,
@@ -99,7 +100,8 @@ class RecordingHost:
         return Header("test", 1, self._sequence, t_ns, t_ns, link)
 
     def add_link(self, link: Link, *, controllable: bool) -> RecordingPort:
-        """Make a port; a link is announced once."""
+        """Make a port; a link is announced once, and has a name that the bus takes."""
+        check_name(link.name)
         assert link.name not in self.ports
         self.ports[link.name] = RecordingPort(self, link, controllable=controllable)
         return self.ports[link.name]

@@ -23,6 +23,7 @@ from lies_nl80211.items import (
     Open,
     Query,
     Say,
+    Scan,
     Steer,
     Told,
 )
@@ -43,6 +44,11 @@ def octets(address: str) -> bytes:
     found = mac_octets(address)
     assert found is not None
     return found
+
+
+def dashed(address: str) -> str:
+    """A MAC address as it stands in a link's name."""
+    return address.replace(":", "-")
 
 
 def told(command: int, *parts: bytes, index: int = INDEX) -> bytes:
@@ -196,6 +202,7 @@ class World:
         self.entities: dict[str, AbstractEntity] = {}
         self.indications: list[Indication] = []
         self.asks: list[tuple[float, Ask]] = []
+        self.scans: list[tuple[float, Scan]] = []
         self._number = 0
 
     @property
@@ -302,6 +309,8 @@ class World:
                 case Ask():
                     self.asks.append((self.now, action))
                     self.open.append(action)
+                case Scan():
+                    self.scans.append((self.now, action))
                 case _:
                     pass
         if self.auto:

@@ -175,8 +175,8 @@ class Client:
                     self.measuring.switched(t_ns, now, frequency, self.serving, out)
                 elif self.serving is not None:
                     out.append(Say(f"{self.link}: {self.serving} will move to {frequency or 'another'} MHz"))
-            case m.ScanDone():
-                self.measuring.scan_ended(now, out)
+            case m.ScanDone(frequencies_mhz=frequencies):
+                self.measuring.scan_ended(now, frequencies, out)
                 return
             case _:
                 return
