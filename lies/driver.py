@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from lies.capabilities import NO_CAPABILITIES, Capability
-from lies.events import Link, RawItem
+from lies.events import Link, LinkAction, RawItem
 
 
 class LinkPort(Protocol):
@@ -25,7 +25,15 @@ class LinkPort(Protocol):
         ...
 
     def remove(self) -> None:
-        """The interface is gone: a LinkDown follows if the link was up."""
+        """The interface is gone: a LinkDown (reason removed) follows if the link was up."""
+        ...
+
+    def steer(self, *, controllable: bool) -> None:
+        """Say anew whether LinkConnect/LinkDisconnect can be followed: who manages the link has changed."""
+        ...
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Say that a LinkConnect or LinkDisconnect came to nothing; detail: why, in one sentence."""
         ...
 
     def restore(self, state: bytes) -> None:
@@ -91,7 +99,10 @@ class Driver(ABC):
         """Stop measuring and clear what was set up."""
 
     def link_connect(self, link: str, poa: str) -> None:  # noqa: B027 - not every radio can be steered
-        """Begin to move the link to a PoA; the Confirm(Ack) has already gone (RFC 5184 section 4.8)."""
+        """Begin to move the link to a PoA; the Confirm(Ack) has already gone (RFC 5184 section 4.8).
+
+        What becomes of it is an Attached there, or LinkPort.action_failed.
+        """
 
     def link_disconnect(self, link: str, poa: str | None) -> None:  # noqa: B027 - likewise
         """Begin to take the link down (RFC 5184 section 4.9)."""

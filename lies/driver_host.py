@@ -22,6 +22,8 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkAction,
+    LinkActionFailed,
     LinkGoingDown,
     PoACondition,
     RawAttached,
@@ -164,7 +166,7 @@ class DriverHostBase:
     # ---- lies.driver.DriverHost
 
     def add_link(self, link: Link, *, controllable: bool) -> "_Port":
-        """Announce a link; LinkError(INVALID) if it is there already or another driver's."""
+        """Announce a link; LinkError(INVALID) if it is there already, another driver's, or has a bad name."""
         if link.name in self._ports:
             raise LinkError(LinkErrorReason.INVALID, f"{self.name} has announced {link.name} already")
         port = _Port(self, link, controllable=controllable)
@@ -174,6 +176,9 @@ class DriverHostBase:
         except LinkError:
             del self._ports[link.name]
             raise
+        except MalformedMessage as error:
+            del self._ports[link.name]
+            raise LinkError(LinkErrorReason.INVALID, str(error)) from error
         about = {"link": link.name, "publisher": self.name, "epoch": self.publisher.epoch}
         _log.debug("announced %s", link.name, extra=about)
         return port
@@ -272,10 +277,27 @@ class _Port:
         if self._removed:
             return
         if self.state.poa is not None:
-            t_ns = max(self._t_ns, self._host.now_ns())
-            self.feed(Detached(t_ns, self.state.poa, DownReason.CARRIER))
+            self.feed(Detached(self._now_ns(), self.state.poa, DownReason.REMOVED))
         self._removed = True
         self._host.forget(self._link.name)
+
+    def steer(self, *, controllable: bool) -> None:
+        """Say anew whether type 3 requests can be followed."""
+        if not self._removed and controllable != self._controllable:
+            self._controllable = controllable
+            self.state = self._current()
+            self._host.publisher.publish(self._host.header(self._link, self._now_ns()), (), self.state)
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Say that a type 3 request came to nothing."""
+        if not self._removed:
+            header = self._host.stamp(self._link, self._now_ns())
+            failed = LinkActionFailed(header, action, poa, detail)
+            self._host.publisher.publish(header, (Event(failed),), None)
+
+    def _now_ns(self) -> int:
+        """Not before what was told last."""
+        return max(self._t_ns, self._host.now_ns())
 
     def restore(self, state: bytes) -> None:
         """Set the abstract entity's memory; the link's state follows without indications.

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from lies.events import Neighbour, Sample
 from lies_nl80211 import messages as m
-from lies_nl80211.heard import CHUNK, Heard
+from lies_nl80211.heard import CHUNK, Heard, network_of
 from lies_nl80211.items import Action, Ask, Feed, Query, Scan
 from lies_nl80211.sampling import Sampling, SamplingRules
+from lies_nl80211.sweep import PAUSE_S, Sweep
 
 REMIND_S, DUMP_S, SURVEY_S = 3.0, 10.0, 10.0
 CALM_S = 2.0  # after an association, before an own scan
@@ -28,11 +29,13 @@ class Measuring:
         self._noise_dbm: int | None = None
         self._frequency_mhz: int | None = None
         self._last_ns = 0
+        self._told: tuple[str | None, int | None] = (None, None)  # of the serving PoA
         self._attached_at = 0.0
         self._remind_at: float | None = None
         self._dump_at = 0.0
         self._survey_at: float | None = None
         self._scanned_at = -1e9
+        self._sweep = Sweep()
 
     def in_order(self, t_ns: int) -> int:
         """The time, or that of the last item if it is later."""
@@ -61,25 +64,44 @@ class Measuring:
         self._dump_at = now + DUMP_S
         out.append(Ask(Query.SCAN, self._index))
 
-    def begin(self, now: float, serving: str) -> None:
-        """Another PoA serves."""
-        bss = self.heard.get(serving)
-        self._frequency_mhz = None if bss is None else bss.frequency_mhz
+    def begin(self, now: float, serving: str) -> tuple[str | None, int | None]:
+        """Another PoA serves; its network and frequency, as far as they are known."""
+        self._told = self._known(serving)
+        self._frequency_mhz = self._told[1]
         self._retries = None
         self._noise_dbm = None
         self._attached_at = now
         self._survey_at = now
         self.sampling.begin()
+        return self._told
 
     def end(self) -> None:
         """No PoA serves."""
         self._survey_at = None
+        self._sweep.end()
 
-    def switched(self, now: float, frequency_mhz: int | None) -> None:
+    def switched(
+        self, t_ns: int, now: float, frequency_mhz: int | None, serving: str | None, out: list[Action]
+    ) -> None:
         """The serving PoA is on another channel."""
         self._frequency_mhz = frequency_mhz or self._frequency_mhz
         if self._survey_at is not None:
             self._survey_at = now
+        if serving is not None:
+            self._tell(t_ns, serving, self._told[0], self._frequency_mhz, out)
+
+    def _known(self, serving: str) -> tuple[str | None, int | None]:
+        bss = self.heard.get(serving)
+        return (None, None) if bss is None else (network_of(bss), bss.frequency_mhz)
+
+    def _tell(
+        self, t_ns: int, serving: str, network: str | None, frequency_mhz: int | None, out: list[Action]
+    ) -> None:
+        """Say what is new of the serving PoA, which no scan lists as a neighbour."""
+        if (network, frequency_mhz) != self._told:
+            self._told = network, frequency_mhz
+            about = Neighbour(serving, network=network, frequency_mhz=frequency_mhz)
+            self._feed(Sample(t_ns, neighbours=(about,)), out)
 
     def level(self, t_ns: int, serving: str, rssi_dbm: int, out: list[Action]) -> None:
         """The signal of the serving PoA as the kernel gave it unasked."""
@@ -106,8 +128,9 @@ class Measuring:
             self.sampling.measured(now, float(rssi))
             self._look_for_others(t_ns, now, end.address, out)
 
-    def scan_ended(self, now: float, out: list[Action]) -> None:
-        """Somebody has scanned."""
+    def scan_ended(self, now: float, frequencies_mhz: Iterable[int], out: list[Action]) -> None:
+        """Somebody has scanned these channels."""
+        self._sweep.learn(frequencies_mhz)
         self._scanned_at = now
         self.dump(now, out)
 
@@ -117,6 +140,8 @@ class Measuring:
         """The scan table."""
         self._remind_at = now + REMIND_S
         self._neighbours(t_ns, self.heard.take(t_ns, found, serving), out)
+        if serving is not None and serving in {b.bssid for b in found}:
+            self._tell(t_ns, serving, *self._known(serving), out)
 
     def surveyed(self, found: tuple[m.Survey, ...]) -> None:
         """The noise of the channels."""
@@ -132,15 +157,17 @@ class Measuring:
         """An own scan: only near the threshold, with nowhere to go, and not in a hand-over's way."""
         if not self._scan_s or not self.sampling.near or now < self._attached_at + CALM_S:
             return
-        if now < self._scanned_at + self._scan_s:
+        if now < self._scanned_at + (PAUSE_S if self._sweep.on else self._scan_s):
             return
         bss = self.heard.get(serving)
         ssid = None if bss is None else bss.elements.ssid
         if ssid is None or self.heard.others_of(serving, t_ns, round(self._scan_s * _S)):
+            self._sweep.end()
             return
         self._scanned_at = now
-        known = self.heard.frequencies_of(ssid)
-        out.append(Scan(self._index, ssid, known if len(known) > 1 else ()))
+        if not self._sweep.on:
+            self._sweep.begin(self.heard.frequencies_of(ssid), self.heard.frequencies())
+        out.append(Scan(self._index, ssid, self._sweep.next()))
 
     def _neighbours(self, t_ns: int, heard: list[Neighbour], out: list[Action]) -> None:
         for first in range(0, len(heard), CHUNK):

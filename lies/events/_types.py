@@ -69,6 +69,13 @@ class DownReason(StrEnum):
     FADING = "fading"  # the signal is falling (LinkGoingDown)
 
 
+class LinkAction(StrEnum):
+    """What a type 3 request asks for (RFC 5184 sections 4.8 and 4.9)."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
 @frozen
 class Link:
     """Network Interface ID: the interface and its technology (RFC 5184 section 5.1)."""
@@ -87,10 +94,16 @@ class Condition:
 
 @frozen
 class PoACondition:
-    """One couple of a PoA List (RFC 5184 section 6.3); poa: unique identifier of the PoA (section 6.1)."""
+    """One couple of a PoA List (RFC 5184 section 6.3); poa: unique identifier of the PoA (section 6.1).
+
+    Ours, both None where the driver does not know: network: the name of what the PoA belongs to (Wi-Fi: the
+    SSID, escaped), frequency_mhz: of its channel.
+    """
 
     poa: str
     condition: Condition
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen
