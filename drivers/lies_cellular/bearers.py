@@ -7,9 +7,7 @@ from attrs import define, field
 from lies_cellular.items import Values
 
 MOST = 256
-_OWN_KINDS = frozenset(
-    {0, 1}
-)  # MMBearerType: unknown, default; the others carry what the network keeps for itself
+_OWN_KINDS = frozenset({0, 1})  # MMBearerType: unknown, default; the others carry no IP of ours
 
 
 @define

@@ -19,16 +19,16 @@ class IpType(StrEnum):
 class CellularConfig:
     """The table `[drivers.NAME]`.
 
-    bus: "system", "session", or a D-Bus address; modems: patterns (*, ?, [...]) of links to follow, of IMEIs or
-    of device paths; ignore: likewise, of what is left out. control: follow LinkConnect and LinkDisconnect. apn,
-    ip_type, roaming, user, password_file: of the connections it asks for; without apn the network's own, without
-    ip_type the modem's. pin_file: holds the SIM's PIN and is readable for its owner only; it is tried once.
-    rest_s, near_s: how often the modem measures its signal, far from near_dbm (RSRP, RSCP or RxLev) and
-    near it or falling; threshold_db: changes that a modem tells by itself, where it can. percent_dbm: RSSI that
-    stands behind 0 and 100 percent, for modems that tell no more. cells_s: how often a modem is asked for
-    the cells it hears, where it can tell (0: never); scan_s: without a network for this long, look for others,
-    and again as often (0: never). denied_s: how long a connection stays when registration is denied. call_s,
-    connect_s: time limits of calls to ModemManager.
+    bus: "system", "session", or a D-Bus address; modems: patterns (*, ?, [...]) of links to follow, of IMEIs
+    or of device paths; ignore: likewise, of what is left out. control: follow LinkConnect and LinkDisconnect.
+    apn, ip_type, roaming, user, password_file: of the connections it asks for; without apn the network's own,
+    without ip_type the modem's. pin_file: holds the SIM's PIN and is readable for its owner only; it is tried
+    once. rest_s, near_s: how often the modem measures its signal, far from near_dbm (RSRP, RSCP or RxLev) and
+    near it or falling; threshold_db: changes that a modem tells by itself, where it can. percent_dbm: RSSI
+    that stands behind 0 and 100 percent, for modems that tell no more. cells_s: how often a modem is asked
+    for the cells it hears, where it can tell (0: never); scan_s: without a network for this long, look for
+    others, and again as often (0: never). denied_s: how long a connection stays when registration is denied.
+    call_s, connect_s: time limits of calls to ModemManager.
     """
 
     bus: str = "system"

@@ -34,7 +34,7 @@ class Secret(Enum):
     """What the shell puts into a call's arguments, so that nothing else ever holds it."""
 
     PIN = "pin_file"  # the last argument
-    PASSWORD = "password_file"  # the key "password" of the last argument
+    PASSWORD = "password_file"  # noqa: S105 - the name of an option; the key "password" of the last argument
 
 
 # ---- in

@@ -104,7 +104,8 @@ class Measuring:
         if found:
             self._fresh_for = poa
             self._judge(now, found)
-        return Sample(t_ns, poa, technology=self._word(), **found)
+        get = found.get
+        return Sample(t_ns, poa, self._word(), get(_RSSI), get(_RSRP), get(_RSRQ), get(_SNR))
 
     def tick(self, t_ns: int, now: float, poa: str | None) -> Sample | None:
         """A sample where one is due: the levels still hold, or only the cell does."""

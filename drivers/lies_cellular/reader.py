@@ -35,7 +35,7 @@ class Cell:
 
 @frozen
 class Place:
-    """Where a modem is registered: area and cell in hexadecimal, without leading zeros; tracking: area is TAC."""
+    """Where a modem is registered: area and cell in hexadecimal, no leading zeros; tracking: area is TAC."""
 
     operator: str
     area: str

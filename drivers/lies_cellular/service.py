@@ -19,7 +19,7 @@ LOOK_S = 2.0  # for whether ModemManager is there at all
 
 
 class Service:
-    """From `start` to `stop`: `feed` gets every item, each call is answered by one. It starts no ModemManager."""
+    """From `start` to `stop`: `feed` gets every item, each call brings one; none starts ModemManager."""
 
     def __init__(
         self, config: CellularConfig, feed: Callable[[Item], None], now_ns: Callable[[], int]

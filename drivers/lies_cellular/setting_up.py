@@ -1,6 +1,6 @@
-"""What a modem is asked for so that it tells more by itself: cell, signal; and what it only tells when asked.
+"""What a modem is asked for so that it tells its cell and signal by itself, and what it only tells when asked.
 
-Each is asked for once the modem is enabled, again after it was disabled meanwhile, and not again if it cannot.
+Each is asked for once the modem is enabled, again after it was disabled, and not again if it cannot.
 """
 
 from typing import TYPE_CHECKING
@@ -187,9 +187,9 @@ class SettingUp:
         out: list[Action] = []
         if self._before is not None:
             self._ask(Purpose.LOCATION, u.LOCATION, "Setup", "ub", *self._before, out=out)
-        if self._modem.measuring.rate_s is not None and self._rate_before is not None:
-            if self._modem.measuring.rate_s != self._rate_before:
-                self._ask(Purpose.RATE, u.SIGNAL, "Setup", "u", self._rate_before, out=out)
+        rate = self._modem.measuring.rate_s
+        if rate is not None and self._rate_before not in {None, rate}:
+            self._ask(Purpose.RATE, u.SIGNAL, "Setup", "u", self._rate_before, out=out)
         if self._modem.measuring.tells:
             off = {"rssi-threshold": Variant("u", 0)}
             self._ask(Purpose.THRESHOLDS, u.SIGNAL, "SetupThresholds", "a{sv}", off, out=out)

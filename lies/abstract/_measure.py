@@ -88,6 +88,15 @@ def _sound_heard(heard: Sample | Neighbour) -> bool:
     )
 
 
+def _sound_neighbour(heard: object) -> bool:
+    return (
+        isinstance(heard, Neighbour)
+        and _name(heard.poa)
+        and isinstance(heard.available, bool)
+        and _sound_heard(heard)
+    )
+
+
 def _sound_sample(item: Sample, max_neighbours: int) -> bool:
     retries = item.retries
     if not (
@@ -100,12 +109,7 @@ def _sound_sample(item: Sample, max_neighbours: int) -> bool:
         return False
     heard = item.neighbours
     return heard is None or (
-        isinstance(heard, _SCANS)
-        and len(heard) <= max_neighbours
-        and all(
-            isinstance(n, Neighbour) and _name(n.poa) and isinstance(n.available, bool) and _sound_heard(n)
-            for n in heard
-        )
+        isinstance(heard, _SCANS) and len(heard) <= max_neighbours and all(_sound_neighbour(n) for n in heard)
     )
 
 
