@@ -1,4 +1,4 @@
-"""What a modem is asked for so that it tells its cell and signal by itself, and what it only tells when asked.
+"""What a modem is asked for so that it tells its cell and its signal, and what it tells when asked only.
 
 Each is asked for once the modem is enabled, again after it was disabled, and not again if it cannot.
 """

@@ -79,7 +79,7 @@ class Warned:
     t_ns: int
     poa: str
     reason: DownReason | None
-    time_to_down_ms: float = 0.0
+    time_to_down_ms: float
 
 
 @frozen
