@@ -1,5 +1,6 @@
 """A ModemManager of ours: objects, answers, signals. On D-Bus by `serve`, else in memory."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +25,7 @@ class FakeModems:
 
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
+        self.waiting: Callable[[], int] = lambda: 0
         self.objects: dict[str, dict[str, dict[str, Variant]]] = {}
         self.bearers: dict[str, dict[str, Variant]] = {}
         self.refuse: dict[tuple[str, str], tuple[str, str]] = {
@@ -172,6 +174,11 @@ class FakeModems:
         found: tuple[str, list[Any]] = answer(path, interface, *body)
         return found
 
+    async def drained(self) -> None:
+        """Wait until the bus has taken what was signalled."""
+        while self.waiting():  # noqa: ASYNC110 - the library tells nobody when it has written
+            await asyncio.sleep(0)
+
     def asked(self, member: str) -> list[list[Any]]:
         """The arguments of every call of a method."""
         return [body for _, name, body in self.calls if name == member]
@@ -246,7 +253,12 @@ def serve(address: str) -> tuple[FakeService, FakeModems]:
     def emit(path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
         service.emit(path, interface, member, signature, body)
 
+    def waiting() -> int:
+        wire = service._wire
+        return 0 if wire is None else int(wire._writer.messages.qsize())
+
     modems = FakeModems(emit)
+    modems.waiting = waiting
 
     def answer(call: Message) -> tuple[str, list[Any]] | None:
         return modems.call(call.path, call.interface, call.member, call.body)

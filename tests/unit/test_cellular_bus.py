@@ -20,6 +20,7 @@ from lies_cellular.config import CellularConfig
 from lies_cellular.secrets import read_pin
 
 CELL = "24001-1A2B-C0FFEE"
+DBUS = "org.freedesktop.DBus"
 Play = Callable[[FakeModems, Cellular, RecordingHost], Awaitable[None]]
 
 
@@ -235,7 +236,7 @@ def test_types_that_lie_are_left_out_and_said_once(tmp_path: Path, caplog: pytes
 
     async def play(modems: FakeModems, _: Cellular, host: RecordingHost) -> None:
         path, bearer = await connected(modems, host)
-        for _ in range(5):
+        for _number in range(5):
             modems.tell(path, uapi.MODEM, State=Variant("s", "connected"))
             modems.tell(path, uapi.SIGNAL, Lte=Variant("d", 5.0))
             modems.tell(bearer, uapi.BEARER, Connected=Variant("s", "no"))
@@ -384,7 +385,7 @@ def test_a_pin_file_is_no_link_and_is_there(tmp_path: Path) -> None:
 
 
 def test_modemmanager_is_discovered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it runs on the system's bus the driver offers itself; without it, or without a bus, it does not."""
+    """Where it runs on the system's bus the driver offers itself, and nowhere else."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path / 'bus'}")
     assert Cellular.discover() == {}
 
