@@ -198,7 +198,8 @@ class Rig:
         """Let ModemManager connect; the bearer's object path."""
         wanted = ",".join(f"{name.replace('_', '-')}={value}" for name, value in options.items())
         self.mmcli("-m", "any", f"--simple-connect={wanted or 'apn=internet,ip-type=ipv4'}")
-        return self.bearers[-1]
+        (path,) = [bearer for bearer in self.bearers if "connected: yes" in self.mmcli("-b", bearer)]
+        return path
 
     def disconnect(self) -> None:
         """Let ModemManager disconnect every bearer."""
