@@ -75,8 +75,8 @@ class PtyLine:
         os.close(self._master)
 
     def _readable(self) -> None:
-        # ModemManager claims the terminal for itself when it opens it, and this end keeps that claim alive: who
-        # is not the real root could not open the terminal a second time
+        # ModemManager claims the terminal for itself when it opens it, and this end keeps the claim alive:
+        # who is not the real root could not open the terminal a second time
         fcntl.ioctl(self._slave, termios.TIOCNXCL)
         with suppress(BlockingIOError):
             self._worker.received(os.read(self._master, _PIECE))
