@@ -73,6 +73,8 @@ class Hearing:
                 continue
             db = self._one(state, heard.poa, signal_db(heard, technology, p), technology, item, changes)
             if db is None:
+                if heard.available:
+                    self._neighbours.listed(state, heard.poa, technology, item.t_ns, changes)
                 continue
             if heard.poa == state.poa:
                 serving_db = db

@@ -23,8 +23,12 @@ from lies.events._raw import (
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
     RawState,
+    RawWarned,
     Sample,
+    Served,
+    Warned,
 )
 from lies.events._requests import (
     Confirm,
@@ -75,6 +79,7 @@ from lies.events._table import (
     indication_name,
 )
 from lies.events._types import (
+    ChangeReason,
     Condition,
     Crossing,
     DownReason,
@@ -93,6 +98,7 @@ __all__ = [
     "Attached",
     "BindingUpdated",
     "CareOfAddressChanged",
+    "ChangeReason",
     "Condition",
     "Confirm",
     "Crossing",
@@ -149,7 +155,9 @@ __all__ = [
     "RawItem",
     "RawRequest",
     "RawSample",
+    "RawServed",
     "RawState",
+    "RawWarned",
     "RegistrationConfirm",
     "RegistrationRequest",
     "ReportConfirm",
@@ -158,6 +166,8 @@ __all__ = [
     "Response",
     "Result",
     "Sample",
+    "Served",
     "Technology",
+    "Warned",
     "indication_name",
 ]
