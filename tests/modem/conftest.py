@@ -7,6 +7,7 @@ from netns_kit import namespace
 from tools import need
 
 from modem.rig import PluggedRig, SocketRig, running
+from modem.scene import DELAYS, Scene, scene, table
 
 _TOOLS = ("/usr/sbin/ModemManager", "mmcli", "dbus-daemon")
 
@@ -41,3 +42,30 @@ def socketed(_socketed: SocketRig) -> SocketRig:
     """The rootless rig with the modem disabled."""
     _socketed.renew()
     return _socketed
+
+
+@pytest.fixture
+def registered(plugged: PluggedRig) -> Iterator[Scene]:
+    """The hot-plug rig with the modem registered, a listener, and the driver following."""
+    with scene(plugged, apn="internet") as one:
+        yield one
+
+
+@pytest.fixture
+def connected(registered: Scene) -> Scene:
+    """The same, connected by somebody else."""
+    registered.connect()
+    return registered
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """The hot-plug rig needs namespaces."""
+    if {"plugged", "_plugged"} & set(getattr(item, "fixturenames", ())):
+        item.add_marker("netns")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how long after each action D-Bus and LIES told of it."""
+    if DELAYS:
+        terminalreporter.section("from an action on the modem to what is told of it")
+        table(terminalreporter.write_line)

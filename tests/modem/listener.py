@@ -1,8 +1,8 @@
 """Everything that ModemManager says on a bus, heard by a bare dbus-next client in a process of its own.
 
 `python -m modem.listener` prints a JSON list for each: when it was received (CLOCK_MONOTONIC, ns), the
-object, interface (without its long beginning) and property or signal, and the value. It knows nothing of LIES'
-driver: what the driver makes of the bus is held against this.
+object, interface (without its long beginning) and property or signal, and the value. It knows nothing of the
+cellular driver: what the driver makes of the bus is held against this.
 """
 
 import asyncio

@@ -19,6 +19,7 @@ from typing import Any
 from netns_kit import ip
 from polling import wait_until
 
+from lies.runtime import monotonic_ns
 from modem import sysfs
 from modem.control import ModemControl
 from modem.processes import PATIENCE_S, Bus, Process, module
@@ -189,10 +190,12 @@ class Rig:
         assert fails or done.returncode == 0, f"mmcli {words}: {done.stderr}"
         return done.stdout
 
-    def enable(self) -> None:
-        """Let ModemManager enable the modem, and wait until it is registered."""
+    def enable(self) -> int:
+        """Let ModemManager enable the modem, and wait until it is registered; when that began."""
+        t_ns = monotonic_ns()
         self.mmcli("-m", "any", "--enable")
         self.wait_modem("registered")
+        return t_ns
 
     def connect(self, **options: str) -> str:
         """Let ModemManager connect; the bearer's object path."""
@@ -201,9 +204,11 @@ class Rig:
         (path,) = [bearer for bearer in self.bearers if "connected: yes" in self.mmcli("-b", bearer)]
         return path
 
-    def disconnect(self) -> None:
-        """Let ModemManager disconnect every bearer."""
+    def disconnect(self) -> int:
+        """Let ModemManager disconnect every bearer; when that began."""
+        t_ns = monotonic_ns()
         self.mmcli("-m", "any", "--simple-disconnect")
+        return t_ns
 
     def setup_signal(self, rate_s: int) -> None:
         """Let ModemManager ask for raw levels every so often."""
@@ -253,12 +258,14 @@ class PluggedRig(Rig):
         ]
         self._manage([*enter, _MANAGER, f"--initial-kernel-events={events}"])
 
-    def unplug(self) -> None:
-        """Pull the modem out, and let ModemManager know as udev would."""
+    def unplug(self) -> int:
+        """Pull the modem out, and let ModemManager know as udev would; when that began."""
+        t_ns = monotonic_ns()
         for port in self._ports:
             self.mmcli(f"--report-kernel-event={self._event('remove', *port)}")
         self.modem.ask("unplug")
         self._hide()
+        return t_ns
 
     def plug(self) -> str:
         """Plug it in again; its new object path."""
