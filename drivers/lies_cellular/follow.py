@@ -30,6 +30,7 @@ from lies_cellular.modem import Modem
 MOST_MODEMS = 64
 _MOST_STRAYS = 256  # connections of which something was told before their modem listed them
 RETRY_S = 2.0
+RETURN_S = 30.0  # how long links wait for their modems once ModemManager is back: it has to find them first
 _OF_MODEM = frozenset({u.MODEM, u.THREE_GPP, u.SIGNAL, u.LOCATION, u.SIMPLE})
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.@-]")
 
@@ -52,6 +53,7 @@ class Follower:
         self._asked = False
         self._retry_at: float | None = None
         self._said_many = False
+        self._give_up_at: float | None = None  # links whose modem has not come back
 
     def modem(self, link: str) -> Modem | None:
         """The modem behind a link, None while it is away."""
@@ -91,8 +93,7 @@ class Follower:
     def next_timeout(self) -> float | None:
         """When something is due."""
         due = min((m.due() for m in self._modems.values()), default=float("inf"))
-        if self._retry_at is not None:
-            due = min(due, self._retry_at)
+        due = min([due, *(at for at in (self._retry_at, self._give_up_at) if at is not None)])
         return None if due == float("inf") else due
 
     def handle_timeout(self, now: float) -> Sequence[Action]:
@@ -101,6 +102,11 @@ class Follower:
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self._ask(out)
+        if self._give_up_at is not None and now >= self._give_up_at:
+            self._give_up_at = None
+            for link in list(self._last_ns):
+                del self._last_ns[link]
+                self._close(link, out)
         for modem in self._modems.values():
             if now >= modem.due():
                 modem.tick(now, out)
@@ -121,7 +127,7 @@ class Follower:
         self._strays.clear()
         self._there = item.there
         self._asked = False
-        self._retry_at = None
+        self._retry_at = self._give_up_at = None
         if item.there:
             self._ask(out)
 
@@ -151,9 +157,8 @@ class Follower:
             self._remove(path, item.t_ns, DownReason.REMOVED, out)
         for path, interfaces in objects.items():
             self._added(Added(item.t_ns, path, interfaces), now, out)
-        for link in list(self._last_ns):  # of modems that have not come back
-            del self._last_ns[link]
-            self._close(link, out)
+        if self._last_ns:
+            self._give_up_at = now + RETURN_S
 
     # ---- modems
 

@@ -9,6 +9,8 @@ from lies_cellular.items import Values
 from lies_cellular.reader import Cell, Network, dbm_of_percent
 
 TICK_S = 1.0
+AT_ONCE, PER_S = 64, 100.0  # changes of a signal in a burst that are a sample each; and lasting
+_THIN_S = 0.05  # then the last of this time stands for all
 NEAR_S = 5.0  # how long a modem is measured often after there was cause
 _HYSTERESIS_DB = 3.0
 _AHEAD = 3.0  # periods of rest within which a fall counts
@@ -43,6 +45,11 @@ class Measuring:
         self._heard: dict[str, Neighbour] = {}
         self._heard_until = 0.0
         self._remind_at = 0.0
+        self.thinned = 0  # changes that are no sample of their own
+        self._room = float(AT_ONCE)
+        self._room_at = 0.0
+        self._thin_at: float | None = None
+        self.levels_by = 0.0  # until then levels are expected, and no percentage stands for them
         self.rate_s: int | None = None  # as the modem measures now, None: it does not
         self.tells = False  # the modem tells changes by itself
 
@@ -79,6 +86,8 @@ class Measuring:
     def due(self, *, active: bool) -> float | None:
         """When `tick` or `neighbours` wants to be called; active: samples are due."""
         dues = [self._fed_at + TICK_S] if active else []
+        if self._thin_at is not None:
+            dues.append(self._thin_at)
         if self._heard:
             dues.append(self._remind_at)
         return min(dues, default=None)
@@ -100,15 +109,30 @@ class Measuring:
     def sample(self, t_ns: int, now: float, poa: str | None) -> Sample:
         """What is known now."""
         self._fed_at = now
-        found = self._known() if poa is not None else {}
+        self._thin_at = None
+        found = self._known(now) if poa is not None else {}
         if found:
             self._fresh_for = poa
             self._judge(now, found)
         get = found.get
         return Sample(t_ns, poa, self._word(), get(_RSSI), get(_RSRP), get(_RSRQ), get(_SNR))
 
+    def changed(self, t_ns: int, now: float, poa: str | None) -> Sample | None:
+        """A sample for a change that was told; none while they come too fast: the last one is told then."""
+        self._room = min(float(AT_ONCE), self._room + (now - self._room_at) * PER_S)
+        self._room_at = now
+        if self._room < 1.0:
+            self.thinned += 1
+            if self._thin_at is None:
+                self._thin_at = now + _THIN_S
+            return None
+        self._room -= 1.0
+        return self.sample(t_ns, now, poa)
+
     def tick(self, t_ns: int, now: float, poa: str | None) -> Sample | None:
         """A sample where one is due: the levels still hold, or only the cell does."""
+        if self._thin_at is not None and now >= self._thin_at:
+            return self.sample(t_ns, now, poa)
         if now < self._fed_at + TICK_S:
             return None
         if self._holds(now, poa):
@@ -128,7 +152,7 @@ class Measuring:
             return period is not None and now >= self._told_at + period
         return poa is not None and self._fresh_for != poa and now >= self._moved_at + 2 * TICK_S
 
-    def _known(self) -> dict[str, float]:
+    def _known(self, now: float) -> dict[str, float]:
         technology = self.technology
         found: dict[str, float] = {}
         if technology is not None:
@@ -139,7 +163,7 @@ class Measuring:
             found = {names[k]: level for k, level in self._levels.get(key, {}).items() if k in names}
         if not found and self._from_cells:
             found = dict(self._from_cells)
-        percent = self._percent
+        percent = None if not found and now < self.levels_by else self._percent
         if _RSSI not in found and percent is not None and (percent[0] > 0 or percent[1]):
             found[_RSSI] = dbm_of_percent(percent[0], self._config.percent_dbm)
         return found
@@ -177,8 +201,8 @@ class Measuring:
 
     # ---- what is heard beside the cell
 
-    def cells(self, now: float, told: Iterable[Cell], poa: str | None) -> None:
-        """Of GetCellInfo; the serving one counts where the modem tells its levels nowhere else."""
+    def cells(self, now: float, told: Iterable[Cell], poa: str | None) -> bool:
+        """Of GetCellInfo; whether the serving one tells levels that the modem tells nowhere else."""
         told = tuple(told)
         own = next((c for c in told if c.serving), None)
         named = ((_RSRP, "rsrp_dbm"), (_RSRQ, "rsrq_db"), (_SNR, "snr_db"), (_RSSI, "rssi_dbm"))
@@ -186,11 +210,9 @@ class Measuring:
             values = ((key, getattr(own, field)) for key, field in named)
             self._from_cells = {key: value for key, value in values if value is not None}
         heard = (c for c in told if not c.serving and c.poa != poa)
-        self._hear(
-            now,
-            self._config.cells_s,
-            (Neighbour(c.poa, c.rssi_dbm, c.rsrp_dbm, c.rsrq_db, c.snr_db) for c in heard),
-        )
+        told_of = (Neighbour(c.poa, c.rssi_dbm, c.rsrp_dbm, c.rsrq_db, c.snr_db) for c in heard)
+        self._hear(now, self._config.cells_s, told_of)
+        return bool(self._from_cells) and not any(self._levels.values())
 
     def networks(self, now: float, told: Iterable[Network], forbidden: int) -> None:
         """Of a scan: networks that may be used, of which no level is told."""

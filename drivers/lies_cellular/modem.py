@@ -19,7 +19,7 @@ from lies_cellular.reader import Place
 from lies_cellular.setting_up import SettingUp
 
 VERIFY_S = 1.0  # after the modem left its connected state and no connection ended: look
-QUIET_S = 6.0  # after a modem was disabled: by then what it heard counts as lost
+QUIET_S = 8.0  # after a modem was disabled: by then what it heard counts as lost
 CELL_WAIT_S = 1.0  # how long a connection that was there before waits for the name of its cell
 _S = 1_000_000_000
 
@@ -80,8 +80,6 @@ class Modem:
             self._verify_at = None
             if self.serving is not None:
                 self.look(self.serving, out)
-        if self._wait_until is not None and now >= self._wait_until:
-            self._wait_until = None
         self._settle(t_ns, now, out)
         if self._enabled or now < self._quiet_at:
             sample = self.measuring.tick(t_ns, now, self._here())
@@ -112,7 +110,6 @@ class Modem:
             case u.LOCATION:
                 if "Location" in values:
                     (self.place,) = values["Location"]
-                    self.setting_up.located(self.place is not None)
             case u.SIGNAL:
                 measured = self.measuring.signal(now, values)
             case _:
@@ -120,7 +117,9 @@ class Modem:
         self.setting_up.told(interface, values)
         self._settle(t_ns, now, out)
         if measured and self._enabled:
-            self._feed(self.measuring.sample(t_ns, now, self._here()), out)
+            sample = self.measuring.changed(t_ns, now, self._here())
+            if sample is not None:
+                self._feed(sample, out)
         self.setting_up.tick(now, out)
 
     def bearer(self, t_ns: int, now: float, path: str, values: Values, out: list[Action]) -> None:
@@ -142,8 +141,10 @@ class Modem:
                 if not item.error:
                     self.bearer(item.t_ns, now, item.call.path, item.value, out)
             case Purpose.CELLS | Purpose.LOCATION | Purpose.RATE | Purpose.THRESHOLDS | Purpose.SCAN:
-                self.setting_up.answered(item, now, out)
+                measured = self.setting_up.answered(item, now, out)
                 self._settle(item.t_ns, now, out)
+                if measured:
+                    self._feed(self.measuring.sample(item.t_ns, now, self._here()), out)
                 for sample in self.measuring.neighbours(item.t_ns, now):
                     self._feed(sample, out)
             case _:
@@ -204,6 +205,8 @@ class Modem:
         carrying = self.bearers.carrying(self.serving)
         if self.serving is not None and carrying != self.serving:
             self._down(t_ns, self._why_down(), out)
+        if carrying is None:
+            self._wait_until = None
         if self.serving is None and carrying is not None:
             self._up(t_ns, now, carrying, out)
         elif self.serving is not None:
@@ -226,7 +229,7 @@ class Modem:
             self._feed(Served(t_ns, now.technology, now.registration, now.limit_mbps), out)
 
     def _up(self, t_ns: int, now: float, path: str, out: list[Action]) -> None:
-        if self.place is None and self.setting_up.locating:
+        if self.place is None and self.setting_up.locating(now):
             if self._wait_until is None:
                 self._wait_until = now + CELL_WAIT_S
             if now < self._wait_until:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from lies.dbus import values as v
 from lies_cellular import uapi as u
-from lies_cellular.items import Purpose, Values
+from lies_cellular.items import Added, Changed, Item, Purpose, Removed, Values
 
 MOST_ENTRIES = 256  # of any array
 _MOST_NAME = 128
@@ -263,6 +263,21 @@ class Reader:
             if path is not None:
                 found[path] = self.interfaces(said[key])
         return found
+
+    def signal(self, t_ns: int, path: str, interface: str, member: str, body: tuple[Any, ...]) -> Item | None:
+        """What a signal tells, None if that is nothing of use here."""
+        match interface, member:
+            case u.PROPERTIES, "PropertiesChanged" if len(body) >= 2 and isinstance(body[0], str):
+                values = self.properties(body[0], body[1])
+                return Changed(t_ns, path, body[0], values) if values else None
+            case u.OBJECT_MANAGER, "InterfacesAdded" if len(body) == 2:
+                added = v.path(body[0])
+                return None if added is None else Added(t_ns, added, self.interfaces(body[1]))
+            case u.OBJECT_MANAGER, "InterfacesRemoved" if len(body) == 2:
+                removed = v.path(body[0])
+                names = tuple(n for n in v.entries(body[1]) if isinstance(n, str))
+                return None if removed is None else Removed(t_ns, removed, names)
+        return None
 
     def answer(self, purpose: Purpose, body: tuple[Any, ...]) -> Any:  # noqa: ANN401 - by purpose
         """The value of a call's answer."""

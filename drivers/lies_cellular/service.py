@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from lies.dbus import DBusConnection, Signal, Variant, system_address
-from lies.dbus import values as v
 from lies.errors import ConfigError, DBusRefused, LiesError, TimedOut
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig
-from lies_cellular.items import Added, Answer, Call, Changed, Item, Present, Removed, Secret
+from lies_cellular.items import Answer, Call, Item, Present, Secret
 from lies_cellular.reader import Reader
 from lies_cellular.secrets import read_pin, read_secret
 
@@ -98,24 +97,9 @@ class Service:
         self._feed(Present(self._now_ns(), owner is not None))
 
     def _signal(self, signal: Signal) -> None:
-        item = self._item(signal)
+        item = self.reader.signal(self._now_ns(), signal.path, signal.interface, signal.member, signal.body)
         if item is not None:
             self._feed(item)
-
-    def _item(self, signal: Signal) -> Item | None:
-        t_ns, body = self._now_ns(), signal.body
-        match signal.interface, signal.member:
-            case u.PROPERTIES, "PropertiesChanged" if len(body) >= 2 and isinstance(body[0], str):
-                values = self.reader.properties(body[0], body[1])
-                return Changed(t_ns, signal.path, body[0], values) if values else None
-            case u.OBJECT_MANAGER, "InterfacesAdded" if len(body) == 2:
-                path = v.path(body[0])
-                return None if path is None else Added(t_ns, path, self.reader.interfaces(body[1]))
-            case u.OBJECT_MANAGER, "InterfacesRemoved" if len(body) == 2:
-                path = v.path(body[0])
-                names = tuple(n for n in v.entries(body[1]) if isinstance(n, str))
-                return None if path is None else Removed(t_ns, path, names)
-        return None
 
 
 def address_of(bus: str) -> str:

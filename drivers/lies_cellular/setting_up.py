@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 RETRY_S = 5.0
 MOST_TRIES = 5
+LEVELS_S = 2.0  # how soon after it was asked to measure a modem has told levels, if it tells any
 LOCATED_S = 1.0  # how soon after it was asked to tell its cell a modem has told it, if it knows one
 _NEVER = ("Unsupported", "UnknownMethod", "UnknownInterface", "Unauthorized", "AccessDenied", "NotAuthorized")
 
@@ -32,17 +33,18 @@ class SettingUp:
         self._retry_at: dict[Purpose, float] = {}
         self._cells_at = 0.0
         self._scan_at: float | None = None
-        self._located = False
+        self._located_by = 0.0
         self._enabled = 0  # sources of Location
         self._signals: bool | None = None
         self._before: tuple[int, bool] | None = None  # of Location, before this driver changed it
+        self._changed = False
         self._rate_before: int | None = None
 
-    @property
-    def locating(self) -> bool:
+    def locating(self, now: float) -> bool:
         """Whether the modem is about to tell its cell."""
-        known = self._signals and self._enabled & u.LOCATION_3GPP
-        return not known and Purpose.LOCATION not in self._cannot and u.LOCATION in self._there
+        if u.LOCATION not in self._there or Purpose.LOCATION in self._cannot:
+            return False
+        return self._wants_location() or now < self._located_by
 
     def told(self, interface: str, values: Values) -> None:
         """An interface of the modem, and properties of it."""
@@ -56,10 +58,6 @@ class SettingUp:
                 self._rate_before = rate
             if rate and Purpose.RATE not in self._asked:
                 self._modem.measuring.rate_s = rate
-
-    def located(self, known: bool) -> None:
-        """Whether a cell is known."""
-        self._located = known
 
     def forget(self) -> None:
         """The modem is disabled: what it was asked for is void."""
@@ -90,9 +88,11 @@ class SettingUp:
         if modem.state < u.State.ENABLED:
             return
         if u.LOCATION in self._there and self._may(Purpose.LOCATION) and self._wants_location():
-            self._ask(
-                Purpose.LOCATION, u.LOCATION, "Setup", "ub", self._enabled | u.LOCATION_3GPP, True, out=out
-            )
+            self._located_by = now + LOCATED_S
+            if self._before is None:
+                self._before = self._enabled, bool(self._signals)
+            sources = self._enabled | u.LOCATION_3GPP
+            self._ask(Purpose.LOCATION, u.LOCATION, "Setup", "ub", sources, True, out=out)
         if u.SIGNAL in self._there:
             self._signal(now, out)
         if config.cells_s and now >= self._cells_at and self._may(Purpose.CELLS):
@@ -110,6 +110,8 @@ class SettingUp:
             self._ask(Purpose.THRESHOLDS, u.SIGNAL, "SetupThresholds", "a{sv}", wanted, out=out)
         rate = measuring.wanted_s(now)
         if measuring.rate_s != rate and self._may(Purpose.RATE):
+            if measuring.rate_s is None:
+                measuring.levels_by = now + LEVELS_S
             self._ask(Purpose.RATE, u.SIGNAL, "Setup", "u", rate, out=out)
 
     def _scan(self, now: float, out: list[Action]) -> None:
@@ -143,36 +145,38 @@ class SettingUp:
 
     # ---- answers
 
-    def answered(self, item: Answer, now: float, out: list[Action]) -> None:
-        """What came of it."""
+    def answered(self, item: Answer, now: float, out: list[Action]) -> bool:
+        """What came of it; whether it brought levels."""
         purpose = item.call.purpose
         self._asked.discard(purpose)
         if item.error:
             self._refused(item, now, out)
-            return
+            return False
         self._tries.pop(purpose, None)
         modem = self._modem
         match purpose:
             case Purpose.LOCATION:
-                if self._before is None:
-                    self._before = self._enabled, bool(self._signals)
+                self._changed = True
                 self._enabled, self._signals = self._enabled | u.LOCATION_3GPP, True
             case Purpose.RATE:
                 modem.measuring.rate_s = item.call.arguments[0]
             case Purpose.THRESHOLDS:
                 modem.measuring.tells = True
             case Purpose.CELLS:
-                modem.measuring.cells(now, item.value, modem.poa)
+                return modem.measuring.cells(now, item.value, modem.poa)
             case Purpose.SCAN:
                 modem.measuring.networks(now, item.value, u.NETWORK_FORBIDDEN)
             case _:
                 pass
+        return False
 
     def _refused(self, item: Answer, now: float, out: list[Action]) -> None:
         purpose = item.call.purpose
         tries = self._tries[purpose] = self._tries.get(purpose, 0) + 1
         if item.error.rpartition(".")[2] in _NEVER or tries >= MOST_TRIES:
             self._cannot.add(purpose)
+            if purpose is Purpose.RATE:
+                self._modem.measuring.levels_by = 0.0
             unsupported = item.error.rpartition(".")[2] in _NEVER[:3]
             out.append(
                 Say(f"{self._modem.link}: it cannot {purpose.value}: {item.why}", serious=not unsupported)
@@ -185,7 +189,7 @@ class SettingUp:
     def taken_back(self) -> list[Call]:
         """What puts the modem back as it was."""
         out: list[Action] = []
-        if self._before is not None:
+        if self._before is not None and self._changed:
             self._ask(Purpose.LOCATION, u.LOCATION, "Setup", "ub", *self._before, out=out)
         rate = self._modem.measuring.rate_s
         if rate is not None and self._rate_before not in {None, rate}:
