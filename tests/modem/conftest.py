@@ -12,21 +12,31 @@ from modem.scene import DELAYS, Scene, scene, table
 _TOOLS = ("/usr/sbin/ModemManager", "mmcli", "dbus-daemon")
 
 
-@pytest.fixture(scope="module")
-def _plugged() -> Iterator[PluggedRig]:
+@pytest.fixture(scope="session")
+def plugged_kind() -> type[PluggedRig]:
+    """The hot-plug rig, where it can be run."""
     for tool in (*_TOOLS, "unshare", "ip"):
         need(tool)
-    with namespace(), running(PluggedRig) as rig:
-        assert isinstance(rig, PluggedRig)
+    return PluggedRig
+
+
+@pytest.fixture(scope="session")
+def socket_kind() -> type[SocketRig]:
+    """The rootless rig, where it can be run."""
+    for tool in (*_TOOLS, "gdbus"):
+        need(tool)
+    return SocketRig
+
+
+@pytest.fixture(scope="module")
+def _plugged(plugged_kind: type[PluggedRig]) -> Iterator[PluggedRig]:
+    with namespace(), running(plugged_kind) as rig:
         yield rig
 
 
 @pytest.fixture(scope="module")
-def _socketed() -> Iterator[SocketRig]:
-    for tool in (*_TOOLS, "gdbus"):
-        need(tool)
-    with running(SocketRig) as rig:
-        assert isinstance(rig, SocketRig)
+def _socketed(socket_kind: type[SocketRig]) -> Iterator[SocketRig]:
+    with running(socket_kind) as rig:
         yield rig
 
 
@@ -60,7 +70,7 @@ def connected(registered: Scene) -> Scene:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """The hot-plug rig needs namespaces."""
-    if {"plugged", "_plugged"} & set(getattr(item, "fixturenames", ())):
+    if "plugged_kind" in getattr(item, "fixturenames", ()):
         item.add_marker("netns")
 
 

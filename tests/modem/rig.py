@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from netns_kit import ip
 from polling import wait_until
@@ -335,8 +335,11 @@ class SocketRig(Rig):
         return done.returncode == 0
 
 
+RigT = TypeVar("RigT", bound=Rig)
+
+
 @contextmanager
-def running(kind: type[Rig], log_level: str = "INFO") -> Iterator[Rig]:
+def running(kind: type[RigT], log_level: str = "INFO") -> Iterator[RigT]:
     """A rig, started; everything of it is gone after the block."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="lies-modem-")))
