@@ -175,10 +175,8 @@ def _word(item: RawItem) -> str:
             return f"up {poa}"
         case Detached(poa=poa, reason=reason):
             return f"down {poa} {reason.value}"
-        case Warned(reason=None):
-            return "no warning"
         case Warned(reason=reason):
-            return f"warning {reason.value}"
+            return f"warning {reason.value}" if reason is not None else "no warning"
         case Served(technology=technology, registration=registration):
             return f"served {technology} {registration}"
         case Sample():

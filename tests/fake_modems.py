@@ -1,5 +1,7 @@
-"""A ModemManager of ours: its objects, what it answers, what it signals. On D-Bus by `serve`, else in memory."""
+"""A ModemManager of ours: objects, answers, signals. On D-Bus by `serve`, else in memory."""
 
+import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +25,7 @@ class FakeModems:
 
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
+        self.waiting: Callable[[], int] = lambda: 0
         self.objects: dict[str, dict[str, dict[str, Variant]]] = {}
         self.bearers: dict[str, dict[str, Variant]] = {}
         self.refuse: dict[tuple[str, str], tuple[str, str]] = {
@@ -163,7 +166,7 @@ class FakeModems:
             return None
         if (interface, member) in self.refuse:
             raise Refuse(*self.refuse[interface, member])
-        answer = getattr(self, f"_{member}", None)
+        answer = getattr(self, f"_answer_{_snake(member)}", None)
         if interface in {u.MODEM, u.SIMPLE, u.THREE_GPP, u.SIGNAL, u.LOCATION} and path not in self.objects:
             raise Refuse("org.freedesktop.DBus.Error.UnknownObject", f"no object {path}")
         if answer is None:
@@ -171,19 +174,24 @@ class FakeModems:
         found: tuple[str, list[Any]] = answer(path, interface, *body)
         return found
 
+    async def drained(self) -> None:
+        """Wait until the bus has taken what was signalled."""
+        while self.waiting():  # noqa: ASYNC110 - the library tells nobody when it has written
+            await asyncio.sleep(0)
+
     def asked(self, member: str) -> list[list[Any]]:
         """The arguments of every call of a method."""
         return [body for _, name, body in self.calls if name == member]
 
-    def _GetManagedObjects(self, _path: str, _interface: str) -> tuple[str, list[Any]]:
+    def _answer_get_managed_objects(self, _path: str, _interface: str) -> tuple[str, list[Any]]:
         return "a{oa{sa{sv}}}", [self.objects]
 
-    def _GetAll(self, path: str, _interface: str, wanted: str) -> tuple[str, list[Any]]:
+    def _answer_get_all(self, path: str, _interface: str, wanted: str) -> tuple[str, list[Any]]:
         if wanted != u.BEARER or path not in self.bearers:
             raise Refuse("org.freedesktop.DBus.Error.UnknownObject", f"no object {path}")
         return "a{sv}", [self.bearers[path]]
 
-    def _Setup(self, path: str, interface: str, *wanted: Any) -> tuple[str, list[Any]]:
+    def _answer_setup(self, path: str, interface: str, *wanted: Any) -> tuple[str, list[Any]]:
         if self.objects[path][u.MODEM]["State"].value < 6:
             raise Refuse(WRONG_STATE, "not enabled yet")
         if interface == u.SIGNAL:
@@ -198,35 +206,35 @@ class FakeModems:
             )
         return "", []
 
-    def _SetupThresholds(self, _path: str, _interface: str, _wanted: Any) -> tuple[str, list[Any]]:
+    def _answer_setup_thresholds(self, _path: str, _interface: str, _wanted: Any) -> tuple[str, list[Any]]:
         return "", []
 
-    def _GetCellInfo(self, _path: str, _interface: str) -> tuple[str, list[Any]]:
+    def _answer_get_cell_info(self, _path: str, _interface: str) -> tuple[str, list[Any]]:
         return "aa{sv}", [self.cells]
 
-    def _Scan(self, _path: str, _interface: str) -> tuple[str, list[Any]]:
+    def _answer_scan(self, _path: str, _interface: str) -> tuple[str, list[Any]]:
         return "aa{sv}", [self.networks]
 
-    def _Connect(self, path: str, _interface: str, wanted: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    def _answer_connect(self, path: str, _interface: str, wanted: Mapping[str, Any]) -> tuple[str, list[Any]]:
         if "operator-id" in wanted:
             operator = str(wanted["operator-id"])
             self.tell(path, u.THREE_GPP, OperatorCode=Variant("s", operator))
             self.located(path, f"{operator[:3]},{operator[3:]},0,ABC,1")
         return "o", [self.connect(path, roaming=bool(wanted["allow-roaming"]))]
 
-    def _Disconnect(self, path: str, _interface: str, which: str) -> tuple[str, list[Any]]:
+    def _answer_disconnect(self, path: str, _interface: str, which: str) -> tuple[str, list[Any]]:
         for bearer in self.objects[path][u.MODEM]["Bearers"].value:
             if which in {"/", bearer} and self.bearers[bearer]["Connected"].value:
                 self.disconnect(path, bearer)
         return "", []
 
-    def _DeleteBearer(self, path: str, _interface: str, bearer: str) -> tuple[str, list[Any]]:
+    def _answer_delete_bearer(self, path: str, _interface: str, bearer: str) -> tuple[str, list[Any]]:
         del self.bearers[bearer]
         left = [b for b in self.objects[path][u.MODEM]["Bearers"].value if b != bearer]
         self.tell(path, u.MODEM, Bearers=Variant("ao", left))
         return "", []
 
-    def _SendPin(self, _path: str, _interface: str, pin: str) -> tuple[str, list[Any]]:
+    def _answer_send_pin(self, _path: str, _interface: str, pin: str) -> tuple[str, list[Any]]:
         (modem,) = self.objects
         if pin != self.pin:
             self.tell(modem, u.MODEM, UnlockRetries=Variant("a{uu}", {2: 2}))
@@ -235,10 +243,22 @@ class FakeModems:
         return "", []
 
 
+def _snake(member: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", member).lower()
+
+
 def serve(address: str) -> tuple[FakeService, FakeModems]:
     """Both on a bus; the service is an asynchronous context."""
-    service: FakeService
-    modems = FakeModems(lambda *what: service.emit(*what))
+
+    def emit(path: str, interface: str, member: str, signature: str, body: list[Any]) -> None:
+        service.emit(path, interface, member, signature, body)
+
+    def waiting() -> int:
+        wire = service._wire
+        return 0 if wire is None else int(wire._writer.messages.qsize())
+
+    modems = FakeModems(emit)
+    modems.waiting = waiting
 
     def answer(call: Message) -> tuple[str, list[Any]] | None:
         return modems.call(call.path, call.interface, call.member, call.body)

@@ -194,7 +194,7 @@ def failure(value: object) -> tuple[str, str] | None:
 
 
 _Read = Callable[[object], Any]
-_PROPERTIES: dict[str, dict[str, _Read]] = {
+PROPERTIES: dict[str, dict[str, _Read]] = {
     u.MODEM: {
         "State": signed,
         "StateFailedReason": natural,
@@ -234,7 +234,7 @@ class Reader:
 
     def properties(self, interface: str, said: object) -> Values:
         """The known properties of an interface that can be believed."""
-        wanted = _PROPERTIES.get(interface)
+        wanted = PROPERTIES.get(interface)
         if wanted is None or not isinstance(said, Mapping):
             return {}
         found: dict[str, Any] = {}
@@ -251,7 +251,7 @@ class Reader:
         """a{sa{sv}}: the known interfaces of an object."""
         if not isinstance(said, Mapping):
             return {}
-        return {i: self.properties(i, said[i]) for i in _PROPERTIES if i in said}
+        return {i: self.properties(i, said[i]) for i in PROPERTIES if i in said}
 
     def objects(self, said: object) -> dict[str, dict[str, Values]]:
         """a{oa{sa{sv}}}: every object."""

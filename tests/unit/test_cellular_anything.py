@@ -11,12 +11,9 @@ from lies.events import Attached, Detached
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig
 from lies_cellular.items import Answer, Connect, Disconnect
+from lies_cellular.reader import PROPERTIES
 
-NAMES = (
-    "State StateFailedReason AccessTechnologies SignalQuality Bearers Ports PrimaryPort CurrentCapabilities "
-    "EquipmentIdentifier Device UnlockRequired UnlockRetries Sim RegistrationState OperatorCode Rate Lte Nr5g Umts "
-    "Gsm Location Enabled SignalsLocation Connected Interface BearerType ConnectionError Properties Stats"
-).split()
+NAMES = sorted({name for known in PROPERTIES.values() for name in known})
 INTERFACES = (u.MODEM, u.THREE_GPP, u.SIGNAL, u.LOCATION, u.BEARER, u.SIMPLE)
 PATHS = (f"{u.ROOT}/Modem/0", f"{u.ROOT}/Bearer/0", f"{u.ROOT}/Bearer/1", u.ROOT, "/", "", "nonsense")
 

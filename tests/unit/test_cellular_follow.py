@@ -7,7 +7,7 @@ from lies.dbus import Variant
 from lies.events import LinkDown
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig
-from lies_cellular.items import Connect
+from lies_cellular.items import Answer, Call, Connect, Purpose
 
 UP = f"up {CELL}"
 
@@ -105,8 +105,7 @@ def test_a_modem_that_went_while_it_was_listed_is_gone() -> None:
     world.modems.connect(path)
     world.modems.objects.clear()
     world.auto = False
-    world.follower._ask(world.open)  # noqa: SLF001 - as after a list that failed
-    world.answer()
+    world.feed(Answer(world.t_ns, Call(Purpose.OBJECTS, "", u.ROOT, "", "", 1.0), {}))
     assert world.moves() == [UP, f"down {CELL} removed"]
     assert world.links == {}
 

@@ -69,7 +69,7 @@ def test_an_unknown_percentage_is_no_level() -> None:
 
 def test_a_percentage_does_not_stand_in_where_levels_are_coming() -> None:
     """A modem that was asked to measure has two seconds for it; without levels the percentage counts."""
-    world, path = enabled()
+    world, _ = enabled()
     assert all(s.rssi_dbm is None for s in world.samples())
     world.run(3.0)
     assert -80.0 < (next(s.rssi_dbm for s in reversed(world.samples()) if s.rssi_dbm is not None)) < -79.0
@@ -265,7 +265,7 @@ def test_the_serving_cells_levels_stand_in() -> None:
 
 
 def test_networks_are_looked_for_while_none_serves() -> None:
-    """What a scan finds is listed without a level, what is forbidden is not; a network that serves ends it."""
+    """What a scan finds is listed without a level, what is forbidden is not; one that serves ends it."""
     world = World(CellularConfig(scan_s=60.0)).begin()
     world.modems.networks = [
         {"status": Variant("u", 1), "operator-code": Variant("s", "24005")},
