@@ -60,6 +60,11 @@ class Driven:
         )
         return next(one for one in self.story(after_ns) if one[: len(what)] == what)
 
+    def wait_ns(self, *what: Any, after_ns: int = 0) -> int:
+        """When that was told, awaited like `wait`."""
+        self.wait(*what, after_ns=after_ns)
+        return next(t_ns for t_ns, one in self.timed(after_ns) if one[: len(what)] == what)
+
     def until(self, holds: Callable[[], bool], otherwise: str = "not so", after_ns: int = 0) -> None:
         """Wait until it holds."""
         try:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from attrs import frozen
 from dbus_next.aio.message_bus import MessageBus
@@ -36,6 +36,29 @@ class Heard:
     path: str
     what: str
     value: Any
+
+
+class Calls:
+    """Who calls ModemManager: a monitor on the bus, which sees what is meant for others."""
+
+    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+        self._file = directory / "calls"
+        self._env = env
+
+    def __enter__(self) -> Self:
+        self._file.unlink(missing_ok=True)
+        self._process = module("modem.listener", "--calls", log=self._file, env=self._env)
+        wait_until(lambda: _READY in self._file.read_text(), PATIENCE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+
+    @property
+    def made(self) -> list[tuple[str, str]]:
+        """Member and object of every call of one of ModemManager's methods so far."""
+        lines = [line for line in self._file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        return [(member, path) for member, path in map(json.loads, lines[1:])]
 
 
 class Listener:
@@ -110,27 +133,54 @@ def _short(name: str) -> str:
     return name.removeprefix(f"{MANAGER}.").removeprefix("org.freedesktop.DBus.")
 
 
+def _print(value: object) -> None:
+    sys.stdout.write(f"{json.dumps(value)}\n")
+    sys.stdout.flush()
+
+
+def signals(message: Message) -> None:
+    """Print what a signal says."""
+    t_ns = monotonic_ns()
+    for path, what, value in told(message):
+        _print([t_ns, path, what, value])
+
+
+def calls(owners: set[str]) -> Callable[[Message], bool]:
+    """Prints calls of ModemManager; a monitor must answer nothing."""
+
+    def received(message: Message) -> bool:
+        if message.message_type is MessageType.METHOD_CALL and message.destination in owners:
+            _print([message.member, message.path])
+        return True
+
+    return received
+
+
 async def main() -> None:
-    """Print what is said until the bus ends."""
+    """Print what is said, or with --calls what is asked, until the bus ends."""
     bus = await MessageBus(bus_type=BusType.SYSTEM).connect()
 
-    def received(message: Message) -> None:
-        t_ns = monotonic_ns()
-        for path, what, value in told(message):
-            sys.stdout.write(f"{json.dumps([t_ns, path, what, value])}\n")
-        sys.stdout.flush()
-
-    bus.add_message_handler(received)
-    for rule in _RULES:
-        call = Message(
-            destination="org.freedesktop.DBus",
-            path="/org/freedesktop/DBus",
-            interface="org.freedesktop.DBus",
-            member="AddMatch",
-            signature="s",
-            body=[rule],
+    async def ask(interface: str, member: str, signature: str, *body: object) -> Message | None:
+        return await bus.call(
+            Message(
+                destination="org.freedesktop.DBus",
+                path="/org/freedesktop/DBus",
+                interface=interface,
+                member=member,
+                signature=signature,
+                body=list(body),
+            )
         )
-        await bus.call(call)
+
+    if sys.argv[1:] == ["--calls"]:
+        owner = await ask("org.freedesktop.DBus", "GetNameOwner", "s", MANAGER)
+        assert owner is not None
+        await ask("org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu", ["type='method_call'"], 0)
+        bus.add_message_handler(calls({MANAGER, *owner.body}))
+    else:
+        bus.add_message_handler(signals)
+        for rule in _RULES:
+            await ask("org.freedesktop.DBus", "AddMatch", "s", rule)
     sys.stdout.write(f"{_READY}\n")
     sys.stdout.flush()
     with suppress(EOFError):  # how dbus-next says it

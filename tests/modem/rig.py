@@ -114,14 +114,18 @@ class Rig:
     def _plug_again(self) -> None:
         """Where the modem can be unplugged: see that it is not."""
 
-    def kill_manager(self) -> None:
-        """Kill ModemManager, as a crash would."""
+    def kill_manager(self) -> int:
+        """Kill ModemManager, as a crash would; when that was."""
         assert self.manager is not None
+        t_ns = monotonic_ns()
         self.manager.kill()
+        return t_ns
 
-    def kill_bus(self) -> None:
-        """Kill the bus; ModemManager and the stand-in for polkit end with it."""
+    def kill_bus(self) -> int:
+        """Kill the bus; ModemManager and the stand-in for polkit end with it; when that was."""
+        t_ns = monotonic_ns()
         self.bus.kill()
+        return t_ns
 
     def start_bus(self) -> None:
         """Start the bus again at its address, and what lives on it."""
@@ -213,6 +217,11 @@ class Rig:
     def setup_signal(self, rate_s: int) -> None:
         """Let ModemManager ask for raw levels every so often."""
         self.mmcli("-m", "any", f"--signal-setup={rate_s}")
+
+    def setup_location(self) -> None:
+        """Let ModemManager tell the cell."""
+        self.mmcli("-m", "any", "--location-enable-3gpp")
+        self.mmcli("-m", "any", "--location-set-enable-signal")
 
     def _polkit(self) -> Process:
         return module("modem.polkit", log=self.directory / "polkit.log", env=self.env)

@@ -44,11 +44,12 @@ class Scene:
 
 @contextmanager
 def scene(rig: Rig, *, enabled: bool = True, **options: Any) -> Iterator[Scene]:
-    """Listener and driver on the rig; enabled: the modem is registered, and its levels are known to LIES."""
+    """Listener and driver on the rig; enabled: the modem is registered, its levels and cell are known."""
     bus = Listener(rig.directory, rig.env)
     try:
         if enabled:
             rig.enable()
+            rig.setup_location()
             rig.setup_signal(1)
             bus.wait("Modem.Signal.Lte", lambda levels: "rsrp" in levels)
         with driving(rig.address, **options) as lies:
