@@ -10,7 +10,7 @@ from attrs import AttrsInstance, asdict
 from modem.at import Answer, CmeError, Command, Kind, Refused, Table, always, commands
 from modem.data_commands import Contexts, DataCommands
 from modem.network import Network, Registration, Sim
-from modem.network_commands import DOMAINS, NetworkCommands, Unsolicited
+from modem.network_commands import DOMAINS, NetworkCommands, Unsolicited, served
 from modem.sim_commands import SimCommands
 
 Log = Callable[[str, str, str], None]  # port, direction, text
@@ -101,8 +101,9 @@ class Port:
             self.say("NO CARRIER")
 
     def tell_registration(self) -> None:
-        """Send +CREG, +CGREG and +CEREG as they are wanted."""
-        for domain in DOMAINS:
+        """Send +CREG, +CGREG and +CEREG as they are wanted: first where the modem is registered now."""
+        here = served(self._modem.network.act)
+        for domain in sorted(DOMAINS, key=lambda one: one not in here):
             if self.wants.registration[domain] and not self.calling:
                 self.say(self._network.registration_line(domain))
 

@@ -1,7 +1,9 @@
 """What carries the modem's octets: a pseudo-terminal, or a socket as ModemManager's tests have it."""
 
 import asyncio
+import fcntl
 import os
+import termios
 import tty
 from contextlib import suppress
 from pathlib import Path
@@ -73,6 +75,9 @@ class PtyLine:
         os.close(self._master)
 
     def _readable(self) -> None:
+        # ModemManager claims the terminal for itself when it opens it, and this end keeps the claim alive:
+        # who is not the real root could not open the terminal a second time
+        fcntl.ioctl(self._slave, termios.TIOCNXCL)
         with suppress(BlockingIOError):
             self._worker.received(os.read(self._master, _PIECE))
 

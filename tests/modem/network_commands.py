@@ -3,10 +3,15 @@
 from attrs import Factory, define
 
 from modem.at import Answer, CmeError, Command, Kind, Refused, Table, always, say
-from modem.network import Network
+from modem.network import LTE, Network, Registration
 
 DOMAINS = ("CREG", "CGREG", "CEREG")
 _NOT_KNOWN = "99,99,255,255"  # of +CESQ, what only GSM and UTRAN measure
+
+
+def served(act: int) -> tuple[str, ...]:
+    """The domains that a cell of this technology registers in."""
+    return ("CEREG",) if act >= LTE else ("CREG", "CGREG")
 
 
 @define
@@ -57,6 +62,8 @@ class NetworkCommands:
 
     def _place(self, domain: str) -> str:
         network = self._network
+        if domain not in served(network.act):
+            return f"{Registration.IDLE:d}"
         where = f',"{network.area}","{network.cell}",{network.act}'
         detailed = self._wants.registration[domain] >= 2 and network.registered
         return f"{network.registration:d}{where if detailed else ''}"

@@ -14,11 +14,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from netns_kit import ip
 from polling import wait_until
 
+from lies.runtime import monotonic_ns
 from modem import sysfs
 from modem.control import ModemControl
 from modem.processes import PATIENCE_S, Bus, Process, module
@@ -113,14 +114,18 @@ class Rig:
     def _plug_again(self) -> None:
         """Where the modem can be unplugged: see that it is not."""
 
-    def kill_manager(self) -> None:
-        """Kill ModemManager, as a crash would."""
+    def kill_manager(self) -> int:
+        """Kill ModemManager, as a crash would; when that was."""
         assert self.manager is not None
+        t_ns = monotonic_ns()
         self.manager.kill()
+        return t_ns
 
-    def kill_bus(self) -> None:
-        """Kill the bus; ModemManager and the stand-in for polkit end with it."""
+    def kill_bus(self) -> int:
+        """Kill the bus; ModemManager and the stand-in for polkit end with it; when that was."""
+        t_ns = monotonic_ns()
         self.bus.kill()
+        return t_ns
 
     def start_bus(self) -> None:
         """Start the bus again at its address, and what lives on it."""
@@ -189,24 +194,34 @@ class Rig:
         assert fails or done.returncode == 0, f"mmcli {words}: {done.stderr}"
         return done.stdout
 
-    def enable(self) -> None:
-        """Let ModemManager enable the modem, and wait until it is registered."""
+    def enable(self) -> int:
+        """Let ModemManager enable the modem, and wait until it is registered; when that began."""
+        t_ns = monotonic_ns()
         self.mmcli("-m", "any", "--enable")
         self.wait_modem("registered")
+        return t_ns
 
     def connect(self, **options: str) -> str:
         """Let ModemManager connect; the bearer's object path."""
         wanted = ",".join(f"{name.replace('_', '-')}={value}" for name, value in options.items())
         self.mmcli("-m", "any", f"--simple-connect={wanted or 'apn=internet,ip-type=ipv4'}")
-        return self.bearers[-1]
+        (path,) = [bearer for bearer in self.bearers if "connected: yes" in self.mmcli("-b", bearer)]
+        return path
 
-    def disconnect(self) -> None:
-        """Let ModemManager disconnect every bearer."""
+    def disconnect(self) -> int:
+        """Let ModemManager disconnect every bearer; when that began."""
+        t_ns = monotonic_ns()
         self.mmcli("-m", "any", "--simple-disconnect")
+        return t_ns
 
     def setup_signal(self, rate_s: int) -> None:
         """Let ModemManager ask for raw levels every so often."""
         self.mmcli("-m", "any", f"--signal-setup={rate_s}")
+
+    def setup_location(self) -> None:
+        """Let ModemManager tell the cell."""
+        self.mmcli("-m", "any", "--location-enable-3gpp")
+        self.mmcli("-m", "any", "--location-set-enable-signal")
 
     def _polkit(self) -> Process:
         return module("modem.polkit", log=self.directory / "polkit.log", env=self.env)
@@ -252,12 +267,14 @@ class PluggedRig(Rig):
         ]
         self._manage([*enter, _MANAGER, f"--initial-kernel-events={events}"])
 
-    def unplug(self) -> None:
-        """Pull the modem out, and let ModemManager know as udev would."""
+    def unplug(self) -> int:
+        """Pull the modem out, and let ModemManager know as udev would; when that began."""
+        t_ns = monotonic_ns()
         for port in self._ports:
             self.mmcli(f"--report-kernel-event={self._event('remove', *port)}")
         self.modem.ask("unplug")
         self._hide()
+        return t_ns
 
     def plug(self) -> str:
         """Plug it in again; its new object path."""
@@ -327,8 +344,11 @@ class SocketRig(Rig):
         return done.returncode == 0
 
 
+RigT = TypeVar("RigT", bound=Rig)
+
+
 @contextmanager
-def running(kind: type[Rig], log_level: str = "INFO") -> Iterator[Rig]:
+def running(kind: type[RigT], log_level: str = "INFO") -> Iterator[RigT]:
     """A rig, started; everything of it is gone after the block."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="lies-modem-")))
