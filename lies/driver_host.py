@@ -26,12 +26,17 @@ from lies.events import (
     LinkActionFailed,
     LinkGoingDown,
     PoACondition,
+    Raw,
     RawAttached,
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
     RawState,
+    RawWarned,
     Sample,
+    Served,
+    Warned,
 )
 from lies.runtime import WallOffset, monotonic_ns
 
@@ -319,7 +324,7 @@ class _Port:
             header = self._host.stamp(self._link, self._t_ns or self._host.now_ns())
             self._host.publisher.publish(header, (Event(RawState(header, self._ae.export())),), None)
 
-    def _raw_message(self, item: RawItem) -> RawSample | RawAttached | RawDetached:
+    def _raw_message(self, item: RawItem) -> Raw:
         header = self._host.stamp(self._link, item.t_ns)
         match item:
             case Sample():
@@ -328,6 +333,10 @@ class _Port:
                 return RawAttached(header, item)
             case Detached():
                 return RawDetached(header, item)
+            case Warned():
+                return RawWarned(header, item)
+            case Served():
+                return RawServed(header, item)
 
     def _current(self) -> LinkState:
         status = self._ae.status

@@ -20,8 +20,12 @@ from lies.events import (
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
     RawState,
+    RawWarned,
     Sample,
+    Served,
+    Warned,
 )
 from lies.runtime import monotonic_ns
 
@@ -79,6 +83,10 @@ class RecordingPort:
                 return RawAttached(header, item)
             case Detached():
                 return RawDetached(header, item)
+            case Warned():
+                return RawWarned(header, item)
+            case Served():
+                return RawServed(header, item)
 
 
 class RecordingHost:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from lies.abstract._going_down import Verdict, claim_of, end, judge, tell, withdraw
+from lies.abstract._going_down import Verdict, claim_of, end, judge, tell, warn, withdraw
 from lies.abstract._hearing import Hearing
 from lies.abstract._levels import DOWN, QUALITIES, condition_of
 from lies.abstract._measure import (
@@ -18,9 +18,10 @@ from lies.abstract._measure import (
 from lies.abstract._neighbours import Changes, Neighbours, same_scale
 from lies.abstract._parameters import AeParameters, TechnologyParameters
 from lies.abstract._slope import Line, add, fit
-from lies.abstract._state import AeState, PoaMemory, decode, encode
+from lies.abstract._state import AeState, PoaMemory, Service, decode, encode
 from lies.events import (
     Attached,
+    ChangeReason,
     Condition,
     Detached,
     DownReason,
@@ -38,7 +39,9 @@ from lies.events import (
     Quality,
     RawItem,
     Sample,
+    Served,
     Technology,
+    Warned,
 )
 
 
@@ -62,9 +65,9 @@ class AbstractEntity:
     """Turns raw items of one link into indications (RFC 5184 section 7(1)); reads no clock, never raises.
 
     stamp: gives the next Header for an indication measured at t_ns. Driven by Sample (levels, PoAs,
-    LinkGoingDown), Attached and Detached (LinkUp, LinkDown); time passes only with items. Items that
-    are malformed, go back in time or detach from a PoA the link is not attached to are ignored and
-    counted in `refused`.
+    LinkGoingDown), Attached and Detached (LinkUp, LinkDown), Warned (LinkGoingDown) and Served (technology,
+    registration); time passes only with items. Items that are malformed, go back in time, or speak of the
+    end of a PoA the link is not attached to are ignored and counted in `refused`.
     """
 
     def __init__(self, link: Link, parameters: AeParameters, stamp: Callable[[int], Header]) -> None:
@@ -126,6 +129,10 @@ class AbstractEntity:
                 return self._attached(item)
             case Detached():
                 return self._detached(item)
+            case Warned():
+                return self._warned(item)
+            case Served():
+                return self._served(item)
 
     def _in_order(self, t_ns: int) -> bool:
         state = self._state
@@ -169,7 +176,9 @@ class AbstractEntity:
             # The driver did not say how the old link ended, only that it did.
             out.append(self._down(Detached(item.t_ns, state.poa, DownReason.CARRIER)))
         changes = Changes()
-        memory = self._neighbours.attach(state, item.poa, self.link.technology, item.t_ns, changes)
+        service = state.service or Service()
+        technology = technology_of(service, self.link.technology)
+        memory = self._neighbours.attach(state, item.poa, technology, item.t_ns, changes)
         memory.learn(network_of(item), frequency_of(item))
         state.poa = item.poa
         self._report(changes, item.t_ns, out)
@@ -200,6 +209,56 @@ class AbstractEntity:
         self._forget_line()
         state.due_ns = item.t_ns
         return LinkDown(self._stamp(item.t_ns), item.poa, item.reason, reason_code_of(item), detail_of(item))
+
+    # -- what the driver was told --
+
+    def _warned(self, item: Warned) -> list[Indication]:
+        state = self._state
+        if state.poa != item.poa:
+            state.refused += 1
+            return []
+        episode = state.episode
+        stands = episode is not None and episode.warned
+        if item.reason is None:
+            if not stands:
+                return []
+            state.episode = None
+            return [LinkGoingDownCancelled(self._stamp(item.t_ns), item.poa)]
+        if episode is not None and stands and episode.indication.reason is item.reason:
+            return []
+        in_ms = round(float(item.time_to_down_ms), 3)
+        told = LinkGoingDown(self._stamp(item.t_ns), item.poa, in_ms, 1.0, item.reason)
+        warn(state, told, item.t_ns)
+        return [told]
+
+    def _served(self, item: Served) -> list[Indication]:
+        state = self._state
+        before = state.service or Service()
+        previous = self._condition()
+        state.service = Service(item.technology, item.registration, item.limit_mbps)
+        if state.poa is None:
+            return []
+        out: list[Indication] = []
+        if item.technology != before.technology and item.technology is not None:
+            technology = technology_of(item, self.link.technology)
+            memory = state.poas[state.poa]
+            if not same_scale(memory.technology, technology):
+                memory.damped = None  # what was measured stands on another scale
+                self._forget_line()
+            memory.technology = technology
+            if before.technology is not None or technology is not self.link.technology:
+                self._changed(ChangeReason.TECHNOLOGY, item.technology, previous, item.t_ns, out)
+        if item.registration != before.registration and before.registration is not None:
+            self._changed(ChangeReason.REGISTRATION, item.registration, previous, item.t_ns, out)
+        return out
+
+    def _changed(
+        self, reason: ChangeReason, now: str | None, previous: Condition, t_ns: int, out: list[Indication]
+    ) -> None:
+        """Indicate what changed beside the level."""
+        poa = self._state.poa
+        assert poa is not None
+        out.append(LinkStatusChanged(self._stamp(t_ns), poa, self._condition(), previous, reason, now))
 
     # -- samples --
 
@@ -238,10 +297,16 @@ class AbstractEntity:
         self, rank: int, db: float | None, mbps: float | None, p: TechnologyParameters
     ) -> Condition:
         if mbps is not None:
-            return Condition(QUALITIES[rank], round(mbps, 3))
-        if db is None:
+            condition = Condition(QUALITIES[rank], round(mbps, 3))
+        elif db is None:
             return Condition(QUALITIES[rank], 0.0 if rank == 0 else None)
-        return condition_of(rank, db, p)
+        else:
+            condition = condition_of(rank, db, p)
+        service = self._state.service
+        limit = None if service is None else service.limit_mbps
+        if limit is None or (condition.bandwidth_mbps or 0.0) <= limit:
+            return condition
+        return Condition(condition.quality, limit)
 
     def _condition(self) -> Condition:
         state = self._state

@@ -78,6 +78,8 @@ class Hearing:
                 state, heard.poa, signal_db(heard, technology, p), technology, item, changes, heard
             )
             if db is None:
+                if heard.available:
+                    self._neighbours.listed(state, heard, technology, item.t_ns, changes)
                 continue
             if heard.poa == state.poa:
                 serving_db = db

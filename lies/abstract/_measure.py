@@ -6,8 +6,10 @@ the largest of the shortfalls of RSRQ and SNR below their onsets and of the retr
 most penalty_max_db. The largest and not the sum, because they have the same cause.
 """
 
+from typing import Protocol
+
 from lies.abstract._parameters import TechnologyParameters
-from lies.events import Attached, Detached, DownReason, Neighbour, RawItem, Sample, Technology
+from lies.events import Attached, Detached, DownReason, Neighbour, RawItem, Sample, Served, Technology, Warned
 
 _TECHNOLOGIES = {t.value: t for t in Technology}
 _CELLULAR = frozenset({Technology.LTE, Technology.NR, Technology.UMTS, Technology.GSM})
@@ -17,17 +19,26 @@ _MAX_CODE = 1 << 32  # likewise of a technology's reason codes
 _MAX_SIGNAL_DB = 300.0  # beyond any dB or dBm there is
 _MAX_VALUE = 1e9  # likewise of Mbit/s and m/s
 _NUMBERS = (int, float)
-_ITEMS = (Sample, Attached, Detached)
+_ITEMS = (Sample, Attached, Detached, Warned, Served)
 _SCANS = (tuple, list)
 _MAX_RETRIES = 1 << 40
 _MAX_NS = 1 << 62
 
 
-def technology_of(sample: Sample, own: Technology) -> Technology:
-    """The technology that the sample names, else the link's own; an unknown name is OTHER."""
-    if sample.technology is None:
+class Named(Protocol):
+    """What may name a technology."""
+
+    @property
+    def technology(self) -> str | None:
+        """Its name."""
+        ...
+
+
+def technology_of(said: Named, own: Technology) -> Technology:
+    """The technology that is named, else the link's own; an unknown name is OTHER."""
+    if said.technology is None:
         return own
-    return _TECHNOLOGIES.get(sample.technology, Technology.OTHER)
+    return _TECHNOLOGIES.get(said.technology, Technology.OTHER)
 
 
 def signal_db(
@@ -102,6 +113,15 @@ def _sound_heard(heard: Sample | Neighbour) -> bool:
     )
 
 
+def _sound_neighbour(heard: object) -> bool:
+    return (
+        isinstance(heard, Neighbour)
+        and is_name(heard.poa)
+        and isinstance(heard.available, bool)
+        and _sound_heard(heard)
+    )
+
+
 def _sound_sample(item: Sample, max_neighbours: int) -> bool:
     retries = item.retries
     if not (
@@ -114,9 +134,7 @@ def _sound_sample(item: Sample, max_neighbours: int) -> bool:
         return False
     heard = item.neighbours
     return heard is None or (
-        isinstance(heard, _SCANS)
-        and len(heard) <= max_neighbours
-        and all(isinstance(n, Neighbour) and is_name(n.poa) and _sound_heard(n) for n in heard)
+        isinstance(heard, _SCANS) and len(heard) <= max_neighbours and all(_sound_neighbour(n) for n in heard)
     )
 
 
@@ -129,4 +147,25 @@ def is_sound(item: RawItem, max_neighbours: int) -> bool:
         return False
     if isinstance(item, Sample):
         return _sound_sample(item, max_neighbours)
-    return is_name(item.poa) and (isinstance(item, Attached) or isinstance(item.reason, DownReason))
+    if isinstance(item, Attached | Detached):
+        return is_name(item.poa) and (isinstance(item, Attached) or isinstance(item.reason, DownReason))
+    return _sound_warned(item) if isinstance(item, Warned) else _sound_served(item)
+
+
+def _sound_warned(item: Warned) -> bool:
+    in_ms = item.time_to_down_ms
+    return (
+        is_name(item.poa)
+        and (item.reason is None or isinstance(item.reason, DownReason))
+        and isinstance(in_ms, _NUMBERS)
+        and 0.0 <= in_ms < _MAX_VALUE
+    )
+
+
+def _sound_served(item: Served) -> bool:
+    limit = item.limit_mbps
+    return (
+        (item.technology is None or isinstance(item.technology, str))
+        and (item.registration is None or is_name(item.registration))
+        and (limit is None or (isinstance(limit, _NUMBERS) and 0.0 < limit < _MAX_VALUE))
+    )

@@ -5,11 +5,11 @@ import math
 from attrs import define, evolve, field
 
 from lies.abstract._damping import begin, update
-from lies.abstract._levels import DOWN, condition_of, next_rank, rank_of
+from lies.abstract._levels import DOWN, QUALITIES, condition_of, next_rank, rank_of
 from lies.abstract._measure import frequency_of, network_of
 from lies.abstract._parameters import AeParameters, TechnologyParameters
 from lies.abstract._state import AeState, PoaMemory
-from lies.events import Condition, Neighbour, PoACondition, Technology
+from lies.events import Condition, Neighbour, PoACondition, Quality, Technology
 
 _KEEP = 4  # a lost PoA is remembered this many ages more, so that a faint one does not flap
 _SAME_SCALE = {Technology.NR: Technology.LTE}  # 5G NSA reports its LTE anchor
@@ -52,7 +52,7 @@ class Neighbours:
     def condition(self, memory: PoaMemory) -> Condition:
         """The condition of a PoA, with the bandwidth estimated from its damped signal."""
         if memory.damped is None:
-            return DOWN
+            return Condition(QUALITIES[memory.rank], None) if memory.rank else DOWN
         return condition_of(memory.rank, memory.damped.db, self._by_technology[memory.technology])
 
     def couple(self, name: str, memory: PoaMemory) -> PoACondition:
@@ -102,6 +102,26 @@ class Neighbours:
             memory.found = False
             changes.lose(self.couple(name, memory))
         return memory
+
+    def listed(
+        self, state: AeState, heard: Neighbour, technology: Technology, t_ns: int, changes: Changes
+    ) -> None:
+        """Take a PoA that can be attached to, of which no level is known: it is BAD at worst."""
+        name = heard.poa
+        memory = state.poas.get(name)
+        if memory is None:
+            if len(state.poas) >= self._p.max_poas and not self._make_room(state, -math.inf, changes):
+                return
+            memory = state.poas[name] = PoaMemory(technology, t_ns)
+        memory.learn(network_of(heard), frequency_of(heard))
+        memory.heard_ns = t_ns
+        if state.due_ns is None:
+            state.due_ns = t_ns + self._age_ns
+        if memory.damped is None and name != state.poa:
+            memory.rank = Quality.BAD.rank
+            if not memory.found and memory.rank >= self._least:
+                memory.found = True
+                changes.find(self.couple(name, memory))
 
     def age(self, state: AeState, t_ns: int, changes: Changes) -> None:
         """Lose what was not heard for too long, and forget it later."""

@@ -64,7 +64,7 @@ def _unknown(word: str) -> str:
 
 
 class Lines:
-    """Events as text, one line each; style: how a line begins."""
+    """Events as text, one line each, without what is as usual; style: how a line begins."""
 
     def __init__(self, style: TimeStyle) -> None:
         self._style = style
@@ -76,7 +76,7 @@ class Lines:
         words = [f"{INDICATION_NAMES[type(event)]:<21}", header.link.name]
         for field in attrs.fields(type(event)):
             value = getattr(event, field.name)
-            if field.name != "header" and value is not None:
+            if field.name != "header" and value is not None and value != field.default:
                 words.append(f"{field.name}={shown(value)}")
         return self._time(header) + clean(" ".join(words))
 
@@ -118,8 +118,9 @@ def shown(value: Any) -> str:  # noqa: ANN401 - any parameter of an event
         case float():
             text = f"{value:g}"
         case _ if attrs.has(type(value)):
-            fields = ((f.name, getattr(value, f.name)) for f in attrs.fields(type(value)))
-            text = "{" + " ".join(f"{n}={shown(v)}" for n, v in fields if v is not None) + "}"
+            fields = ((f, getattr(value, f.name)) for f in attrs.fields(type(value)))
+            said = (f"{f.name}={shown(v)}" for f, v in fields if v is not None and v != f.default)
+            text = "{" + " ".join(said) + "}"
         case _:
             text = str(value)
     return text

@@ -24,8 +24,12 @@ from lies.events._raw import (
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
     RawState,
+    RawWarned,
     Sample,
+    Served,
+    Warned,
 )
 from lies.events._requests import (
     Confirm,
@@ -79,6 +83,7 @@ from lies.events._table import (
     indication_name,
 )
 from lies.events._types import (
+    ChangeReason,
     Condition,
     Crossing,
     DownReason,
@@ -98,6 +103,7 @@ __all__ = [
     "Attached",
     "BindingUpdated",
     "CareOfAddressChanged",
+    "ChangeReason",
     "Condition",
     "Confirm",
     "Crossing",
@@ -159,7 +165,9 @@ __all__ = [
     "RawItem",
     "RawRequest",
     "RawSample",
+    "RawServed",
     "RawState",
+    "RawWarned",
     "RegistrationConfirm",
     "RegistrationRequest",
     "ReportConfirm",
@@ -168,6 +176,8 @@ __all__ = [
     "Response",
     "Result",
     "Sample",
+    "Served",
     "Technology",
+    "Warned",
     "indication_name",
 ]

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from lies.events._types import Condition, DownReason, Header, LinkAction, PoACondition
+from lies.events._types import ChangeReason, Condition, DownReason, Header, LinkAction, PoACondition
 
 
 @frozen
@@ -35,15 +35,18 @@ class LinkDown:
 
 @frozen
 class LinkStatusChanged:
-    """The quality level changed (L2-LinkStatusChanged.indication, RFC 5184 section 4.7).
+    """The status changed: most often the level (L2-LinkStatusChanged.indication, RFC 5184 section 4.7).
 
-    previous: the level before; a registration's event type and threshold compare the two.
+    previous: the condition before; a registration's event type and threshold compare the two levels. reason:
+    what changed; detail: what it is now, None for a level (ours).
     """
 
     header: Header
     poa: str
     condition: Condition
     previous: Condition
+    reason: ChangeReason = ChangeReason.LEVEL
+    detail: str | None = None
 
 
 @frozen

@@ -164,6 +164,8 @@ PRIMITIVES: dict[str, Primitive] = {
                 "raw_sample": w.RawSample,
                 "raw_attached": w.RawAttached,
                 "raw_detached": w.RawDetached,
+                "raw_warned": w.RawWarned,
+                "raw_served": w.RawServed,
                 "raw_state": w.RawState,
             },
         ),

@@ -66,6 +66,8 @@ class DownReason(StrEnum):
     ADMIN_DOWN = "admin_down"  # the interface was set down, or put elsewhere, by command
     REMOVED = "removed"  # the interface is gone: deleted, unplugged, renamed, in another namespace
     DRIVER_LOST = "driver_lost"  # nobody watches the link any more
+    MOVED = "moved"  # the network moved it to another PoA; IP goes on there, with the same addresses
+    DENIED = "denied"  # the network does not serve it: registration denied, roaming not allowed
     FADING = "fading"  # the signal is falling (LinkGoingDown)
 
 
@@ -74,6 +76,14 @@ class LinkAction(StrEnum):
 
     CONNECT = "connect"
     DISCONNECT = "disconnect"
+
+
+class ChangeReason(StrEnum):
+    """Why LinkStatusChanged is indicated."""
+
+    LEVEL = "level"  # the quality level is another one
+    TECHNOLOGY = "technology"  # another radio technology serves the link
+    REGISTRATION = "registration"  # the network registers the link in another way
 
 
 @frozen
