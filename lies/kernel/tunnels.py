@@ -16,9 +16,10 @@ from socket import if_nametoindex
 
 from attrs import frozen
 
+from lies.errors import LiesError
 from lies.kernel import messages as m
 from lies.kernel.netlink import Netlink
-from lies.kernel.netns import sysctl
+from lies.kernel.netns import read_sysctl, sysctl
 from lies.kernel.precedence import PREFERENCE_FIRST, PREFERENCE_LOCAL, claim, claimants, release
 from lies.kernel.template import Template
 
@@ -46,6 +47,23 @@ def seg6_missing() -> str | None:
     if not Path("/proc/sys/net/ipv6/conf/all/seg6_enabled").exists():
         return "this kernel has no seg6 (CONFIG_IPV6_SEG6_LWTUNNEL)"
     return None
+
+
+def _let_pass(name: str) -> None:
+    """Have packets forwarded that come in by an interface of ours, without making this host a router.
+
+    LiesError on a host that is none where the kernel, before Linux 6.17, forwards by all interfaces or by none:
+    whether it may by all is for whom it belongs to.
+    """
+    try:
+        sysctl(f"ipv6/conf/{name}/force_forwarding", 1)
+    except FileNotFoundError:
+        if read_sysctl("ipv6/conf/all/forwarding") == "0":
+            raise LiesError(
+                "what waits while a link changes goes out as forwarded packets, and this host forwards none: set the "
+                "sysctl net.ipv6.conf.all.forwarding = 1 and then net.ipv6.conf.LINK.forwarding = 0 for each link "
+                "on which it is a host (Linux 6.17 needs neither)"
+            ) from None
 
 
 def _veth(netlink: Netlink, one: str, other: str) -> tuple[int, int]:
@@ -200,7 +218,7 @@ class Hold:
 
     Letting go gives a lane's next hop a link-layer address, whereupon the kernel sends what waits through the
     veth pair back into IPv6 input (interface `out_name`). octets: how much may wait in one lane. names: of
-    the pair, which one owner has for itself.
+    the pair, which one owner has for itself. LiesError on a host that forwards nothing at all.
     """
 
     def __init__(
@@ -215,11 +233,19 @@ class Hold:
         self._owner = owner
         self._in_name, self.out_name = names
         self._index, _ = _veth(netlink, *names)
+        try:
+            _let_pass(self.out_name)
+        except LiesError:
+            self.close()
+            raise
         sysctl(f"ipv6/neigh/{self._in_name}/unres_qlen_bytes", octets)
         self._out_address = link_address(self.out_name)
 
-    def lane(self, table: int) -> Lane:
+    def lane(self, table: int, drain: int | None = None) -> Lane:
         """The lane of a routing table.
+
+        drain: the table of what comes out. While the lane is taken that too leads into it: a packet of another
+        lane that has been put into a tunnel, whose own packets are of this one. Who lets go sets it first.
 
         It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
         anew: that takes the second one, whose queue stays short.
@@ -227,11 +253,12 @@ class Hold:
         index, first, owner = self._index, _HOLD_NEXT_HOP + 2 * table, self._owner
         hops = (first, first + 1)
         to_first, to_second = (m.route(DEFAULT, table=table, oif=index, via=hop, owner=owner) for hop in hops)
+        again = [] if drain is None else [m.route(DEFAULT, table=drain, oif=index, via=first, owner=owner)]
         # INCOMPLETE by our word: the kernel asks nobody and gives up never
         shut = (m.neighbour(index, hop, state=m.NUD_INCOMPLETE, owner=owner) for hop in hops)
         opened = (m.neighbour(index, hop, self._out_address, owner=owner) for hop in hops)
         return Lane(
-            take=(*shut, to_first),
+            take=(*shut, *again, to_first),
             let_go=(to_second, *opened),
             forget=tuple(m.neighbour(index, hop, owner=owner, add=False) for hop in hops),
         )

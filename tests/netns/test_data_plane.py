@@ -186,8 +186,8 @@ def _packets_pass(flows: tuple[FlowProcess, FlowProcess]) -> None:
     until(lambda: _arrivals(flows) > before + 100, within_s=60, what="packets pass both ways")
 
 
-def _handover(hands: Hands, flows: tuple[FlowProcess, FlowProcess]) -> None:
-    """All that the engines would order, step by step."""
+def _handover(hands: Hands, flows: tuple[FlowProcess, FlowProcess], *, bound: bool = True) -> None:
+    """All that the engines would order, step by step; bound: the home agent hears of it."""
     one, two, first, second, loop = hands.one, hands.two, hands.first, hands.second, hands.loop
     hands.move(one)
     hands.mobile.use_router(first, one.address, one.access_mac)
@@ -211,6 +211,8 @@ def _handover(hands: Hands, flows: tuple[FlowProcess, FlowProcess]) -> None:
     loop.call(lambda: hands.nar.admit(second, t.MOBILE_MAC))
     _packets_pass(flows)
     hands.switched_ns = wall_ns()
+    if not bound:
+        return
     # what BU and BA bring about
     hands.mip.accept(second, t.HOME_AGENT)
     hands.home.set_binding(t.HOME_ADDRESS, second)
@@ -253,11 +255,15 @@ def test_a_handover_by_hand_loses_nothing(tmp_path: Path, l2_gap_ms: float, buff
         assert tally.peak_packets > BURST or l2_gap_ms < 300
 
 
-def test_a_node_that_comes_straight_back_loses_nothing(tmp_path: Path) -> None:
-    """Back at the first router while its tunnel still stands: what was held there and here gets through."""
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "unbound"])
+def test_a_node_that_comes_straight_back_loses_nothing(tmp_path: Path, bound: bool) -> None:
+    """Back at the first router while its tunnel still stands: what was held there and here gets through.
+
+    Also where all packets are in that tunnel, because no home agent knows of the second address.
+    """
     with hands(tmp_path, 20.0, Buffering.AUTO) as rig:
         one, two, first, second, loop = rig.one, rig.two, rig.first, rig.second, rig.loop
-        _handover(rig, rig.flows)
+        _handover(rig, rig.flows, bound=bound)
         rig.mobile.prepare(second, first, two.address, one.address, one.access_mac)
         loop.call(lambda: rig.par.expect(first))
         loop.call(lambda: rig.nar.add_tunnel(second, first))

@@ -2,15 +2,20 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from attrs import frozen
-from netns_kit import ip, settle
+from netns_kit import ip, kernel_state, left, settle
 from polling import wait_until
 from tunnel_kit import BEYOND, INNER, INSIDE, PORT, Pair, beyond
 
+from lies.errors import LiesError
 from lies.kernel import messages as m
+from lies.kernel import tunnels
 from lies.kernel.interfaces import index_of
+from lies.kernel.netns import sysctl
 from lies.kernel.tunnels import DEFAULT, Hold, Lane
 
 netns = pytest.mark.netns
@@ -49,6 +54,13 @@ class Holding:
 @pytest.fixture
 def holding(pair: Pair) -> Iterator[Holding]:
     """A hold, and a socket whose packets take the table."""
+    with held(pair) as holding:
+        yield holding
+
+
+@contextmanager
+def held(pair: Pair) -> Iterator[Holding]:
+    """The same for a block."""
     hold = Hold(pair.kernel, octets=4 << 20)
     pair.kernel.execute(
         [
@@ -65,6 +77,43 @@ def holding(pair: Pair) -> Iterator[Holding]:
 def own_way() -> bytes:
     """The message that lets the table's packets go where they want."""
     return m.route(DEFAULT, table=TABLE, oif=index_of("b0"), via=BEYOND)
+
+
+@netns
+def test_what_a_host_holds_goes_though_it_forwards_nothing_else(pair: Pair) -> None:
+    """Where the kernel can (Linux 6.17), held packets leave a host that is no router; elsewhere it is refused."""
+    sysctl("ipv6/conf/all/forwarding", 0)
+    if not Path("/proc/sys/net/ipv6/conf/all/force_forwarding").exists():
+        with pytest.raises(LiesError, match="forwarding"):
+            Hold(pair.kernel, octets=4 << 20)
+        return
+    with held(pair) as holding:
+        holding.take()
+        holding.send(0, PACKETS)
+        holding.let_go()
+        out: list[int] = []
+        wait_until(lambda: holding.arrived(out) == PACKETS, 20)
+        assert out == list(range(PACKETS))
+
+
+@netns
+def test_an_older_kernel_needs_to_be_told_to_forward(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Linux 6.17 a host that forwards nothing is told what to set, and nothing is left; set, it holds."""
+    monkeypatch.setattr(tunnels, "sysctl", without_force_forwarding)
+    sysctl("ipv6/conf/all/forwarding", 0)
+    before = kernel_state()
+    with pytest.raises(LiesError, match=r"net\.ipv6\.conf\.all\.forwarding = 1"):
+        Hold(pair.kernel, octets=4 << 20)
+    assert left(before, kernel_state()) == {}
+    sysctl("ipv6/conf/all/forwarding", 1)
+    Hold(pair.kernel, octets=4 << 20).close()
+
+
+def without_force_forwarding(name: str, value: int | str) -> None:
+    """What a kernel without that sysctl does."""
+    if name.endswith("/force_forwarding"):
+        raise FileNotFoundError(name)
+    sysctl(name, value)
 
 
 @netns

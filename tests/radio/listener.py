@@ -18,6 +18,7 @@ KINDS = (
     "link_going_down",
     "poa_found",
     "poa_lost",
+    "report",
 )
 
 
