@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
+from attrs import frozen
+
 from lies.capabilities import NO_CAPABILITIES, Capability
 from lies.events import Link, LinkAction, RawItem
 
@@ -39,6 +41,18 @@ class LinkPort(Protocol):
     def restore(self, state: bytes) -> None:
         """Set the abstract entity's memory, as a recording's raw_state has it."""
         ...
+
+
+@frozen
+class Thresholds:
+    """Which signal a link's registrations ask to be told of, in dBm.
+
+    The signal is RSSI for Wi-Fi, RSRP, RSCP or RxLev for cellular. levels_dbm: where a level that somebody
+    registered for begins, rising; break_dbm: where the link breaks, if somebody registered for LinkGoingDown.
+    """
+
+    levels_dbm: tuple[float, ...] = ()
+    break_dbm: float | None = None
 
 
 class DriverHost(Protocol):
@@ -106,3 +120,9 @@ class Driver(ABC):
 
     def link_disconnect(self, link: str, poa: str | None) -> None:  # noqa: B027 - likewise
         """Begin to take the link down (RFC 5184 section 4.9)."""
+
+    def watch_levels(self, link: str, thresholds: Thresholds) -> None:  # noqa: B027 - not every radio can tell
+        """What registrations ask of a link has changed: a radio that can tell by itself may be set to it.
+
+        It is a hint: the abstract entity draws its conclusions from samples, however they came to be.
+        """

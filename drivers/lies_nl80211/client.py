@@ -51,6 +51,7 @@ class Client:
         self.serving: str | None = None
         self.measuring = Measuring(index, link, rules, scan_s, ssids)
         self.pending = Pending()
+        self.watched: tuple[int, ...] = ()  # levels that the kernel was asked to tell of
         self._candidate: _Candidate | None = None
         self._ending: _Ending | None = None
         self._by_event = False  # the present association was told by its own event, not by a dump

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from lies.capabilities import NO_CAPABILITIES, Capability
-from lies.driver import Driver, DriverHost, LinkPort
+from lies.driver import Driver, DriverHost, LinkPort, Thresholds
 from lies.errors import LinkError, MalformedMessage
 from lies.events import Link, LinkAction
 from lies.runtime import Runtime
@@ -28,6 +28,7 @@ from lies_nl80211.items import (
     Feed,
     Instruct,
     Item,
+    LevelsAsked,
     NetTold,
     Open,
     Overrun,
@@ -138,6 +139,10 @@ class Nl80211(Driver):
     def link_disconnect(self, link: str, poa: str | None) -> None:
         """Have who manages the interface leave the access point."""
         self._feed(Wanted(link, LinkAction.DISCONNECT, poa))
+
+    def watch_levels(self, link: str, thresholds: Thresholds) -> None:
+        """Have the kernel wake the driver where a registration asks for it."""
+        self._feed(LevelsAsked(link, thresholds))
 
     # ---- in
 

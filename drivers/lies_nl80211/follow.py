@@ -26,6 +26,7 @@ from lies_nl80211.items import (
     Fail,
     Instruct,
     Item,
+    LevelsAsked,
     NetTold,
     Open,
     Overrun,
@@ -93,6 +94,8 @@ class Follower:
                 self._overrun(out)
             case Wanted():
                 self._wanted(item, now, out)
+            case LevelsAsked(link=link, thresholds=thresholds):
+                self._watch(link, self._config.watched(thresholds), out)
             case OwnersTold(owners=owners, missing=missing):
                 self._owned_by(owners, out)
                 self._missing = missing
@@ -316,8 +319,14 @@ class Follower:
         self._by_index[info.index] = followed
         out.append(Open(Link(info.name, Technology.WIFI), controllable=followed.controllable))
         if config.cqm_dbm:
-            out.append(Watch(info.index, info.name))
+            self._watch(info.name, config.cqm_dbm, out)
         client.verify(out)
+
+    def _watch(self, link: str, levels_dbm: tuple[int, ...], out: list[Action]) -> None:
+        client = self.client(link)
+        if client is not None and client.watched != levels_dbm:
+            client.watched = levels_dbm
+            out.append(Watch(client.index, link, levels_dbm))
 
     def _may_control(self, client: Client) -> bool:
         return self._config.control and self.steward(client.index, client.link).follows

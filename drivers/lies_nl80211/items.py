@@ -5,6 +5,7 @@ from enum import Enum
 
 from attrs import frozen
 
+from lies.driver import Thresholds
 from lies.events import Link, LinkAction, RawItem
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.messages import Bss, Interface, Message, Station, Survey
@@ -80,6 +81,14 @@ class Wanted:
 
 
 @frozen
+class LevelsAsked:
+    """What registrations ask of a link has changed."""
+
+    link: str
+    thresholds: Thresholds
+
+
+@frozen
 class OwnersTold:
     """Who says on D-Bus that it manages which interface: link -> name; missing: why nobody can say so."""
 
@@ -96,7 +105,7 @@ class Taken:
     why: str | None
 
 
-Item = Begin | Told | NetTold | SwitchTold | Answer | Overrun | Wanted | OwnersTold | Taken
+Item = Begin | Told | NetTold | SwitchTold | Answer | Overrun | Wanted | LevelsAsked | OwnersTold | Taken
 
 
 # ---- out
@@ -139,10 +148,11 @@ class Ask:
 
 @frozen
 class Watch:
-    """Have the kernel tell when the signal crosses the thresholds."""
+    """Have the kernel tell when the signal crosses these levels; none: no more."""
 
     index: int
     link: str
+    levels_dbm: tuple[int, ...]
 
 
 @frozen

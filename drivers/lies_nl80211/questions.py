@@ -59,6 +59,7 @@ class Questions:
         self._work = {True: asyncio.Event(), False: asyncio.Event()}  # by whether it is quick
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[int] = set()
+        self._levels: dict[int, tuple[int, ...]] = {}  # as wanted last
         self._said: set[str] = set()
 
     async def open(self) -> list[int]:
@@ -183,10 +184,12 @@ class Questions:
 
     async def _watch(self, watch: Watch) -> None:
         """All thresholds, or the one that matters most, where the radio has room for one only."""
-        levels = self._config.cqm_dbm
-        nearest = min(levels, key=lambda level: abs(level - self._config.near_dbm))
+        levels = self._levels[watch.index] = watch.levels_dbm
+        nearest = sorted(levels, key=lambda level: abs(level - self._config.near_dbm))[:1]
         why = ""
-        for tried in (levels, (nearest,)):
+        for tried in (levels, tuple(nearest)):
+            if self._levels[watch.index] != levels:
+                return  # others are wanted by now
             try:
                 await self._set(requests.set_thresholds(watch.index, tried, self._config.cqm_hysteresis_db))
             except (LiesError, OSError) as error:
@@ -201,6 +204,8 @@ class Questions:
             else:
                 self._watched.add(watch.index)
                 return
+            if not levels:
+                return  # it was told of none before either, then
         self._say(logging.INFO, f"{watch.link} does not tell of signal levels ({why}): it is sampled instead")
 
     async def _scan(self, scan: Scan) -> None:

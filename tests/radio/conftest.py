@@ -10,7 +10,7 @@ from radio.figures import KEY, Figures
 from radio.laboratory import experiments
 from radio.results import Results
 
-EXPERIMENTS = ("signal", "roams", "faults")  # the longest first
+EXPERIMENTS = ("signal", "roams", "faults", "orders")  # the longest first
 
 
 @pytest.fixture(scope="session")

@@ -249,18 +249,24 @@ def station(
     return found, process
 
 
-def hear(radio: Radio, *frequencies: int, passive: bool = False) -> None:
-    """Scan, as soon as the radio is free to; passive: ask for nothing."""
-    words = ("iw", "dev", radio.interface, "scan", "freq", *map(str, frequencies))
-    words += ("passive",) if passive else ()
+def hear(radio: Radio, *frequencies: int) -> None:
+    """Scan as soon as the radio is free to, to the end."""
+    _scan(radio, "scan", "freq", *map(str, frequencies))
 
-    def done() -> bool:
-        tried = subprocess.run(
-            _in(radio.namespace, words), capture_output=True, timeout=PATIENCE_S, check=False
-        )
-        return tried.returncode == 0
 
-    wait_until(done, PATIENCE_S)
+def begin_scan(radio: Radio, *frequencies: int, passive: bool = False) -> None:
+    """Begin to scan as soon as the radio is free to; passive: ask for nothing."""
+    words = ("passive",) if passive else ()
+    _scan(radio, "scan", "trigger", "freq", *map(str, frequencies), *words)
+
+
+def _scan(radio: Radio, *words: str) -> None:
+    command = _in(radio.namespace, ("iw", "dev", radio.interface, *words))
+
+    def accepted() -> bool:
+        return subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False).returncode == 0
+
+    wait_until(accepted, PATIENCE_S)
 
 
 def joined(station_control: Control, bssid: str = "") -> None:
@@ -298,13 +304,18 @@ class Lies:
         return run(PYTHON, "-m", "lies", *words, namespace=self.namespace, env=self.env)
 
 
-def daemon(namespace: str, config: str = "[drivers.nl80211]\n", name: str = "") -> Lies:
-    """`lies run` in a namespace, ready for clients; its log: lies-NAME, by default the namespace's."""
+def daemon(
+    namespace: str, config: str = "[drivers.nl80211]\n", name: str = "", more: Mapping[str, str] | None = None
+) -> Lies:
+    """`lies run` in a namespace, ready for clients; its log: lies-NAME, by default the namespace's.
+
+    more: for its environment.
+    """
     name = f"lies-{name or namespace}"
     file = LOGS / f"{name}.toml"
     file.write_text(config, encoding="utf-8")
     directory = LOGS.parent / name
-    env = {"LIES_RUNTIME_DIR": str(directory), "NO_COLOR": "1"}
+    env = {"LIES_RUNTIME_DIR": str(directory), "NO_COLOR": "1", **(more or {})}
     process = start(name, PYTHON, "-m", "lies", "run", "-c", str(file), namespace=namespace, env=env)
     wait_until(lambda: (directory / "publish").exists() or process.poll() is not None, PATIENCE_S)
     return Lies(namespace, directory, process)

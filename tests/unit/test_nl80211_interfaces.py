@@ -20,12 +20,13 @@ from wifi_kit import (
     told,
 )
 
+from lies.driver import Thresholds
 from lies.events import Attached, Detached, DownReason, PoAFound, Sample
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, nested, u32
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Answer, Ask, NetTold, Overrun, Query, SwitchTold, Told, Watch
+from lies_nl80211.items import Answer, Ask, LevelsAsked, NetTold, Overrun, Query, SwitchTold, Told, Watch
 from lies_nl80211.rfkill import Switch
 from lies_nl80211.uapi import Attr, Cmd, Cqm, IfType
 
@@ -289,9 +290,11 @@ def test_own_scan_leaves_the_channel_for_moments() -> None:
 
 def test_link_is_announced_as_what_it_can_do() -> None:
     """Links can be controlled where nobody manages the interface, and the kernel is asked to watch them."""
-    world = World().begin()
+    world = World(Nl80211Config(cqm_dbm=(-75, -65))).begin()
     assert world.links == {NAME: True}
-    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME)]
+    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME, (-75, -65))]
+    world.feed(LevelsAsked(NAME, Thresholds((-80.0,), -80.0)))
+    assert len([a for a in world.actions if isinstance(a, Watch)]) == 1
     world.net(owned=True)
     assert world.links == {NAME: False}
     world.net(owned=False)
@@ -300,6 +303,26 @@ def test_link_is_announced_as_what_it_can_do() -> None:
     world.net(owned=True)
     assert world.links == {NAME: False}
     assert World(Nl80211Config(control=False, cqm_dbm=())).begin().links == {NAME: False}
+
+
+def test_registrations_choose_the_levels() -> None:
+    """The kernel is asked to tell of what registrations ask for, and of nothing where nobody asks."""
+    world = World().begin()
+    assert [a for a in world.actions if isinstance(a, Watch)] == []
+    asked = [
+        (Thresholds((-73.0, -68.0)), (-73, -68)),
+        (Thresholds((-73.0, -68.0)), None),
+        (Thresholds((-73.0,), -80.0), (-80, -73, -70)),
+        (Thresholds((), -93.4), (-93, -70)),
+        (Thresholds((-200.0, 7.0, -75.0)), (-75,)),
+        (Thresholds(), ()),
+    ]
+    for thresholds, levels in asked:
+        world.actions.clear()
+        world.feed(LevelsAsked(NAME, thresholds))
+        watches = [a for a in world.actions if isinstance(a, Watch)]
+        assert watches == ([] if levels is None else [Watch(INDEX, NAME, levels)])
+    world.feed(LevelsAsked("wlan9", Thresholds((-70.0,))))
 
 
 def test_attached_says_where() -> None:

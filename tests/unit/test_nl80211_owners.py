@@ -11,15 +11,21 @@ import pytest
 from dbus_kit import WAIT_S, PrivateBus, Refuse, private_bus, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from radio_host import RecordingHost
 from supplicant_kit import DEVICE, PATH, FakeIwd, FakeSupplicant
-from wifi_kit import NAME, A, octets
+from wifi_driver import join
+from wifi_driver import run as drive
+from wifi_kernel import SimKernel, link_body
+from wifi_kit import NAME, A, B, bss_body, gone_body, octets, told
 
 from lies.dbus import Signal
 from lies.errors import LiesError
-from lies_nl80211 import iwd, wpa_supplicant
+from lies.events import LinkActionFailed
+from lies_nl80211 import Nl80211, iwd, wpa_supplicant
 from lies_nl80211.items import Instruct, OwnersTold, Taken
 from lies_nl80211.owners import WITHOUT_BUS, WITHOUT_LIBRARY, Owners
 from lies_nl80211.pending import Order
+from lies_nl80211.uapi import Cmd
 from lies_nl80211.wpa_supplicant import ssid_of
 
 NETWORKS = {0: {"ssid": '"net"'}, 1: {"ssid": "6f74686572", "bssid": "02:00:00:00:00:99"}, 2: {"psk": '"x"'}}
@@ -214,6 +220,40 @@ def test_later_order_takes_the_place(bus: PrivateBus) -> None:
 def test_ssid_of_a_configuration(value: object, ssid: bytes | None) -> None:
     """An SSID stands in quotes or in hexadecimal digits; anything else is none."""
     assert ssid_of(value) == ssid
+
+
+def failed(host: RecordingHost) -> list[LinkActionFailed]:
+    """The requests that came to nothing."""
+    return [i for i in host.indications if isinstance(i, LinkActionFailed)]
+
+
+def test_driver_through_the_supplicant(bus: PrivateBus) -> None:
+    """LinkConnect of a managed link becomes a Roam, the kernel tells the outcome, a refusal is told."""
+    kernel = SimKernel()
+    kernel.links = [link_body(linkmode=1)]
+    kernel.scan = [bss_body(A), bss_body(B)]
+
+    async def play(kernel: SimKernel, driver: Nl80211, host: RecordingHost) -> None:
+        await until(lambda: NAME in host.ports, "the link")
+        assert not host.ports[NAME].controllable
+        async with FakeSupplicant(bus.address, NAME, NETWORKS) as fake:
+            await until(lambda: host.ports[NAME].controllable, "it can be steered")
+            await join(kernel, host, A)
+            kernel.tell(told(Cmd.NEW_SCAN_RESULTS))
+            await until(lambda: len(host.ports[NAME].entity.status.poas) == 2, "both are heard")
+            driver.link_connect(NAME, B)
+            await until(lambda: fake.done == [("Roam", B)], "the order")
+            kernel.tell(gone_body(A))
+            await join(kernel, host, B)
+            fake.refusals["Disconnect"] = Refuse("fi.w1.wpa_supplicant1.UnknownError", "not now")
+            driver.link_disconnect(NAME, None)
+            await until(lambda: bool(failed(host)), "the refusal")
+            (only,) = failed(host)
+            assert (only.action, only.poa) == ("disconnect", None)
+            assert "not now" in only.detail
+        await until(lambda: not host.ports[NAME].controllable, "nobody can steer it")
+
+    drive(play, kernel=kernel, dbus=bus.address)
 
 
 # ---- iwd

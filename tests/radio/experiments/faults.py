@@ -13,6 +13,7 @@ from radio.guest import (
     Lies,
     Radio,
     access_point,
+    begin_scan,
     daemon,
     experiment,
     hear,
@@ -32,7 +33,7 @@ CHANNELS = {"ap1": 1, "ap2": 6}
 FREQUENCIES = (2412, 2417, 2437)
 SSID = "orchard"
 BEACONS = 10_000
-SCANS = 30  # of 0.15 s: they are heard while the radio scans
+SCANS = 8  # of 0.15 s: beacons of others are heard while the radio scans
 SETTLE_S = 1.0
 _RFKILL = struct.Struct("=IBBBB")  # number, type, operation, soft, hard (linux/rfkill.h)
 _CHANGE, _WLAN = 2, 1
@@ -124,7 +125,7 @@ class Bench:
         self.at("ap1")
 
     def killed(self) -> None:
-        """wpa_supplicant dies, which the kernel's association survives; another one is started."""
+        """wpa_supplicant dies; after a while another one is started."""
         self.supplicant.kill()
         self.supplicant.wait()
         pause(SETTLE_S)
@@ -148,9 +149,10 @@ class Bench:
     def flood(self) -> None:
         """Ten thousand forged beacons, half of them malformed, while the station scans its own channel."""
         self._memory("before")
-        self.air.forge(self.radio, BEACONS, ssid=SSID, channel=2, seed=1)
+        self.air.forge(self.radio, BEACONS, ssid=SSID, channel=CHANNELS["ap2"], seed=1)
         for _ in range(SCANS):
-            hear(self.radio, 2417, passive=True)
+            begin_scan(self.radio, FREQUENCIES[-1], passive=True)
+        hear(self.radio, FREQUENCIES[-1])
         pause(SETTLE_S)
         dump = run("iw", "dev", self.radio.interface, "scan", "dump", namespace="sta")
         mark("forged", heard=sum(line.startswith("BSS ") for line in dump.splitlines()))
@@ -161,8 +163,10 @@ class Bench:
         """The daemon, with a small buffer, is stopped while the station moves; then it goes on."""
         self.lies.process.send_signal(signal.SIGTERM)
         mark("ended", code=self.lies.process.wait(PATIENCE_S))
+        usual = _BUFFER.read_text()
         _BUFFER.write_text("4608")
         self.lies = daemon("sta", name="small")
+        _BUFFER.write_text(usual)
         listen(self.lies, "late")
         mark("stopped")
         self.lies.process.send_signal(signal.SIGSTOP)
