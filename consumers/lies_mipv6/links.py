@@ -64,11 +64,11 @@ class _State:
     header: Header | None = None
     poa: str | None = None
     up_at: float = 0.0
-    going_down: bool = False
-    quality: Quality = Quality.NONE
+    down_at: float | None = None  # while a LinkGoingDown holds
+    quality: Quality | None = None
     poas: dict[str, Quality] = field(factory=dict)
     care_of: CareOfAddressChanged | None = None
-    care_of_poa: str | None = None  # where it was told
+    care_of_poa: str | None = None  # where it was told, None: before it was known where
     moving_until: float | None = None
     raised_at: float | None = None
 
@@ -100,12 +100,14 @@ class Links:
         state.header = item.header
         match item:
             case LinkUp(poa=poa):
-                state.poa, state.up_at, state.going_down = poa, now, False
+                state.poa, state.up_at, state.down_at = poa, now, None
                 state.raised_at = state.moving_until = None
             case LinkDown(reason=reason):
                 _leave(state, reason, now)
-            case LinkGoingDown() | LinkGoingDownCancelled():
-                state.going_down = isinstance(item, LinkGoingDown)
+            case LinkGoingDown(time_to_down_ms=in_ms):
+                state.down_at = now + in_ms / 1e3
+            case LinkGoingDownCancelled():
+                state.down_at = None
             case LinkStatusChanged(condition=condition):
                 state.quality = condition.quality
             case PoAFound(poas=poas) | PoALost(poas=poas):
@@ -142,7 +144,8 @@ class Links:
                 name,
                 up=s.poa is not None,
                 ready=_ready(s, now),
-                going_down=s.going_down,
+                going_down=s.down_at is not None,
+                down_in_s=max(0.0, s.down_at - now) if s.down_at is not None else 0.0,
                 up_s=now - s.up_at if s.poa is not None else 0.0,
                 quality=s.quality,
                 elsewhere=max((q for p, q in s.poas.items() if p != s.poa), default=Quality.NONE),
@@ -193,7 +196,7 @@ class Links:
 
 
 def _leave(state: _State, reason: DownReason, now: float) -> None:
-    state.going_down = False
+    state.down_at = None
     if reason in _MOVES:
         state.moving_until = now + MOVING_S
     else:
@@ -201,14 +204,14 @@ def _leave(state: _State, reason: DownReason, now: float) -> None:
 
 
 def _end(state: _State) -> None:
-    state.poa, state.quality, state.moving_until = None, Quality.NONE, None
+    state.poa = state.quality = state.moving_until = None
 
 
 def _ready(state: _State, now: float) -> bool:
     """It is up, and the care-of address is one of where it is."""
     if state.poa is None or state.care_of is None:
         return False
-    return state.care_of_poa == state.poa or now - state.up_at >= TOLD_S
+    return state.care_of_poa in {None, state.poa} or now - state.up_at >= TOLD_S
 
 
 def _is(state: _State, coa: str | None) -> bool:

@@ -99,9 +99,13 @@ class LinksShell:
             status = await self._bus.link_status(name)
         except LinkError:  # its driver has not announced it yet: its LinkUp will come
             return
+        link = status.link or Link(name, Technology.OTHER)
+        header = Header("mipv6", 0, 0, monotonic_ns(), wall_ns(), link)
         if status.poa is not None and name not in self._up:
-            link = status.link or Link(name, Technology.OTHER)
-            self.on_event(LinkUp(Header("mipv6", 0, 0, monotonic_ns(), wall_ns(), link), status.poa))
+            self.on_event(LinkUp(header, status.poa))
+        heard = (await self._bus.poa_list(name)).poas
+        if heard:
+            self.on_event(PoAFound(header, heard))
 
     async def _find_address(self, name: str, up: LinkUp) -> None:
         """The kernel's address there, as soon as there is one: who sets it is another program."""
@@ -129,13 +133,19 @@ class LinksShell:
 
     async def _raise(self, link: str, poas: tuple[str, ...]) -> None:
         other = self._others.get(link)
-        poa = other.poa if other is not None and other.poa is not None else next(iter(poas), None)
-        if other is None or poa is None:
-            return  # the first link connects by itself; of the others nothing is heard yet
+        if other is None:
+            return  # the first link connects by itself
         try:
-            await self._bus.link_connect(link, poa)
+            poa = other.poa or next(iter(poas), None) or await self._best(link)
+            if poa is not None:
+                await self._bus.link_connect(link, poa)
         except LiesError as error:
-            _log.warning("connect %s to %s: %s", link, poa, error)
+            _log.warning("%s cannot be connected: %s", link, error)
+
+    async def _best(self, link: str) -> str | None:
+        """The best PoA that is heard, whoever was told of it."""
+        heard = (await self._bus.poa_list(link)).poas
+        return heard[0].poa if heard else None
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

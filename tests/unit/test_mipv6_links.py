@@ -15,6 +15,7 @@ from lies.events import (
     LinkDown,
     LinkGoingDown,
     LinkGoingDownCancelled,
+    LinkStatusChanged,
     LinkUp,
     PoACondition,
     PoAFound,
@@ -91,9 +92,9 @@ class Car:
         self.tell(LinkUp(head(CELL), "24001-1-A"), CareOfFound(head(CELL), ON_CELL))
 
 
-def going(link: Link = WIFI, poa: str = "ap1") -> LinkGoingDown:
-    """A prediction."""
-    return LinkGoingDown(head(link), poa, 2000.0, 0.9, DownReason.FADING)
+def going(in_ms: float = 800.0) -> LinkGoingDown:
+    """A prediction about the Wi-Fi."""
+    return LinkGoingDown(head(WIFI), "ap1", in_ms, 0.9, DownReason.FADING)
 
 
 def hears(*names: str, level: Quality = Quality.GOOD) -> PoAFound:
@@ -134,6 +135,18 @@ def test_a_link_with_another_access_point_moves_by_itself() -> None:
     car.cell_up()
     assert car.moves == [("wlan0", ON_WIFI, False)]
     car.tell(PoALost(head(WIFI), (PoACondition("ap2", Condition(Quality.NONE)),)))
+    assert car.moves[1:] == [("wwan0", ON_CELL, True)]
+
+
+def test_a_break_that_is_far_lets_the_link_stay() -> None:
+    """The other link is connected at once, and used when the break is a second away."""
+    car = Car().on_wifi()
+    car.tell(going(3000.0))
+    assert [r.link for r in car.raised] == ["wwan0"]
+    car.cell_up()
+    car.run(1.7)
+    assert car.links.current == "wlan0"
+    car.run(0.6)
     assert car.moves[1:] == [("wwan0", ON_CELL, True)]
 
 
@@ -208,6 +221,30 @@ def test_all_links_can_be_kept_connected() -> None:
     """Then the change costs no time for connecting."""
     car = Car(PreferredLinks(keep_connected=True)).on_wifi()
     assert [r.link for r in car.raised] == ["wwan0"]
+
+
+def test_an_address_may_be_told_before_its_link() -> None:
+    """A consumer that starts later hears of both in any order."""
+    car = Car()
+    car.tell(report(), LinkUp(head(WIFI), "ap1"))
+    assert car.moves == [("wlan0", ON_WIFI, False)]
+
+
+def test_a_link_is_returned_to_when_it_is_good_enough() -> None:
+    """One that is bad is not preferred, however long it is up."""
+    car = Car().on_wifi()
+    car.cell_up()
+    car.tell(
+        LinkDown(head(WIFI), "ap1", DownReason.SIGNAL_LOST),
+        LinkUp(head(WIFI), "ap2"),
+        report("2001:db8:3::1"),
+    )
+    bad, fair, none = (Condition(q) for q in (Quality.BAD, Quality.FAIR, Quality.NONE))
+    car.tell(LinkStatusChanged(head(WIFI), "ap2", bad, none))
+    car.run(20.0)
+    assert car.links.current == "wwan0"
+    car.tell(LinkStatusChanged(head(WIFI), "ap2", fair, bad))
+    assert car.links.current == "wlan0"
 
 
 def test_links_of_others_are_nothing() -> None:
