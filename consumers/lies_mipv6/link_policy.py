@@ -74,7 +74,9 @@ class PreferredLinks:
         now = next((k for k in links if k.in_use), None)
         works = now is not None and (self._sound(now) or _settling(now))
         for link in links:
-            if self._sound(link) and (link.in_use or not works or self._worth(link)):
+            if link.in_use and works:
+                return link.name
+            if self._sound(link) and (not works or self._worth(link)):
                 return link.name
         if now is not None and (now.ready or _settling(now)):
             return now.name

@@ -113,7 +113,8 @@ class Links:
             case PoAFound(poas=poas) | PoALost(poas=poas):
                 _hear(state, poas, found=isinstance(item, PoAFound))
             case CareOfAddressChanged():
-                state.care_of, state.care_of_poa = item, state.poa
+                state.care_of = item
+                state.care_of_poa = state.poa if state.moving_until is None else None
             case CareOfFound(header, coa, router):
                 before = state.care_of.coa if state.care_of is not None else None
                 state.care_of = CareOfAddressChanged(header, coa, before, router, None)

@@ -28,22 +28,22 @@ class LinkChange:
 def changes_of(events: Iterable[Indication | Raw]) -> list[LinkChange]:
     """Every change of the link whose care-of address the home agent has, but the first."""
     changes: list[LinkChange] = []
-    up: set[str] = set()
+    down: set[str] = set()  # a link of which nothing was told yet is up: the drive began on it
     warned: dict[str, int] = {}
     here: str | None = None
     for event in events:
         name = event.header.link.name
         match event:
             case LinkUp():
-                up.add(name)
+                down.discard(name)
                 warned.pop(name, None)
             case LinkDown():
-                up.discard(name)
+                down.add(name)
             case LinkGoingDown():
                 warned.setdefault(name, event.header.mono_ns)
             case BindingUpdated(status=status) if status < _REFUSED:
                 if here is not None and here != name:
-                    worked, since = here in up, warned.get(here)
+                    worked, since = here not in down, warned.get(here)
                     changes.append(LinkChange(here, name, event.bu_ns, event.ba_ns, worked, since))
                 here = name
             case _:

@@ -172,6 +172,19 @@ def test_a_handover_within_the_first_link_is_none_between_links() -> None:
     assert car.links.current == "wwan0"
 
 
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_handover_keeps_the_link_while_another_is_long_up(told_first: bool) -> None:
+    """Its new care-of address may be told before the LinkUp or after it."""
+    car = Car(PreferredLinks(keep_connected=True)).on_wifi()
+    car.cell_up()
+    car.run(10.0)
+    car.tell(going(3000.0), LinkDown(head(WIFI), "ap1", DownReason.REQUESTED))
+    there: list[Indication] = [report("2001:db8:3::1", ON_WIFI), LinkUp(head(WIFI), "ap2")]
+    car.tell(*(there if told_first else reversed(there)))
+    car.run(10.0)
+    assert car.moves[1:] == [("wlan0", "2001:db8:3::1", True)]
+
+
 def test_a_withdrawn_prediction_changes_nothing() -> None:
     """If the other link is not up yet, the first stays."""
     car = Car().on_wifi()
@@ -326,7 +339,8 @@ def test_a_link_that_breaks_while_the_answer_is_awaited() -> None:
 
 def test_a_policy_is_named_by_its_table() -> None:
     """Ours has options; one that is not there is an error, and so is one that is none."""
-    assert make_link_policy({"return_after_s": 5.0, "spare": "good"}) == PreferredLinks(Quality.GOOD, 5.0)
+    made = make_link_policy({"return_after_s": 5.0, "spare": "good"})
+    assert made == PreferredLinks(Quality.GOOD, return_after_s=5.0)
     with pytest.raises(UnknownPlugin):
         make_link_policy({"use": "nobody"})
     for table in ({"use": 5}, {"spare": "splendid"}, {"return_after_s": -1.0}):
