@@ -1,6 +1,7 @@
 """Tools of the machine that tests run."""
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import signal
@@ -25,6 +26,12 @@ def need_library(*names: str) -> str:
         if subprocess.run([config, "--exists", name], check=False).returncode == 0:
             return name
     return _missing(f"the C library {' or '.join(names)}")
+
+
+def need_module(name: str, package: str) -> None:
+    """Without this module the test is as without a tool."""
+    if importlib.util.find_spec(name) is None:
+        _missing(f"the Python package {package}")
 
 
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec as little as possible is done
