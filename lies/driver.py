@@ -25,7 +25,7 @@ class LinkPort(Protocol):
         ...
 
     def remove(self) -> None:
-        """The interface is gone: a LinkDown follows if the link was up."""
+        """The interface is gone: a LinkDown (reason removed) follows if the link was up."""
         ...
 
     def restore(self, state: bytes) -> None:

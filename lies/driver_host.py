@@ -278,7 +278,7 @@ class _Port:
             return
         if self.state.poa is not None:
             t_ns = max(self._t_ns, self._host.now_ns())
-            self.feed(Detached(t_ns, self.state.poa, DownReason.CARRIER))
+            self.feed(Detached(t_ns, self.state.poa, DownReason.REMOVED))
         self._removed = True
         self._host.forget(self._link.name)
 

@@ -216,7 +216,9 @@ class Measuring:
 
     def networks(self, now: float, told: Iterable[Network], forbidden: int) -> None:
         """Of a scan: networks that may be used, of which no level is told."""
-        listed = (Neighbour(n.operator, available=True) for n in told if n.status != forbidden)
+        listed = (
+            Neighbour(n.operator, network=n.name, available=True) for n in told if n.status != forbidden
+        )
         self._hear(now, self._config.scan_s, listed)
 
     def _hear(self, now: float, again_s: float, heard: Iterable[Neighbour]) -> None:
@@ -233,7 +235,7 @@ class Measuring:
             self._heard = {}
             return []
         self._remind_at = now + _REMIND_S
-        self._heard = {n.poa: Neighbour(n.poa, available=n.available) for n in found}
+        self._heard = {n.poa: Neighbour(n.poa, network=n.network, available=n.available) for n in found}
         word = self._word()
         return [
             Sample(t_ns, technology=word, neighbours=found[at : at + CHUNK])

@@ -41,6 +41,7 @@ class Modem:
         self.state = u.State.UNKNOWN
         self.registration = 4
         self.operator = ""
+        self._network: str | None = None  # the operator's name
         self.place: Place | None = None
         self.serving: str | None = None  # the bearer that carries the link
         self.orders = Orders(self, config, tried)
@@ -107,6 +108,7 @@ class Modem:
             case u.THREE_GPP:
                 self.registration = values.get("RegistrationState", self.registration)
                 self.operator = values.get("OperatorCode", self.operator)
+                self._network = values.get("OperatorName", self._network or "") or None
             case u.LOCATION:
                 if "Location" in values:
                     (self.place,) = values["Location"]
@@ -238,14 +240,16 @@ class Modem:
         self.serving = path
         self.poa, self._attached_place = self._cell(), self.place
         self._warned = None
-        self._feed(Attached(t_ns, self.poa), out)
+        self._feed(Attached(t_ns, self.poa, network=self._network), out)
         device = self.bearers.of[path].interface
         out.append(Say(f"{self.link}: connected at {self.poa}" + (f", device {device}" if device else "")))
         self._tell_service(t_ns, out)
 
     def _down(self, t_ns: int, reason: DownReason, out: list[Action]) -> None:
         assert self.poa is not None
-        self._feed(Detached(t_ns, self.poa, reason), out)
+        bearer = self.bearers.of.get(self.serving or "")
+        why = bearer.error[1] if bearer is not None else ""
+        self._feed(Detached(t_ns, self.poa, reason, detail=why or None), out)
         out.append(Say(f"{self.link}: not connected any more: {reason.value}"))
         self.serving = self.poa = self._attached_place = self._warned = None
         self._verify_at = None
@@ -261,7 +265,7 @@ class Modem:
         self.poa, self._attached_place = place.poa, place
         self._warned = None
         self.measuring.moved(now)
-        self._feed(Attached(t_ns, self.poa), out)
+        self._feed(Attached(t_ns, self.poa, network=self._network), out)
 
     def _warn(self, t_ns: int, out: list[Action]) -> None:
         """Say that the connection will end, and take it back."""

@@ -60,6 +60,7 @@ class Network:
 
     operator: str
     status: int
+    name: str | None = None
 
 
 def name(value: object) -> str | None:
@@ -210,7 +211,7 @@ PROPERTIES: dict[str, dict[str, _Read]] = {
         "UnlockRetries": numbers,
         "Sim": object_path,
     },
-    u.THREE_GPP: {"RegistrationState": natural, "OperatorCode": operator},
+    u.THREE_GPP: {"RegistrationState": natural, "OperatorCode": operator, "OperatorName": name},
     u.SIGNAL: {"Rate": natural, "Lte": levels, "Nr5g": levels, "Umts": levels, "Gsm": levels},
     u.LOCATION: {"Location": located, "Enabled": natural, "SignalsLocation": v.flag},
     u.BEARER: {
@@ -356,7 +357,7 @@ def networks(said: object) -> Iterable[Network]:
         code, status = operator(told.get("operator-code")), natural(told.get("status"))
         if code and code not in seen:
             seen.add(code)
-            yield Network(code, status or 0)
+            yield Network(code, status or 0, name(told.get("operator-long")) or None)
 
 
 def dbm_of_percent(percentage: int, ends: tuple[float, float]) -> float:

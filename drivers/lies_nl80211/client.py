@@ -11,7 +11,6 @@ from attrs import frozen
 
 from lies.events import Attached, Detached, DownReason
 from lies_nl80211 import messages as m
-from lies_nl80211.elements import ssid_text
 from lies_nl80211.items import Action, Ask, Feed, Query, Say
 from lies_nl80211.measuring import Measuring
 from lies_nl80211.reasons import code_text, down_reason
@@ -103,7 +102,7 @@ class Client:
                 self._disconnected(t_ns, message, out)
             case m.Parted(bssid=bssid, by_peer=by_peer, reason=reason):
                 if bssid == self.serving:
-                    self._down(t_ns, down_reason(by_peer, reason), code_text(by_peer, reason), out)
+                    self._down(t_ns, down_reason(by_peer, reason), code_text(by_peer, reason), out, reason)
                 self._drop_candidate(bssid, out)
             case m.StationGone(address=address):
                 if address == self.serving and self._ending is None:
@@ -121,7 +120,7 @@ class Client:
                 pass
             case m.ChannelSwitched(frequency_mhz=frequency, done=done):
                 if done:
-                    self.measuring.switched(now, frequency)
+                    self.measuring.switched(t_ns, now, frequency, self.serving, out)
                 elif self.serving is not None:
                     out.append(Say(f"{self.link}: {self.serving} will move to {frequency or 'another'} MHz"))
             case m.ScanDone():
@@ -138,15 +137,15 @@ class Client:
         """The interface's own switch and state."""
         self._passing = passing
         if not up:
-            self.off(t_ns, "the interface was switched off", out)
+            self.off(t_ns, DownReason.ADMIN_DOWN, "the interface was switched off", out)
         elif self._candidate is not None:
             self._ask(out)  # who manages it says that frames pass: most likely the port is authorised
 
-    def off(self, t_ns: int, why: str, out: list[Action]) -> None:
+    def off(self, t_ns: int, reason: DownReason, why: str, out: list[Action]) -> None:
         """Nothing passes any more."""
         self._candidate = None
         if self.serving is not None:
-            self._down(t_ns, DownReason.CARRIER, why, out)
+            self._down(t_ns, reason, why, out)
 
     # ---- answers
 
@@ -237,7 +236,7 @@ class Client:
     def _disconnected(self, t_ns: int, message: m.Disconnected, out: list[Action]) -> None:
         if self._ending is not None or (self.serving is not None and self._by_event):
             by_peer, code = message.by_peer, message.reason
-            self._down(t_ns, down_reason(by_peer, code), code_text(by_peer, code), out)
+            self._down(t_ns, down_reason(by_peer, code), code_text(by_peer, code), out, code)
         elif self._candidate is not None and self._by_event:
             self._drop_candidate(self._candidate.bssid, out)
         elif self.serving is not None or self._candidate is not None:
@@ -253,21 +252,21 @@ class Client:
         self.serving = bssid
         self._candidate = None
         self._misses = 0
-        self.measuring.begin(now, bssid)
-        out.append(Feed(self.link, Attached(self.measuring.in_order(t_ns), bssid)))
-        bss = self.measuring.heard.get(bssid)
-        about = ""
-        if bss is not None:
-            name = ssid_text(bss.elements.ssid) if bss.elements.ssid is not None else "hidden network"
-            about = f" ({name}, {bss.frequency_mhz} MHz)"
+        network, frequency_mhz = self.measuring.begin(now, bssid)
+        at_ns = self.measuring.in_order(t_ns)
+        attached = Attached(at_ns, bssid, network=network, frequency_mhz=frequency_mhz)
+        out.append(Feed(self.link, attached))
+        about = f" ({network or 'hidden network'}, {frequency_mhz} MHz)" if frequency_mhz is not None else ""
         out.append(Say(f"{self.link}: attached to {bssid}{about}"))
         self._look_at = now
 
-    def _down(self, t_ns: int, reason: DownReason, why: str, out: list[Action]) -> None:
+    def _down(
+        self, t_ns: int, reason: DownReason, why: str, out: list[Action], code: int | None = None
+    ) -> None:
         """Frames pass no more: since the station was gone, where that was told first."""
         assert self.serving is not None
         left_ns = self.measuring.in_order(self._ending.t_ns if self._ending is not None else t_ns)
-        out.append(Feed(self.link, Detached(left_ns, self.serving, reason)))
+        out.append(Feed(self.link, Detached(left_ns, self.serving, reason, code or None, why)))
         out.append(Say(f"{self.link}: left {self.serving}: {why}"))
         self.serving = None
         self._ending = None

@@ -154,7 +154,7 @@ class Follower:
                 self._reconsider(followed, out)
             case Cell():
                 if not state.up:
-                    followed.role.off(t_ns, DownReason.CARRIER, out)
+                    followed.role.off(t_ns, DownReason.ADMIN_DOWN, out)
 
     def _switch(self, item: SwitchTold, out: list[Action]) -> None:
         if not item.switch.blocked:
@@ -166,9 +166,10 @@ class Follower:
             if item.wiphy is None:
                 followed.role.verify(out)  # whose switch it is cannot be told: look
             elif isinstance(followed.role, Client):
-                followed.role.off(item.t_ns, f"the radio was switched off {how}", out)
+                why = f"the radio was switched off {how}"
+                followed.role.off(item.t_ns, DownReason.ADMIN_DOWN, why, out)
             else:
-                followed.role.off(item.t_ns, DownReason.CARRIER, out)
+                followed.role.off(item.t_ns, DownReason.ADMIN_DOWN, out)
 
     def _overrun(self, out: list[Action]) -> None:
         self.overruns += 1
@@ -289,7 +290,7 @@ class Follower:
             return
         match followed.role:
             case Client() as client:
-                client.off(t_ns, "the interface is gone", out)
+                client.off(t_ns, DownReason.REMOVED, "the interface is gone", out)
                 out.append(Close(client.link))
             case Cell() as cell:
-                cell.off(t_ns, DownReason.CARRIER, out)
+                cell.off(t_ns, DownReason.REMOVED, out)

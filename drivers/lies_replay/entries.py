@@ -36,8 +36,8 @@ def shifted(item: RawItem, by_ns: int) -> RawItem:
     """The item with all its times moved."""
     if not isinstance(item, Attached):
         return evolve(item, t_ns=item.t_ns + by_ns)
-    moved = (None if ns is None else ns + by_ns for ns in (item.port_out_ns, item.port_in_ns))
-    return Attached(item.t_ns + by_ns, item.poa, *moved)
+    out_ns, in_ns = (None if ns is None else ns + by_ns for ns in (item.port_out_ns, item.port_in_ns))
+    return evolve(item, t_ns=item.t_ns + by_ns, port_out_ns=out_ns, port_in_ns=in_ns)
 
 
 def renamed(item: RawItem, names: Mapping[str, str]) -> RawItem:

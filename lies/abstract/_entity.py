@@ -7,7 +7,14 @@ from attrs import frozen
 from lies.abstract._going_down import Verdict, claim_of, end, judge, tell, warn, withdraw
 from lies.abstract._hearing import Hearing
 from lies.abstract._levels import DOWN, QUALITIES, condition_of
-from lies.abstract._measure import is_sound, technology_of
+from lies.abstract._measure import (
+    detail_of,
+    frequency_of,
+    is_sound,
+    network_of,
+    reason_code_of,
+    technology_of,
+)
 from lies.abstract._neighbours import Changes, Neighbours, same_scale
 from lies.abstract._parameters import AeParameters, TechnologyParameters
 from lies.abstract._slope import Line, add, fit
@@ -167,14 +174,15 @@ class AbstractEntity:
         out: list[Indication] = []
         if state.poa is not None:
             # The driver did not say how the old link ended, only that it did.
-            out.append(self._down(item.t_ns, DownReason.CARRIER))
+            out.append(self._down(Detached(item.t_ns, state.poa, DownReason.CARRIER)))
         changes = Changes()
         service = state.service or Service()
         technology = technology_of(service, self.link.technology)
         memory = self._neighbours.attach(state, item.poa, technology, item.t_ns, changes)
+        memory.learn(network_of(item), frequency_of(item))
         state.poa = item.poa
         self._report(changes, item.t_ns, out)
-        out.append(LinkUp(self._stamp(item.t_ns), item.poa))
+        out.append(LinkUp(self._stamp(item.t_ns), item.poa, memory.network, memory.frequency_mhz))
         if memory.damped is not None and item.t_ns - memory.heard_ns > self._age_ns:
             memory.damped = None  # too old to tell the level of the new link
             memory.rank = 0
@@ -188,12 +196,10 @@ class AbstractEntity:
         if self._state.poa != item.poa:
             self._state.refused += 1
             return []
-        return [self._down(item.t_ns, item.reason)]
+        return [self._down(item)]
 
-    def _down(self, t_ns: int, reason: DownReason) -> LinkDown:
+    def _down(self, item: Detached) -> LinkDown:
         state = self._state
-        poa = state.poa
-        assert poa is not None
         end(state)
         state.poa = None
         state.rank = 0
@@ -201,8 +207,8 @@ class AbstractEntity:
         state.retries_hz = 0.0
         state.retries_ns = None
         self._forget_line()
-        state.due_ns = t_ns
-        return LinkDown(self._stamp(t_ns), poa, reason)
+        state.due_ns = item.t_ns
+        return LinkDown(self._stamp(item.t_ns), item.poa, item.reason, reason_code_of(item), detail_of(item))
 
     # -- what the driver was told --
 

@@ -8,6 +8,7 @@ import msgspec
 from attrs import define, field
 
 from lies.abstract._damping import Damped
+from lies.abstract._measure import is_name
 from lies.abstract._slope import Line
 from lies.errors import MalformedMessage
 from lies.events import LinkGoingDown, Technology
@@ -18,7 +19,7 @@ class PoaMemory:
     """One PoA that was heard, or is attached to.
 
     heard_ns: when last; rank: its level by hysteresis, 0 NONE ... 4 EXCELLENT; found: indicated by PoAFound
-    and not yet by PoALost; damped: None where it was never measured.
+    and not yet by PoALost; damped: None where it was never measured; network, frequency_mhz: said last.
     """
 
     technology: Technology
@@ -26,6 +27,15 @@ class PoaMemory:
     rank: int = 0
     found: bool = False
     damped: Damped | None = None
+    network: str | None = None
+    frequency_mhz: float | None = None
+
+    def learn(self, network: str | None, frequency_mhz: float | None) -> None:
+        """Take what was said; None says nothing."""
+        if network is not None:
+            self.network = network
+        if frequency_mhz is not None:
+            self.frequency_mhz = frequency_mhz
 
 
 @define
@@ -133,6 +143,8 @@ def _faults(state: AeState, raw: dict[str, Any], max_poas: int) -> Iterator[str]
         yield "a number is out of range"
     if not all(0 <= rank <= 4 for rank in (state.rank, *(m.rank for m in state.poas.values()))):
         yield "a level is none of the five"
+    if not all(is_name(m.network) for m in state.poas.values() if m.network is not None):
+        yield "a network's name is too long or cannot be shown"
     if len(state.poas) > max_poas:
         yield f"more than {max_poas} PoAs"
     if state.poa is None and state.episode is not None:

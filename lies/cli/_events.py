@@ -1,6 +1,8 @@
 """Events as lines of text, and the kinds that can be asked for on the command line."""
 
 import difflib
+import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +24,7 @@ from lies.events import (
     Raw,
 )
 
+_PLAIN = re.compile(r"[^\s\"'\\(){}=,]+")  # what needs no quotes: it can be taken for nothing else
 REGISTRABLE = [p.name for p in PRIMITIVES.values() if p.kind is PrimitiveType.EVENT]
 
 
@@ -101,9 +104,15 @@ def shown(value: Any) -> str:  # noqa: ANN401 - any parameter of an event
         case Condition(quality=quality, bandwidth_mbps=bandwidth):
             text = quality.value if bandwidth is None else f"{quality.value}/{bandwidth:g}Mbps"
         case PoACondition(poa=poa, condition=condition):
-            text = f"{poa}({shown(condition)})"
+            about = [] if value.network is None else [shown(value.network)]
+            about += [] if value.frequency_mhz is None else [f"{value.frequency_mhz:g}MHz"]
+            text = f"{shown(poa)}({' '.join([*about, shown(condition)])})"
         case bytes():
             text = f"{len(value)}octets"
+        case StrEnum():
+            text = value.value
+        case str():
+            text = value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
         case tuple():
             text = ",".join(shown(v) for v in value)
         case float():

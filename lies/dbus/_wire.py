@@ -123,7 +123,7 @@ class Wire(MessageBus):
 
     def _create_unmarshaller(self) -> Unmarshaller:
         if len(SignatureTree._cache) > _MOST_SIGNATURES:  # noqa: SLF001 - the library's own memory, see above
-            SignatureTree._cache.clear()  # noqa: SLF001
+            SignatureTree._cache.clear()  # noqa: SLF001 - likewise
         return _Reader(self._stream)  # type: ignore[no-untyped-call] # of dbus-next
 
     def _on_message(self, msg: Message) -> None:

@@ -7,19 +7,30 @@ from lies.events._types import ChangeReason, Condition, DownReason, Header, PoAC
 
 @frozen
 class LinkUp:
-    """A link is connected and IP packets pass (L2-LinkUp.indication, RFC 5184 section 4.5)."""
+    """A link is connected and IP packets pass (L2-LinkUp.indication, RFC 5184 section 4.5).
+
+    network, frequency_mhz: of the PoA, as in a PoA List; None where the driver does not know.
+    """
 
     header: Header
     poa: str
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen
 class LinkDown:
-    """A link is disconnected and IP packets do not pass (L2-LinkDown.indication, RFC 5184 section 4.6)."""
+    """A link is disconnected and IP packets do not pass (L2-LinkDown.indication, RFC 5184 section 4.6).
+
+    reason_code: the technology's own number for it (Wi-Fi: IEEE 802.11 reason code), None where it has none;
+    detail: the same for people, in a few words.
+    """
 
     header: Header
     poa: str
     reason: DownReason
+    reason_code: int | None = None
+    detail: str | None = None
 
 
 @frozen

@@ -13,6 +13,7 @@ from lies.events._types import DownReason, Header
 class Neighbour:
     """One PoA heard in a scan; every value None where the radio does not say.
 
+    network, frequency_mhz: as in PoACondition; what was said once stands until something else is said.
     available: the radio says that it can be attached to, and measures no level.
     """
 
@@ -22,6 +23,8 @@ class Neighbour:
     rsrq_db: float | None = None
     snr_db: float | None = None
     bitrate_mbps: float | None = None
+    network: str | None = None
+    frequency_mhz: float | None = None
     available: bool = False
 
 
@@ -51,22 +54,27 @@ class Sample:
 class Attached:
     """Driver input: frames pass to this PoA since t_ns.
 
-    port_out_ns, port_in_ns: when the radio left the old PoA and entered this one, where the driver knows.
+    port_out_ns, port_in_ns: when the radio left the old PoA and entered this one, where the driver knows;
+    network, frequency_mhz: as in PoACondition.
     """
 
     t_ns: int
     poa: str
     port_out_ns: int | None = None
     port_in_ns: int | None = None
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen
 class Detached:
-    """Driver input: no frame passes to this PoA since t_ns."""
+    """Driver input: no frame passes to this PoA since t_ns; reason_code, detail: as in LinkDown."""
 
     t_ns: int
     poa: str
     reason: DownReason
+    reason_code: int | None = None
+    detail: str | None = None
 
 
 @frozen

@@ -97,10 +97,16 @@ class Condition:
 
 @frozen
 class PoACondition:
-    """One couple of a PoA List (RFC 5184 section 6.3); poa: unique identifier of the PoA (section 6.1)."""
+    """One couple of a PoA List (RFC 5184 section 6.3); poa: unique identifier of the PoA (section 6.1).
+
+    Ours, both None where the driver does not know: network: the name of what the PoA belongs to (Wi-Fi: the
+    SSID, escaped), frequency_mhz: of its channel.
+    """
 
     poa: str
     condition: Condition
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen

@@ -54,8 +54,9 @@ def test_interface_that_goes(how: str) -> None:
         world.interfaces = []
         world.feed(Overrun(world.t_ns))
     assert world.moves()[:2] == [("Attached", A), ("Detached", A)]
-    assert reasons(world) == [DownReason.CARRIER]
-    assert (NAME in world.links) == (how in {"off", "rfkill"})
+    by_switch = how in {"off", "rfkill"}
+    assert reasons(world) == [DownReason.ADMIN_DOWN if by_switch else DownReason.REMOVED]
+    assert (NAME in world.links) == by_switch
     if how == "renamed":
         assert world.moves("wlan9") == [("Attached", A)]
 
