@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from netns_kit import namespace
-from tools import need
+from tools import need, need_mounts
 
 from modem.rig import PluggedRig, SocketRig, running
 from modem.scene import DELAYS, Scene, scene, table
@@ -15,8 +15,9 @@ _TOOLS = ("/usr/sbin/ModemManager", "mmcli", "dbus-daemon")
 @pytest.fixture(scope="session")
 def plugged_kind() -> type[PluggedRig]:
     """The hot-plug rig, where it can be run."""
-    for tool in (*_TOOLS, "unshare", "ip"):
+    for tool in (*_TOOLS, "ip"):
         need(tool)
+    need_mounts()
     return PluggedRig
 
 

@@ -5,10 +5,11 @@ before it hands the signal to the bus until (a) a process with a bare dbus-next 
 signal and nothing else, has it; (b) a process with the cellular driver and its abstract entity has the
 indication. (a) and (b) take turns on the same bus.
 
-    python -m modem.latency [CHANGES]
+    cd tests; ../.venv/bin/python -m modem.latency [CHANGES]
 """
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,7 @@ from lies.runtime import monotonic_ns
 from lies_cellular import uapi as u
 from modem.driven import driving
 from modem.listener import Listener
-from modem.processes import PATIENCE_S, Bus
+from modem.processes import PATIENCE_S, Bus, seeing_tests
 
 ROUNDS = 4
 PAUSE_S = 0.01  # between two changes: what is measured is one alone
@@ -61,13 +62,13 @@ def measure(changes: int, rounds: int = ROUNDS) -> Latency:
     each = max(2, changes // rounds // 2 * 2)  # an even number leaves the modem connected
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="lies-modem-")))
-        bus = Bus(directory, {})
+        bus = Bus(directory, os.environ)
         stack.callback(bus.kill)
         bus.start()
         modems = stack.enter_context(_role("modems", bus.address))
         assert _line(modems) == "ready"
         for _ in range(rounds):
-            listener = Listener(directory, {"DBUS_SYSTEM_BUS_ADDRESS": bus.address})
+            listener = Listener(directory, {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address})
             try:
                 begun = _change(modems, each)
                 listener.wait("Bearer.Connected", bool, after=begun[-1])
@@ -111,6 +112,7 @@ def _role(name: str, address: str) -> Iterator["subprocess.Popen[str]"]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        env=seeing_tests(os.environ),
         preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, no lock
     ) as process:
         try:

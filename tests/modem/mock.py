@@ -4,6 +4,7 @@ The template gives a bare LTE modem; the interfaces that the cellular driver rea
 ModemManager 1.22 documents them.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -107,10 +108,10 @@ def mocked() -> Iterator[tuple[Mock, str]]:
     """The mock on a bus of its own, and the bus's address."""
     with TemporaryDirectory(prefix="lies-modem-") as name:
         directory = Path(name)
-        bus = Bus(directory, {})
+        bus = Bus(directory, os.environ)
         bus.start()
         try:
-            env = {"DBUS_SYSTEM_BUS_ADDRESS": bus.address, "LC_ALL": "C.UTF-8"}
+            env = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus.address}
             words = [sys.executable, "-m", "dbusmock", "--system", "--template", "modemmanager"]
             process = Process(words, directory / "mock.log", env)
             try:
