@@ -28,7 +28,7 @@ def up(poa: str = HERE) -> list[Told]:
 
 def test_enable(plugged: PluggedRig) -> None:
     """A modem that is enabled goes through 5 and 6 to registered; its cell is found, and no link is up."""
-    with scene(plugged, enabled=False) as one:
+    with scene(plugged, enabled=False, rest_s=1) as one:
         since_ns = one.rig.enable()
         one.lies.wait("poa_found")
         assert states(one.bus, since_ns) == [(STATE, 5), (STATE, 6), (STATE, 8)]
@@ -82,7 +82,8 @@ def test_technology(connected: Scene) -> None:
     assert lies.story(since_ns)[:1] == [("link_status_changed", HERE, "good", None, "technology", "umts")]
     connected.compare("access technology", since_ns, "Modem.AccessTechnologies", "link_status_changed")
     since_ns = modem.technology(LTE)
-    assert lies.wait("link_status_changed", after_ns=since_ns)[-2:] == ("technology", "lte")
+    # between the two domains ModemManager may say for a moment that there is no registration
+    lies.until(lambda: ("technology", "lte") in {one[-2:] for one in lies.story(since_ns)})
     assert states(connected.bus, since_ns) == []
 
 
