@@ -35,7 +35,7 @@ class Port:
         self._echo = True
         self._received = b""
         self.wants = Unsolicited()
-        self._network = NetworkCommands(modem.network, self.wants)
+        self._network = NetworkCommands(modem.network, self.wants, modem.tell_registration)
         self._table: Table = {
             **{(name, Kind.RUN): always() for name in ("", "V", "X", "Q", "&C", "&D", "&K", "S", "L", "M")},
             ("E", Kind.RUN): self._set_echo,
@@ -190,6 +190,10 @@ class Modem:
         network.area = network.area if area is None else area
         network.cell = network.cell if cell is None else cell
         network.act = network.act if act is None else act
+        self.tell_registration()
+
+    def tell_registration(self) -> None:
+        """Tell it on all ports."""
         for port in self.ports:
             port.tell_registration()
 
