@@ -146,12 +146,28 @@ class ConsumerSession(ABC):
             self._send(primitive_frames(request, layer="L2", protocol=self._technology(request.link)))
 
     def _unwanted(self, request: Any) -> None:  # noqa: ANN401 - as above
-        """Nobody waits for the answer any more: a registration that it would begin is disabled again."""
-        if self._pending.pop(request.request_id, None) is None:
+        """Nobody took the answer, nor will: a registration that it begins, or began, is disabled again."""
+        pending = self._pending.pop(request.request_id, None)
+        if type(request) not in PRIMITIVE_OF_REQUEST or not request.enable:
             return
-        if type(request) in PRIMITIVE_OF_REQUEST and request.enable and _key(request) not in self._registered:
-            withdrawn = evolve(request, request_id=next(self._request_ids), enable=False)
-            self._send(primitive_frames(withdrawn, layer="L2", protocol="*"))
+        key = _key(request)
+        enabled = self._registered.get(key)
+        if enabled is None:
+            if pending is None:
+                return  # never sent, or refused
+        elif enabled.handle in self._enabled:
+            return  # it was there before
+        waiting = [*self._pending.values(), *([self._registering] if self._registering else [])]
+        for other in waiting:
+            asks = other.request
+            if type(asks) is type(request) and _key(asks) == key and asks.request_id != request.request_id:
+                return  # somebody else asks for the same
+        if enabled is not None:
+            del self._registered[key]
+            if enabled.remote is not None:
+                self._by_remote.pop(enabled.remote, None)
+        withdrawn = evolve(request, request_id=next(self._request_ids), enable=False)
+        self._send(primitive_frames(withdrawn, layer="L2", protocol="*"))
 
     def _technology(self, link: str) -> str:
         known = self._known.get(link)

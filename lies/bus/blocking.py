@@ -204,7 +204,8 @@ class BlockingClient(ConsumerSession, BlockingVerbs, Handler):
                 self._sent(request, answer)
                 self._connection.wait(max(0.0, end_s - now_s()), answer.done, answered=True)
         finally:
-            self._unwanted(request)
+            if not answer.done():
+                self._unwanted(request)
         if answer.error is not None:
             raise answer.error
         if not answer.done():

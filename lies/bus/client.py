@@ -118,12 +118,11 @@ class Client(Listener, ConsumerSession, Verbs, Handler):
                 answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
                 self._sent(request, answer)
                 return await answer
-        except TimeoutError as error:
-            if isinstance(error, TimedOut):
-                raise
-            raise TimedOut(f"the daemon did not answer within {self._timeout_s:g} s") from None
-        finally:
+        except BaseException as error:  # also a cancelled one leaves nothing behind
             self._unwanted(request)
+            if isinstance(error, TimeoutError) and not isinstance(error, TimedOut):
+                raise TimedOut(f"the daemon did not answer within {self._timeout_s:g} s") from None
+            raise
 
     @property
     def _closed(self) -> bool:

@@ -24,7 +24,7 @@ from lies.events import (
     RawDetached,
 )
 from lies.runtime import monotonic_ns, now_s, wall_ns
-from lies.testbed import delay, relay
+from lies.testbed import delay, modem, relay
 from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
@@ -35,11 +35,13 @@ from lies.testbed.plan import Configurations, Plan, router_of
 from lies.testbed.result import DriveResult, matching
 from lies.testbed.scratch import drive_directory
 from lies.testbed.traffic import Flow
+from lies.testbed.vertical import changes_of
 
 _READY_S = 30.0
 _REGISTERED_S = 20.0
 _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
+_MOVE_NS = 1_000_000_000  # a link that is longer away was not moved, but lost
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
 _FLOOR_COUNT, _FLOOR_EVERY_S = 40, 0.025
 _PORT = 5001
@@ -93,6 +95,7 @@ class Drive:
     _start_file: Path = Path()
     _first_poa: str | None = None
     _floor_ns: list[int] = field(factory=list)
+    _cellular: str | None = None
     _applications: Applications = field(factory=Applications)
 
     def run(self) -> DriveResult:
@@ -142,7 +145,9 @@ class Drive:
     def _set_up(self, directory: Path) -> None:
         options = self.plan.options
         self.watcher.on_stage(f"building {self.plan.routers} access routers")
-        self.topology = t.Topology(self.plan.routers, delayed_backbone=options.backbone_ms > 0)
+        self.topology = t.Topology(
+            self.plan.routers, delayed_backbone=options.backbone_ms > 0, cellular=options.vertical
+        )
         make = Configurations(self.plan, self.topology, directory)
         self._start_file = make.start_file
         gc.collect()
@@ -157,11 +162,15 @@ class Drive:
 
             self._spawn("core", delay_line)
             os.close(read)
+        bus_file = directory / "modem-bus"
+        if options.vertical and self._has_rig():
+            self._spawn("core", partial(modem.run_rig, bus_file))
         self._daemon("ha", make.home_agent())
         for router in self.topology.routers:
             self._daemon(router.name, make.access_router(router))
         self._wait_ready()
-        self._daemon("mn", make.mobile_node())
+        modem_bus = bus_file.read_text("utf-8") if bus_file.exists() else None
+        self._daemon("mn", make.mobile_node(modem_bus))
         self._flow("cn", t.CORRESPONDENT, t.HOME_ADDRESS)
         self._flow("mn", t.HOME_ADDRESS, t.CORRESPONDENT)
         if options.floor:
@@ -173,6 +182,16 @@ class Drive:
         self._wait_ready()
         if self.on_built is not None:
             self.on_built(self)
+
+    def _has_rig(self) -> bool:
+        """Whether there is a modem; what the cellular link is instead is said."""
+        missing = modem.rig_missing()
+        if missing is None:
+            self._cellular = "the driver cellular, over ModemManager with a modem of the tests"
+            self.watcher.on_stage("starting ModemManager with a modem")
+        else:
+            self._cellular = f"simulated, an interface that is always up: {missing}"
+        return missing is None
 
     def _spawn(self, name: str, main: Main) -> Node:
         self._nodes.append(node := self._fork(name, main))
@@ -332,7 +351,7 @@ class Drive:
                 raise DriveFailed(f"a process of {node.name} ended with {status}{self._why(node.name)}")
 
     def _moves(self) -> list[tuple[str, str, int, int]]:
-        return moves_of(self._events, self._first_poa)
+        return moves_of(self._events, self._first_poa, t.MOBILE_LINK)
 
     def _reports(self) -> list[HandoverDone]:
         return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]
@@ -348,6 +367,12 @@ class Drive:
         first = min((d.sent_ns[0] for d in directions if len(d.sent_ns)), default=0)
         moves = [(f, to, out + to_wall, into + to_wall) for f, to, out, into in self._moves()]
         driven = [Move(f, to, out, into) for f, to, out, into in moves if into >= first]
+        changes = [c for c in changes_of(self._events) if c.ba_ns + to_wall >= first]
+        if self.plan.options.vertical:
+            # where the Wi-Fi was away for long, it is the two changes of links that count
+            driven = [move for move in driven if move.in_ns - move.out_ns < _MOVE_NS]
+            driven += [Move(c.from_link, c.to_link, c.bu_ns + to_wall, c.ba_ns + to_wall) for c in changes]
+            driven.sort(key=lambda move: move.in_ns)
         matched = matching(driven, self._reports(), to_wall)
         verdicts = judge(driven, directions)
         return DriveResult(
@@ -356,6 +381,8 @@ class Drive:
             tuple(matched),
             directions,
             streams=self._applications.streams,
+            changes=tuple(changes),
+            cellular=self._cellular,
             floor_ns=tuple(self._floor_ns),
         )
 

@@ -251,6 +251,36 @@ async def test_cancelled_request_leaves_nothing(tmp_path: Path) -> None:
         assert [s.registrations for s in d.core.sessions] == [{}]
 
 
+@pytest.mark.parametrize("moment", ["_take_confirm", "_hear_snapshot", "_end_registering"])
+@on_loop
+async def test_cancelled_while_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """A registration that is cancelled while its answer comes in is disabled too, at whatever step of it."""
+    async with joined(tmp_path, over_socket) as (d, client):
+        step = getattr(client, moment)
+
+        def cancelled_after(*args: Any, **kwargs: Any) -> None:
+            step(*args, **kwargs)
+            registering.cancel()
+
+        monkeypatch.setattr(client, moment, cancelled_after)
+        registering = asyncio.ensure_future(client.register("link_up"))
+        with pytest.raises(asyncio.CancelledError):
+            await registering
+        monkeypatch.undo()
+        assert (await client.link_status("wlan0")).poa is None
+        assert [s.registrations for s in d.core.sessions] == [{}]
+        assert not client._registered
+        kept = await client.register("link_up")
+        registering = asyncio.ensure_future(client.register("link_up"))
+        await asyncio.sleep(0)
+        registering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await registering
+        assert (await client.link_status("wlan0")).poa is None
+        assert [set(s.registrations) for s in d.core.sessions] == [{("link_up", "*")}]
+        await client.disable(kept)
+
+
 @on_loop
 async def test_no_detour_in_process() -> None:
     """In the daemon's process an event is delivered before the driver's call returns."""
