@@ -74,23 +74,25 @@ class Port:
         if (forced := self._modem.forced.get(line.upper())) is not None:
             return Answer(final=forced)
         said: list[str] = []
-        delay_s, final = 0.0, "OK"
+        delay_s, final, then = 0.0, "OK", None
         try:
             for command in commands(line):
                 one = self._follow(command)
                 said += one.lines
                 delay_s += one.delay_s
-                final = one.final
+                final, then = one.final, one.then
         except Refused as refused:
             final = self._modem.refusal(refused.error)
         except (ValueError, IndexError):  # parameters that are none
             final = "ERROR"
         if final.startswith("CONNECT"):
             self.calling = True
-        return Answer(tuple(said), final, delay_s)
+        return Answer(tuple(said), final, delay_s, then)
 
     def give(self, answer: Answer) -> None:
-        """Send an answer."""
+        """Send an answer, after what is done before."""
+        if answer.then is not None:
+            answer.then()
         said = "\r\n".join(answer.lines)
         self.say(f"{said}\r\n\r\n{answer.final}" if said else answer.final, ">>")
 

@@ -8,6 +8,7 @@ from modem.at import Answer, CmeError, Command, Kind, Refused, Table, always, sa
 from modem.network import LTE, Network, Registration
 
 DOMAINS = ("CREG", "CGREG", "CEREG")
+SELECT_S = 1.0  # for changing the operator
 _NOT_KNOWN = "99,99,255,255"  # of +CESQ, what only GSM and UTRAN measure
 
 
@@ -117,6 +118,9 @@ class NetworkCommands:
             if not self._network.select(more[1]):
                 raise Refused(CmeError.NO_NETWORK)
             self._tell()
-            self._network.registration = Registration.HOME
-            self._tell()
+            return Answer(delay_s=SELECT_S, then=self._selected)
         return say()
+
+    def _selected(self) -> None:
+        self._network.registration = Registration.HOME
+        self._tell()

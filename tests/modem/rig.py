@@ -161,6 +161,13 @@ class Rig(ABC):
         """The modem's state, as mmcli says it."""
         return str(self._generic.get("state", ""))
 
+    def settle(self) -> None:
+        """Wait until ModemManager has read what the modem has said until now.
+
+        Of lines that come together it reads those with a place first: +CEREG: 0 is taken for the newer one.
+        """
+        self.mmcli("-L")
+
     @property
     def bearers(self) -> list[str]:
         """The object paths of the modem's bearers."""
