@@ -36,10 +36,19 @@ demo: $(VENV)/.made ## drive past eight access routers and print what each hando
 	@scripts/check-tools "$(PYTHON)" $(ARGS)
 	@$(BIN)/lies demo $(ARGS)
 
+.PHONY: radio-kernel
+radio-kernel: $(VENV)/.test-made
+	@scripts/fetch-radio-kernel $(BIN)/python || echo "They are skipped, and fail where CI=true." >&2
+
 .PHONY: test
-test: $(VENV)/.test-made ## run every test
+test: $(VENV)/.test-made radio-kernel ## run every test
 	@scripts/check-tools "$(PYTHON)"
 	@$(BIN)/python scripts/run_tests.py $(ARGS)
+
+.PHONY: radio
+radio: $(VENV)/.test-made radio-kernel ## the driver nl80211 on real 802.11 in a virtual machine (docs/radio.md)
+	@scripts/check-tools "$(PYTHON)"
+	@$(BIN)/python scripts/run_tests.py -m radio $(ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.test-made ## faults and attacks in full, a line of figures for each (docs/reliability.md); make test runs tenths

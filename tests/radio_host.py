@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lies.abstract import AbstractEntity, AeParameters
+from lies.bus._parties import check_name
 from lies.driver import Driver
 from lies.events import (
     Attached,
@@ -12,6 +13,8 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkAction,
+    LinkActionFailed,
     Raw,
     RawAttached,
     RawDetached,
@@ -49,6 +52,17 @@ class RecordingPort:
     def remove(self) -> None:
         """The link is gone."""
         self.removed = True
+
+    def steer(self, *, controllable: bool) -> None:
+        """Who manages the link has changed."""
+        self.controllable = controllable
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Keep it, as indicated."""
+        t_ns = self.items[-1].t_ns if self.items else 0
+        failed = LinkActionFailed(self.host.stamp(self.link, t_ns), action, poa, detail)
+        self.host.indications.append(failed)
+        self.host.events.append(failed)
 
     def restore(self, state: bytes) -> None:
         """Restore the entity, as the daemon's host does."""
@@ -94,7 +108,8 @@ class RecordingHost:
         return Header("test", 1, self._sequence, t_ns, t_ns, link)
 
     def add_link(self, link: Link, *, controllable: bool) -> RecordingPort:
-        """Make a port; a link is announced once."""
+        """Make a port; a link is announced once, and has a name that the bus takes."""
+        check_name(link.name)
         assert link.name not in self.ports
         self.ports[link.name] = RecordingPort(self, link, controllable=controllable)
         return self.ports[link.name]

@@ -11,7 +11,22 @@ from lies_nl80211.config import Nl80211Config
 from lies_nl80211.elements import Elements
 from lies_nl80211.follow import Follower
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Action, Answer, Ask, Begin, Close, Feed, Item, NetTold, Open, Query, Say, Told
+from lies_nl80211.items import (
+    Action,
+    Answer,
+    Ask,
+    Begin,
+    Close,
+    Feed,
+    Item,
+    NetTold,
+    Open,
+    Query,
+    Say,
+    Scan,
+    Steer,
+    Told,
+)
 from lies_nl80211.reader import read
 from lies_nl80211.uapi import Attr, Bss, Cmd, Cqm, IfType, Sta, Survey
 
@@ -29,6 +44,11 @@ def octets(address: str) -> bytes:
     found = mac_octets(address)
     assert found is not None
     return found
+
+
+def dashed(address: str) -> str:
+    """A MAC address as it stands in a link's name."""
+    return address.replace(":", "-")
 
 
 def told(command: int, *parts: bytes, index: int = INDEX) -> bytes:
@@ -182,6 +202,7 @@ class World:
         self.entities: dict[str, AbstractEntity] = {}
         self.indications: list[Indication] = []
         self.asks: list[tuple[float, Ask]] = []
+        self.scans: list[tuple[float, Scan]] = []
         self._number = 0
 
     @property
@@ -271,6 +292,9 @@ class World:
                     self.links[link.name] = controllable
                     self.items.setdefault(link.name, [])
                     self.entities[link.name] = AbstractEntity(link, AeParameters(), self._stamp(link.name))
+                case Steer(link=link, controllable=controllable):
+                    assert self.links[link] != controllable
+                    self.links[link] = controllable
                 case Close(link=link):
                     del self.links[link]
                     del self.entities[link]
@@ -285,6 +309,8 @@ class World:
                 case Ask():
                     self.asks.append((self.now, action))
                     self.open.append(action)
+                case Scan():
+                    self.scans.append((self.now, action))
                 case _:
                     pass
         if self.auto:

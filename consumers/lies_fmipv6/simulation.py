@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from attrs import evolve
 
-from lies.events import CareOfAddressChanged, HandoverDone, Indication, PacketsBuffered
+from lies.events import CareOfAddressChanged, HandoverDone, Indication, LinkActionFailed, PacketsBuffered
 from lies.sim import HomeHost, MobileHost, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
@@ -24,7 +24,7 @@ from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import AccessRouterConfig, MobileNodeConfig, Mode, Neighbour
 from lies_fmipv6.states import MobileNodeState
 
-_OWN = (CareOfAddressChanged, HandoverDone, PacketsBuffered)
+_OWN = (LinkActionFailed, CareOfAddressChanged, HandoverDone, PacketsBuffered)
 _MAX_NODES = 1 << 20  # a simulation is as large as its user says
 
 

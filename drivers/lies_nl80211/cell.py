@@ -1,7 +1,7 @@
 """One interface as an access point: each station that may pass frames is a link of its own.
 
-Its name is INTERFACE/STATION, its PoA the access point's own address: an access router sees which mobile
-node has come and gone.
+Its name is INTERFACE/STATION, with the station's address written with "-" (a link's name has no colon), its
+PoA the access point's own address: an access router sees which mobile node has come and gone.
 """
 
 from attrs import define
@@ -146,7 +146,7 @@ class Cell:
         return any(not g.attached and now < g.since + HANDSHAKE_S for g in self._guests.values())
 
     def _link(self, station: str) -> str:
-        return f"{self._name}/{station}"
+        return f"{self._name}/{station.replace(':', '-')}"
 
     def _ask(self, out: list[Action]) -> None:
         if self._asked is None:

@@ -11,8 +11,9 @@ from attrs import frozen
 
 from lies.events import Attached, Detached, DownReason
 from lies_nl80211 import messages as m
-from lies_nl80211.items import Action, Ask, Feed, Query, Say
+from lies_nl80211.items import Action, Ask, Fail, Feed, Query, Say, Settle
 from lies_nl80211.measuring import Measuring
+from lies_nl80211.pending import Order, Pending
 from lies_nl80211.reasons import code_text, down_reason
 from lies_nl80211.sampling import SamplingRules
 
@@ -49,6 +50,8 @@ class Client:
         self.link = link
         self.serving: str | None = None
         self.measuring = Measuring(index, link, rules, scan_s, ssids)
+        self.pending = Pending()
+        self.watched: tuple[int, ...] = ()  # levels that the kernel was asked to tell of
         self._candidate: _Candidate | None = None
         self._ending: _Ending | None = None
         self._by_event = False  # the present association was told by its own event, not by a dump
@@ -68,7 +71,8 @@ class Client:
             due = min(due, self._ending.deadline)
         if self._look_at is not None and self._asked is None:
             due = min(due, self._look_at)
-        return due
+        ends = self.pending.due()
+        return due if ends is None else min(due, ends)
 
     def tick(self, now: float, out: list[Action]) -> None:
         """What is due."""
@@ -77,6 +81,53 @@ class Client:
         if self._look_at is not None and now >= self._look_at:
             self._ask(out)
         self.measuring.tick(now, self.serving, out)
+        why = self.pending.late(now)
+        if why is not None:
+            self.nothing_came(why, out)
+
+    # ---- requests
+
+    def begin(self, order: Order, now: float, out: list[Action]) -> int:
+        """A request is being followed; the number by which its answer is known."""
+        if self.pending.order is not None:
+            self.nothing_came("another request took its place", out)
+        self.pending.begin(order, now)
+        return self.pending.number
+
+    def taken(self, number: int, why: str | None, out: list[Action]) -> None:
+        """The request was accepted, or refused (why)."""
+        order = self.pending.order
+        if order is None or number != self.pending.number:
+            return
+        self.pending.taken()
+        if why is not None:
+            self.nothing_came(why, out)
+        elif order.poa == self.serving:
+            self._came_true(out)
+
+    def nothing_came(self, why: str, out: list[Action]) -> None:
+        """The request came to nothing."""
+        order = self.pending.order
+        if order is not None:
+            self.pending.end()
+            out.append(Settle(self.link))
+            out.append(Fail(self.link, order.action, order.poa, why))
+
+    def _came_true(self, out: list[Action]) -> None:
+        self.pending.end()
+        out.append(Settle(self.link))
+
+    def _judge_request(self, out: list[Action]) -> None:
+        """The link is somewhere else now."""
+        order = self.pending.order
+        if order is None:
+            return
+        if order.poa == self.serving:
+            self._came_true(out)
+        elif self.serving is not None:
+            why = self.pending.elsewhere(self.serving)
+            if why is not None:
+                self.nothing_came(why, out)
 
     def verify(self, out: list[Action]) -> None:
         """Events may have been missed: have the next dump decide."""
@@ -103,6 +154,8 @@ class Client:
             case m.Parted(bssid=bssid, by_peer=by_peer, reason=reason):
                 if bssid == self.serving:
                     self._down(t_ns, down_reason(by_peer, reason), code_text(by_peer, reason), out, reason)
+                elif self.pending.order is not None and bssid == self.pending.order.poa:
+                    self.pending.hint(f"{bssid}: {code_text(by_peer, reason)}")
                 self._drop_candidate(bssid, out)
             case m.StationGone(address=address):
                 if address == self.serving and self._ending is None:
@@ -123,8 +176,8 @@ class Client:
                     self.measuring.switched(t_ns, now, frequency, self.serving, out)
                 elif self.serving is not None:
                     out.append(Say(f"{self.link}: {self.serving} will move to {frequency or 'another'} MHz"))
-            case m.ScanDone():
-                self.measuring.scan_ended(now, out)
+            case m.ScanDone(frequencies_mhz=frequencies):
+                self.measuring.scan_ended(now, frequencies, out)
                 return
             case _:
                 return
@@ -211,7 +264,9 @@ class Client:
     def _connected(self, t_ns: int, now: float, message: m.Connected, out: list[Action]) -> None:
         if message.status:
             who = message.bssid or "an access point"
-            out.append(Say(f"{self.link}: {who} refused the association, status {message.status}"))
+            why = f"{who} refused the association, status {message.status}"
+            self.pending.hint(why)
+            out.append(Say(f"{self.link}: {why}"))
             if message.bssid is not None:
                 self._drop_candidate(message.bssid, out)
         elif message.bssid is None:
@@ -258,6 +313,7 @@ class Client:
         out.append(Feed(self.link, attached))
         about = f" ({network or 'hidden network'}, {frequency_mhz} MHz)" if frequency_mhz is not None else ""
         out.append(Say(f"{self.link}: attached to {bssid}{about}"))
+        self._judge_request(out)
         self._look_at = now
 
     def _down(
@@ -274,6 +330,7 @@ class Client:
         self._misses = 0
         self.measuring.end()
         self._renew(out)
+        self._judge_request(out)
 
     # ---- questions
 

@@ -78,6 +78,10 @@ class Heard:
         found = {e.bss.frequency_mhz for e in self._table.values() if e.bss.elements.ssid == ssid}
         return tuple(sorted(found))
 
+    def frequencies(self) -> tuple[int, ...]:
+        """Where anything was heard."""
+        return tuple(sorted({e.bss.frequency_mhz for e in self._table.values()}))
+
     def _named(self, bss: Bss) -> Bss:
         """With the name that an answer to a probe has told before, where this beacon hides it."""
         before = self._ssid(bss.bssid)

@@ -7,6 +7,7 @@ from lies_nl80211 import messages as m
 from lies_nl80211.heard import CHUNK, Heard, network_of
 from lies_nl80211.items import Action, Ask, Feed, Query, Scan
 from lies_nl80211.sampling import Sampling, SamplingRules
+from lies_nl80211.sweep import PAUSE_S, Sweep
 
 REMIND_S, DUMP_S, SURVEY_S = 3.0, 10.0, 10.0
 CALM_S = 2.0  # after an association, before an own scan
@@ -34,6 +35,7 @@ class Measuring:
         self._dump_at = 0.0
         self._survey_at: float | None = None
         self._scanned_at = -1e9
+        self._sweep = Sweep()
 
     def in_order(self, t_ns: int) -> int:
         """The time, or that of the last item if it is later."""
@@ -76,6 +78,7 @@ class Measuring:
     def end(self) -> None:
         """No PoA serves."""
         self._survey_at = None
+        self._sweep.end()
 
     def switched(
         self, t_ns: int, now: float, frequency_mhz: int | None, serving: str | None, out: list[Action]
@@ -125,8 +128,9 @@ class Measuring:
             self.sampling.measured(now, float(rssi))
             self._look_for_others(t_ns, now, end.address, out)
 
-    def scan_ended(self, now: float, out: list[Action]) -> None:
-        """Somebody has scanned."""
+    def scan_ended(self, now: float, frequencies_mhz: Iterable[int], out: list[Action]) -> None:
+        """Somebody has scanned these channels."""
+        self._sweep.learn(frequencies_mhz)
         self._scanned_at = now
         self.dump(now, out)
 
@@ -153,15 +157,17 @@ class Measuring:
         """An own scan: only near the threshold, with nowhere to go, and not in a hand-over's way."""
         if not self._scan_s or not self.sampling.near or now < self._attached_at + CALM_S:
             return
-        if now < self._scanned_at + self._scan_s:
+        if now < self._scanned_at + (PAUSE_S if self._sweep.on else self._scan_s):
             return
         bss = self.heard.get(serving)
         ssid = None if bss is None else bss.elements.ssid
         if ssid is None or self.heard.others_of(serving, t_ns, round(self._scan_s * _S)):
+            self._sweep.end()
             return
         self._scanned_at = now
-        known = self.heard.frequencies_of(ssid)
-        out.append(Scan(self._index, ssid, known if len(known) > 1 else ()))
+        if not self._sweep.on:
+            self._sweep.begin(self.heard.frequencies_of(ssid), self.heard.frequencies())
+        out.append(Scan(self._index, ssid, self._sweep.next()))
 
     def _neighbours(self, t_ns: int, heard: list[Neighbour], out: list[Action]) -> None:
         for first in range(0, len(heard), CHUNK):

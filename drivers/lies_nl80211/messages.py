@@ -114,10 +114,11 @@ class Bss:
 
 @frozen
 class ScanDone:
-    """Somebody's scan ended, or was aborted; what it heard is in the scan table."""
+    """Somebody's scan ended, or was aborted; what it heard is in the scan table. On these channels."""
 
     index: int
     aborted: bool
+    frequencies_mhz: tuple[int, ...] = ()
 
 
 @frozen

@@ -153,11 +153,18 @@ def _parted(found: Attributes) -> Parted:
 def _scan_results(found: Attributes) -> Bss | ScanDone | None:
     if Attr.BSS in found:
         return _bss(found)
-    return ScanDone(_index(found), aborted=False) if Attr.IFINDEX in found else None
+    return _scan_done(found, aborted=False)
 
 
 def _scan_aborted(found: Attributes) -> ScanDone | None:
-    return ScanDone(_index(found), aborted=True) if Attr.IFINDEX in found else None
+    return _scan_done(found, aborted=True)
+
+
+def _scan_done(found: Attributes, *, aborted: bool) -> ScanDone | None:
+    if Attr.IFINDEX not in found:
+        return None
+    scanned = (unsigned(value) for _, value in attributes(found.get(Attr.SCAN_FREQUENCIES, b"")))
+    return ScanDone(_index(found), aborted, tuple(mhz for mhz in scanned if mhz))
 
 
 def _bss(found: Attributes) -> Bss:

@@ -46,8 +46,9 @@ class DBusConnection:
     "interface='org.example.Modem'"); none: every signal of that service. on_owner(name, owner): the service
     came (its unique name) or went (None), also because the bus itself went; told for each watched name after
     each connecting. on_signal(signal): sent by a present owner. Answers of calls, owners and signals are
-    given in the order in which they came. address: of the system's bus unless given. Nothing here waits for
-    longer than its limit, and no service is started by being called.
+    given in the order in which they came. address: of the system's bus unless given; level: of the message
+    that there is no bus. Nothing here waits for longer than its limit, and no service is started by being
+    called.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class DBusConnection:
         on_signal: Callable[[Signal], None],
         address: str | None = None,
         first_pause_s: float = FIRST_PAUSE_S,
+        level: int = logging.WARNING,
     ) -> None:
         self._watch = {name: tuple(parts) or ("",) for name, parts in watch.items()}
         self._on_owner = on_owner
         self._on_signal = on_signal
         self._address = address
         self._first_pause_s = first_pause_s
+        self._level = level
         self._wire: Wire | None = None
         self._owners: dict[str, str] = {}
         self._calls: dict[int, tuple[str, _OnReply]] = {}
@@ -158,7 +161,7 @@ class DBusConnection:
             except NoDBus as error:
                 self._end(str(error))
                 if not said:
-                    log.warning("%s; it is tried again", error)
+                    log.log(self._level, "%s; it is tried again", error)
                 said = True
             else:
                 if said:

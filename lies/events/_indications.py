@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from lies.events._types import ChangeReason, Condition, DownReason, Header, PoACondition
+from lies.events._types import ChangeReason, Condition, DownReason, Header, LinkAction, PoACondition
 
 
 @frozen
@@ -69,6 +69,20 @@ class LinkGoingDownCancelled:
 
     header: Header
     poa: str
+
+
+@frozen
+class LinkActionFailed:
+    """A LinkConnect or LinkDisconnect that was acknowledged came to nothing (ours; IEEE 802.21 Link_Action).
+
+    poa: that was asked for, None for a LinkDisconnect of whichever it is; detail: why, in one sentence. The
+    link is where it was, unless a LinkDown says otherwise.
+    """
+
+    header: Header
+    action: LinkAction
+    poa: str | None
+    detail: str
 
 
 @frozen
@@ -171,6 +185,7 @@ Indication = (
     | LinkStatusChanged
     | LinkGoingDown
     | LinkGoingDownCancelled
+    | LinkActionFailed
     | PoAFound
     | PoALost
     | CareOfAddressChanged

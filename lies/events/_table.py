@@ -146,6 +146,16 @@ PRIMITIVES: dict[str, Primitive] = {
             ieee80221="Link_Action",
         ),
         Primitive(
+            "link_action",
+            _EVENT,
+            r.LinkActionRequest,
+            r.LinkActionConfirm,
+            {"link_action_failed": i.LinkActionFailed},
+            r.LinkActionResponse,
+            None,
+            "Link_Action",
+        ),
+        Primitive(
             "raw",
             _EVENT,
             r.RawRequest,

@@ -71,6 +71,13 @@ class DownReason(StrEnum):
     FADING = "fading"  # the signal is falling (LinkGoingDown)
 
 
+class LinkAction(StrEnum):
+    """What a type 3 request asks for (RFC 5184 sections 4.8 and 4.9)."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
 class ChangeReason(StrEnum):
     """Why LinkStatusChanged is indicated."""
 

@@ -24,7 +24,7 @@ from lies.events import (
     RawDetached,
 )
 from lies.runtime import monotonic_ns, now_s, wall_ns
-from lies.testbed import delay, modem, relay
+from lies.testbed import delay, modem, relay, vertical
 from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
@@ -35,13 +35,11 @@ from lies.testbed.plan import Configurations, Plan, router_of
 from lies.testbed.result import DriveResult, matching
 from lies.testbed.scratch import drive_directory
 from lies.testbed.traffic import Flow
-from lies.testbed.vertical import changes_of
 
 _READY_S = 30.0
 _REGISTERED_S = 20.0
 _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
-_MOVE_NS = 1_000_000_000  # a link that is longer away was not moved, but lost
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
 _FLOOR_COUNT, _FLOOR_EVERY_S = 40, 0.025
 _PORT = 5001
@@ -163,8 +161,12 @@ class Drive:
             self._spawn("core", delay_line)
             os.close(read)
         bus_file = directory / "modem-bus"
-        if options.vertical and self._has_rig():
-            self._spawn("core", partial(modem.run_rig, bus_file))
+        if options.vertical:
+            missing = modem.rig_missing()
+            self._cellular = modem.described(missing)
+            if missing is None:
+                self.watcher.on_stage("starting ModemManager with a modem")
+                self._spawn("core", partial(modem.run_rig, bus_file))
         self._daemon("ha", make.home_agent())
         for router in self.topology.routers:
             self._daemon(router.name, make.access_router(router))
@@ -182,16 +184,6 @@ class Drive:
         self._wait_ready()
         if self.on_built is not None:
             self.on_built(self)
-
-    def _has_rig(self) -> bool:
-        """Whether there is a modem; what the cellular link is instead is said."""
-        missing = modem.rig_missing()
-        if missing is None:
-            self._cellular = "the driver cellular, over ModemManager with a modem of the tests"
-            self.watcher.on_stage("starting ModemManager with a modem")
-        else:
-            self._cellular = f"simulated, an interface that is always up: {missing}"
-        return missing is None
 
     def _spawn(self, name: str, main: Main) -> Node:
         self._nodes.append(node := self._fork(name, main))
@@ -367,12 +359,9 @@ class Drive:
         first = min((d.sent_ns[0] for d in directions if len(d.sent_ns)), default=0)
         moves = [(f, to, out + to_wall, into + to_wall) for f, to, out, into in self._moves()]
         driven = [Move(f, to, out, into) for f, to, out, into in moves if into >= first]
-        changes = [c for c in changes_of(self._events) if c.ba_ns + to_wall >= first]
+        changes = [c for c in vertical.changes_of(self._events) if c.ba_ns + to_wall >= first]
         if self.plan.options.vertical:
-            # where the Wi-Fi was away for long, it is the two changes of links that count
-            driven = [move for move in driven if move.in_ns - move.out_ns < _MOVE_NS]
-            driven += [Move(c.from_link, c.to_link, c.bu_ns + to_wall, c.ba_ns + to_wall) for c in changes]
-            driven.sort(key=lambda move: move.in_ns)
+            driven = vertical.with_changes(driven, changes, to_wall)
         matched = matching(driven, self._reports(), to_wall)
         verdicts = judge(driven, directions)
         return DriveResult(

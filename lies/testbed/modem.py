@@ -37,6 +37,13 @@ def rig_missing() -> str | None:
     return None if find_spec("dbus_next") else 'dbus-next is not installed: pip install "lies[cellular]"'
 
 
+def described(missing: str | None) -> str:
+    """Where the cellular link comes from, by what `rig_missing` says."""
+    if missing is None:
+        return "the driver cellular, over ModemManager with a modem of the tests"
+    return f"simulated, an interface that is always up: {missing}"
+
+
 def run_rig(address_file: Path, ready: Callable[[], None]) -> int:
     """Keep the rig until SIGTERM: when `ready` is called its bus is in the file, and the modem enabled."""
     path = os.pathsep.join(p for p in (str(_TESTS), os.environ.get("PYTHONPATH", "")) if p)

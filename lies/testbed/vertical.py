@@ -1,11 +1,13 @@
 """Vertical handovers of a drive: when its traffic went from one link to another, by the node's reports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
 from lies.events import BindingUpdated, Indication, LinkDown, LinkGoingDown, LinkUp, Raw
+from lies.testbed.measure import Move
 
+_MOVE_NS = 1_000_000_000  # a link that is longer away was not moved, but lost
 _REFUSED = 128  # BA status (RFC 6275 section 6.1.8)
 
 
@@ -49,3 +51,13 @@ def changes_of(events: Iterable[Indication | Raw]) -> list[LinkChange]:
             case _:
                 pass
     return changes
+
+
+def with_changes(moves: Sequence[Move], changes: Sequence[LinkChange], to_wall_ns: int) -> list[Move]:
+    """Moves of the Wi-Fi and changes of links by time; to_wall_ns: the wall clock less the changes' own.
+
+    Where the Wi-Fi was away for long, it is the two changes around it that count.
+    """
+    near = [move for move in moves if move.in_ns - move.out_ns < _MOVE_NS]
+    far = [Move(c.from_link, c.to_link, c.bu_ns + to_wall_ns, c.ba_ns + to_wall_ns) for c in changes]
+    return sorted((*near, *far), key=lambda move: move.in_ns)

@@ -12,7 +12,18 @@ from lies.bus import Client, LocalClient, LocalPublisher, RemotePublisher
 from lies.driver import Driver, DriverHost
 from lies.driver_host import DriverHostBase
 from lies.errors import LinkError, MalformedMessage
-from lies.events import Attached, Detached, DownReason, Header, LinkDown, LinkUp, RawState, Sample
+from lies.events import (
+    Attached,
+    Detached,
+    DownReason,
+    Header,
+    Link,
+    LinkDown,
+    LinkUp,
+    RawState,
+    Sample,
+    Technology,
+)
 
 Publish = Callable[[Daemon], Awaitable[Any]]
 
@@ -244,6 +255,16 @@ async def test_links_are_announced_once(tmp_path: Path) -> None:
         with pytest.raises(LinkError, match="another driver"):
             s.host.add_link(WLAN, controllable=True)
         assert s.d.core.links["wlan0"].publisher == "sim"
+
+
+@on_loop
+async def test_link_with_a_bad_name_is_refused(tmp_path: Path) -> None:
+    """A name that the bus does not take (kernels allow an interface "*") is refused, the driver goes on."""
+    async with setup(tmp_path, local) as s:
+        with pytest.raises(LinkError, match="is no name"):
+            s.host.add_link(Link("wl*n", Technology.WIFI), controllable=True)
+        assert "wl*n" not in s.d.core.links
+        assert s.host.add_link(Link("wl-n", Technology.WIFI), controllable=True)
 
 
 @on_loop

@@ -1,5 +1,7 @@
 """The follower of the nl80211 driver: interfaces, access points, measurements and requests."""
 
+from itertools import pairwise
+
 import pytest
 from wifi_kit import (
     INDEX,
@@ -12,18 +14,19 @@ from wifi_kit import (
     bss_of,
     connect_body,
     cqm_body,
+    dashed,
     gone_body,
     station_body,
     told,
 )
 
+from lies.driver import Thresholds
 from lies.events import Attached, Detached, DownReason, PoAFound, Sample
 from lies_nl80211 import messages as m
-from lies_nl80211.attributes import attribute, u32
+from lies_nl80211.attributes import attribute, nested, u32
 from lies_nl80211.config import Nl80211Config
-from lies_nl80211.control import plan_connect, plan_disconnect
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Answer, Ask, NetTold, Overrun, Query, Scan, SwitchTold, Told, Watch
+from lies_nl80211.items import Answer, Ask, LevelsAsked, NetTold, Overrun, Query, SwitchTold, Told, Watch
 from lies_nl80211.rfkill import Switch
 from lies_nl80211.uapi import Attr, Cmd, Cqm, IfType
 
@@ -125,7 +128,7 @@ def test_stations_of_an_access_point() -> None:
     assert world.links == {}
     world.at(A, rssi_dbm=-44)
     world.run(0.2)
-    link = f"ap0/{A}"
+    link = f"ap0/{dashed(A)}"
     assert world.moves(link) == [("Attached", OWN)]
     assert world.links == {link: False}
     world.run(2)
@@ -145,10 +148,10 @@ def test_access_point_that_stops() -> None:
     world.interfaces = [m.Interface(INDEX, "ap0", IfType.AP, OWN, 0)]
     world.stations[INDEX] = [m.Station(INDEX, s, -50, authorised=True, associated=True) for s in (A, B)]
     world.begin()
-    assert sorted(world.links) == [f"ap0/{A}", f"ap0/{B}"]
+    assert sorted(world.links) == [f"ap0/{dashed(A)}", f"ap0/{dashed(B)}"]
     world.stations[INDEX].pop(0)
     world.feed(Overrun(world.t_ns))
-    assert list(world.links) == [f"ap0/{B}"]
+    assert list(world.links) == [f"ap0/{dashed(B)}"]
     world.feed(NetTold(world.t_ns, NetState(INDEX, "ap0", up=False, passing=False, owned=False)))
     assert world.links == {}
 
@@ -247,61 +250,79 @@ def test_own_scan_only_in_need() -> None:
     world.scan = [bss_of(A, associated=True)]
     world.join(A)
     world.run(20)
-    assert [a for a in world.actions if isinstance(a, Scan)] == []
+    assert world.scans == []
     world.at(A, rssi_dbm=-74)
     world.run(9)
-    assert [a for a in world.actions if isinstance(a, Scan)] == [Scan(INDEX, b"net", ())]
+    assert [s.frequencies_mhz for _, s in world.scans] == [(2437, 2412, 2462), (5180, 5200, 5220), (5240,)]
+    assert {s.ssid for _, s in world.scans} == {b"net"}
     world.run(10)
-    assert len([a for a in world.actions if isinstance(a, Scan)]) == 2
+    assert len(world.scans) == 6
     world.scan.append(bss_of(B))
     world.tell(told(Cmd.NEW_SCAN_RESULTS))
+    before = len(world.scans)
+    world.run(9)
+    assert len(world.scans) == before
+
+
+def test_own_scan_leaves_the_channel_for_moments() -> None:
+    """It goes over the channels that others' scans went over, a few at a time, and ends as one is found."""
+    world = World().begin()
+    world.scan = [bss_of(A, associated=True)]
+    world.join(A)
+    channels = [2412, 2417, 2422, 2427, 2432, 2437, 5180, 5745, 6135]
+    listed = nested(Attr.SCAN_FREQUENCIES, *(u32(n, mhz) for n, mhz in enumerate(channels)))
+    world.tell(told(Cmd.NEW_SCAN_RESULTS, listed))
+    world.at(A, rssi_dbm=-74)
     world.run(20)
-    assert len([a for a in world.actions if isinstance(a, Scan)]) <= 3
+    looked = [f for _, a in world.scans[:5] for f in a.frequencies_mhz]
+    assert sorted(looked) == channels
+    assert looked[0] == 2437
+    assert max(len(a.frequencies_mhz) for _, a in world.scans) <= 3
+    assert min(b - a for (a, _), (b, _) in pairwise(world.scans)) >= 0.5
+    world.tell(told(Cmd.NEW_SCAN_RESULTS))
+    world.run(11)  # in the midst of the next one
+    world.scan.append(bss_of(B))
+    world.tell(told(Cmd.NEW_SCAN_RESULTS))
+    before = len(world.scans)
+    world.run(5)
+    assert len(world.scans) == before
 
 
 def test_link_is_announced_as_what_it_can_do() -> None:
     """Links can be controlled where nobody manages the interface, and the kernel is asked to watch them."""
-    world = World().begin()
+    world = World(Nl80211Config(cqm_dbm=(-75, -65))).begin()
     assert world.links == {NAME: True}
-    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME)]
+    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME, (-75, -65))]
+    world.feed(LevelsAsked(NAME, Thresholds((-80.0,), -80.0)))
+    assert len([a for a in world.actions if isinstance(a, Watch)]) == 1
     world.net(owned=True)
     assert world.links == {NAME: False}
     world.net(owned=False)
     assert world.links == {NAME: True}
     world.join(A)
     world.net(owned=True)
-    assert world.links == {NAME: True}
+    assert world.links == {NAME: False}
     assert World(Nl80211Config(control=False, cqm_dbm=())).begin().links == {NAME: False}
 
 
-def test_connect_plans() -> None:
-    """LinkConnect is followed on open networks nobody manages, and else refused in a sentence that helps."""
-    world = World()
-    world.scan = [bss_of(A), bss_of(B), bss_of(C, b"other")]
-    world.begin()
-    world.run(0.1)
-    follower = world.follower
-    assert len(plan_connect(follower, NAME, B).requests) == 1
-    world.join(A)
-    assert plan_connect(follower, NAME, A).requests == ()
-    assert len(plan_connect(follower, NAME, B).requests) == 1  # of the same network: a reassociation
-    assert len(plan_connect(follower, NAME, C).requests) == 2  # leave, then join
-    assert plan_disconnect(follower, NAME, B).requests == ()
-    assert len(plan_disconnect(follower, NAME, A).requests) == 1
-    assert "is not heard" in plan_connect(follower, NAME, "02:00:00:00:0d:01").refusal
-    assert "no link wlan7" in plan_connect(follower, "wlan7", A).refusal
-    world.net(owned=True)
-    for plan in (plan_connect(follower, NAME, B), plan_disconnect(follower, NAME, None)):
-        assert "is managed by another program" in plan.refusal
-
-
-def test_protected_network_needs_its_manager() -> None:
-    """LinkConnect to a protected network is refused, with the way out."""
-    world = World()
-    world.scan = [m.Bss(INDEX, A, 2437, -50.0, False, True, 0, None, bss_of(A).elements)]
-    world.begin()
-    world.run(0.1)
-    assert "let one of them manage wlan0" in plan_connect(world.follower, NAME, A).refusal
+def test_registrations_choose_the_levels() -> None:
+    """The kernel is asked to tell of what registrations ask for, and of nothing where nobody asks."""
+    world = World().begin()
+    assert [a for a in world.actions if isinstance(a, Watch)] == []
+    asked = [
+        (Thresholds((-73.0, -68.0)), (-73, -68)),
+        (Thresholds((-73.0, -68.0)), None),
+        (Thresholds((-73.0,), -80.0), (-80, -73, -70)),
+        (Thresholds((), -93.4), (-93, -70)),
+        (Thresholds((-200.0, 7.0, -75.0)), (-75,)),
+        (Thresholds(), ()),
+    ]
+    for thresholds, levels in asked:
+        world.actions.clear()
+        world.feed(LevelsAsked(NAME, thresholds))
+        watches = [a for a in world.actions if isinstance(a, Watch)]
+        assert watches == ([] if levels is None else [Watch(INDEX, NAME, levels)])
+    world.feed(LevelsAsked("wlan9", Thresholds((-70.0,))))
 
 
 def test_attached_says_where() -> None:

@@ -16,6 +16,7 @@ from wifi_kit import (
     bss_body,
     connect_body,
     cqm_body,
+    dashed,
     deauthenticate_body,
     disconnect_body,
     gone_body,
@@ -223,10 +224,10 @@ def test_stations_of_an_access_point_are_links() -> None:
         await until(lambda: Cmd.GET_STATION in kernel.requests)
         kernel.stations = [station_body(A)]
         kernel.tell(station_body(A))
-        await until(lambda: f"ap0/{A}" in host.ports)
+        await until(lambda: f"ap0/{dashed(A)}" in host.ports)
         kernel.stations = []
         kernel.tell(gone_body(A))
-        await until(lambda: host.ports[f"ap0/{A}"].removed)
+        await until(lambda: host.ports[f"ap0/{dashed(A)}"].removed)
 
     host = run(play, kernel=kernel)
-    assert [kind for kind, _ in moves(of(host, f"ap0/{A}"))] == ["Attached", "Detached"]
+    assert [kind for kind, _ in moves(of(host, f"ap0/{dashed(A)}"))] == ["Attached", "Detached"]

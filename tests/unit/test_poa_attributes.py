@@ -4,6 +4,7 @@ import io
 import json
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 from abstract_kit import WIFI, down, entity, heard, ns, run, up
@@ -107,7 +108,7 @@ def test_link_down_tells_the_code() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x" * 256, "a\x1b[2Jb", "a\u202eb", "a\nb", 7, b"x"])
-def test_text_that_cannot_be_shown_is_unknown(text: object) -> None:
+def test_text_that_cannot_be_shown_is_unknown(text: Any) -> None:
     """A network or detail that is too long or cannot be printed is left out, and no more."""
     ae = entity()
     attached = evolve(AT_HOME, network=text, frequency_mhz=-1)
@@ -120,7 +121,7 @@ def test_text_that_cannot_be_shown_is_unknown(text: object) -> None:
 
 
 def test_memory_keeps_networks() -> None:
-    """An exported memory brings networks and frequencies back; a name in it that cannot be shown is refused."""
+    """An exported memory brings networks and frequencies back; one that cannot be shown is refused."""
     ae = entity()
     run(ae, [AT_HOME, heard(2.0, 30.0)])
     other = entity()

@@ -1,0 +1,67 @@
+"""Boots machines for experiments, two at a time where there are processors, and hands out what they found."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from polling import wait_until
+from tools import need
+
+from radio.kernel import Kernel, NoKernel, cached
+from radio.machine import Machine, MachineFailed, machine
+from radio.results import Results
+
+LIMIT_S = 600.0  # of one machine; it takes two minutes where nothing else runs
+_TOOLS = ("qemu-system-x86_64", "busybox", "ip", "iw", "hostapd", "wpa_supplicant", "wpa_cli")
+
+
+def kernel() -> Kernel:
+    """The kernel to boot; without one, or without a tool, tests are skipped, and fail where CI=true."""
+    for tool in _TOOLS:
+        need(tool)
+    try:
+        return cached()
+    except NoKernel as error:
+        _refuse(str(error))
+
+
+def _refuse(why: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{why}; CI=true needs it", pytrace=False)
+    pytest.skip(why)
+
+
+@contextmanager
+def experiments(names: Sequence[str], folder: Path) -> Iterator[Mapping[str, Results]]:
+    """Run experiments (modules of radio.experiments), each in a machine of its own; the longest first."""
+    one = kernel()
+    at_a_time = min(2, len(os.sched_getaffinity(0)))
+    waiting = list(names)
+    with ExitStack() as stack:
+        running: dict[str, Machine] = {}
+        found = {}
+        while waiting or running:
+            while waiting and len(running) < at_a_time:
+                name = waiting.pop(0)
+                share = folder / name
+                share.mkdir()
+                command = (sys.executable, "-m", f"radio.experiments.{name}")
+                running[name] = stack.enter_context(machine(one, share, command, limit_s=LIMIT_S))
+            wait_until(lambda: any(there.done for there in running.values()), 2 * LIMIT_S)
+            for name in [name for name, there in running.items() if there.done]:
+                found[name] = _result(name, running.pop(name))
+        yield found
+
+
+def _result(name: str, there: Machine) -> Results:
+    try:
+        code = there.code()
+    except MachineFailed as error:
+        pytest.fail(f"the experiment {name}: {error}", pytrace=False)
+    if code:
+        pytest.fail(f"the experiment {name} failed with {code}\n{there.said()}", pytrace=False)
+    return Results(there.share)

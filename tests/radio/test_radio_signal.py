@@ -1,0 +1,94 @@
+"""A noisy link, access points that come and go, a link that fades: what the driver makes of it."""
+
+from collections.abc import Mapping
+from statistics import median
+
+import pytest
+
+from radio.experiments.signal import FADE_S, FADES, STILL_S
+from radio.figures import Figures
+from radio.results import Results, Span
+
+pytestmark = pytest.mark.radio
+
+STA = "wlan2"
+FIRST, SECOND = "02:00:00:00:00:00", "02:00:00:00:01:00"
+GOING, WITHDRAWN, DOWN = "link_going_down", "link_going_down_cancelled", "link_down"
+_S = 1_000_000_000
+
+
+@pytest.fixture
+def signal(found: Mapping[str, Results]) -> Results:
+    """The results of radio.experiments.signal."""
+    return found["signal"]
+
+
+def test_noise_is_no_fading(signal: Results, figures: Figures) -> None:
+    """On a flat link with noise every LinkGoingDown is withdrawn, and there are two at most."""
+    span = signal.span("flat")
+    kinds = [e["type"] for e in signal.events("signal") if span.holds(e)]
+    episodes = [k for k, before in zip(kinds, [None, *kinds], strict=False) if k == GOING and k != before]
+    assert kinds.count(DOWN) == 0
+    assert kinds.count("raw_sample") > 100
+    told = [k for k in kinds if k in {GOING, WITHDRAWN}]
+    assert not told or told[-1] == WITHDRAWN
+    assert len(episodes) <= 2
+    figures.add(
+        "flat link, noise of 6 dB, 45 s: LinkGoingDown", str(told.count(GOING)), "2 at most, withdrawn"
+    )
+
+
+def listed(signal: Results, name: str) -> set[str]:
+    """The access points in `iw scan dump`."""
+    lines = signal.lines(f"scan-{name}.txt")
+    return {line.split()[1].partition("(")[0] for line in lines if line.startswith("BSS ")}
+
+
+@pytest.mark.parametrize(("name", "there"), [("both", {FIRST, SECOND}), ("one", {FIRST})])
+def test_what_is_heard_is_what_the_kernel_lists(signal: Results, name: str, there: set[str]) -> None:
+    """PoAFound less PoALost, and `lies poas`, hold the access points of `iw scan dump`: no more, no less."""
+    assert listed(signal, name) == there
+    (mark,) = signal.marks("compared", name=name)
+    heard: set[str] = set()
+    for event in signal.events("signal"):
+        if event["mono_ns"] <= mark["mono_ns"] and event["type"] in {"poa_found", "poa_lost"}:
+            poas = {p["poa"] for p in event["poas"]}
+            heard = heard | poas if event["type"] == "poa_found" else heard - poas
+    assert heard == there
+    (answer,) = signal.objects(f"poas-{name}")
+    assert {p["poa"] for p in answer["poas"]} == there
+
+
+def fades(signal: Results) -> list[tuple[Span, int]]:
+    """Each fade, and when its frames were not heard any more."""
+    begun, ended = signal.marks("begin", phase="fade"), signal.marks("end", phase="fade")
+    stopped_s = STILL_S + FADE_S
+    return [(Span(b, e), b["began_ns"] + round(stopped_s * _S)) for b, e in zip(begun, ended, strict=True)]
+
+
+def error_at_half_way(claims: list[tuple[int, float]], end_ns: int) -> float:
+    """How wrong the time to down was half of the way to the end; claims: when (ns), and in how many ms."""
+    half_ns = (claims[0][0] + end_ns) // 2
+    told_ns, in_ms = [c for c in claims if c[0] <= half_ns][-1]
+    left_ns = max(0.0, told_ns + in_ms * 1e6 - half_ns)
+    return abs(left_ns - (end_ns - half_ns)) / (end_ns - half_ns)
+
+
+def test_fading_link_is_foreseen(signal: Results, figures: Figures) -> None:
+    """LinkGoingDown comes before LinkDown; half of the way to the last frame its time is right to 50 %."""
+    events = signal.events("signal")
+    errors, leads = [], []
+    for span, stopped_ns in fades(signal):
+        told = [e for e in events if span.holds(e) and e["type"] in {GOING, WITHDRAWN, DOWN}]
+        assert told[0]["type"] == GOING
+        assert told[-1]["type"] == DOWN
+        assert told[-1]["reason"] == "signal_lost"
+        claims = [(e["mono_ns"], e["time_to_down_ms"]) for e in told if e["type"] == GOING]
+        assert claims[0][0] < stopped_ns < told[-1]["mono_ns"]
+        errors.append(error_at_half_way(claims, stopped_ns))
+        leads.append((told[-1]["mono_ns"] - claims[0][0]) / _S)
+    assert len(errors) == FADES
+    assert max(errors) <= 0.5, errors
+    figures.add("fading link: LinkGoingDown before LinkDown", f"{len(leads)} of {FADES}", "all")
+    figures.add("fading link: lead of the first LinkGoingDown, median", f"{median(leads):.1f} s", "reported")
+    figures.add("fading link: error of time to down at half-way, worst", f"{max(errors):.0%}", "50 %")
