@@ -10,7 +10,7 @@ from lies.dbus import Variant
 from lies.events import Attached, Detached, Header, Indication, Link, RawItem, Sample, Served, Warned
 from lies_cellular.config import CellularConfig
 from lies_cellular.follow import Follower
-from lies_cellular.items import Action, Answer, Call, Close, Feed, Item, Open, Present, Say, Secret
+from lies_cellular.items import Action, Answer, Call, Close, Failed, Feed, Item, Open, Present, Say, Secret
 from lies_cellular.reader import Reader
 
 _S = 1_000_000_000
@@ -124,6 +124,10 @@ class World:
     def said(self) -> list[str]:
         """The sentences."""
         return [a.sentence for a in self.actions if isinstance(a, Say)]
+
+    def failed(self) -> list[tuple[str, str | None, str]]:
+        """What was asked for and came to nothing: action, PoA, and why."""
+        return [(a.action.value, a.poa, a.detail) for a in self.actions if isinstance(a, Failed)]
 
     def _emit(self, path: str, interface: str, member: str, _signature: str, body: list[Any]) -> None:
         if self.there:

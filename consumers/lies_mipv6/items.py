@@ -21,6 +21,14 @@ class Received:
     authenticated: bool = False
 
 
-MobileNodeItem = CareOfAddressChanged | Received
+@frozen
+class LinkMoved:
+    """A care-of address of another link, or of this one; before_works: the one before still does."""
+
+    report: CareOfAddressChanged
+    before_works: bool
+
+
+MobileNodeItem = CareOfAddressChanged | LinkMoved | Received
 HomeAgentItem = Received
 Item = MobileNodeItem | HomeAgentItem

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from lies.driver import Driver, DriverHost, LinkPort
 from lies.errors import LiesError, LinkError
-from lies.events import Link
+from lies.events import Link, LinkAction
 from lies.runtime import Runtime
 from lies_cellular.config import CellularConfig
 from lies_cellular.follow import Follower
@@ -22,6 +22,7 @@ from lies_cellular.items import (
     Close,
     Connect,
     Disconnect,
+    Failed,
     Feed,
     Item,
     Open,
@@ -85,17 +86,17 @@ class Cellular(Driver):
 
     def link_connect(self, link: str, poa: str) -> None:
         """Connect through a network."""
-        if self._may(f"LinkConnect of {link} to {poa}"):
+        if self._may(link, LinkAction.CONNECT, poa):
             self._feed(Connect(self.host.now_ns(), link, poa))
 
     def link_disconnect(self, link: str, poa: str | None) -> None:
         """End the connection."""
-        if self._may(f"LinkDisconnect of {link}"):
+        if self._may(link, LinkAction.DISCONNECT, poa):
             self._feed(Disconnect(self.host.now_ns(), link, poa))
 
-    def _may(self, what: str) -> bool:
+    def _may(self, link: str, action: LinkAction, poa: str | None) -> bool:
         if not self.config.control:
-            log.warning("%s: %s is not followed: control = false in the configuration", self.name, what)
+            self._perform(Failed(link, action, poa, "control = false in the configuration"))
         return bool(self.config.control)
 
     # ---- in
@@ -134,6 +135,12 @@ class Cellular(Driver):
                     self._ports[link].feed(item)
             case Say(sentence=sentence, serious=serious):
                 log.log(logging.WARNING if serious else logging.INFO, "%s: %s", self.name, sentence)
+            case Failed(link=link, action=what, poa=poa, detail=detail):
+                log.warning(
+                    "%s: %s: %s of %s: %s", self.name, link, what.value, poa or "whichever it is", detail
+                )
+                if link in self._ports:
+                    self._ports[link].action_failed(what, poa, detail)
             case Call():
                 if self._service is not None:
                     self._service.perform(action)

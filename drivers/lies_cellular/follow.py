@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lies.events import DownReason, Link, Technology
+from lies.events import DownReason, Link, LinkAction, Technology
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig
 from lies_cellular.items import (
@@ -17,6 +17,7 @@ from lies_cellular.items import (
     Close,
     Connect,
     Disconnect,
+    Failed,
     Item,
     Open,
     Present,
@@ -31,6 +32,7 @@ MOST_MODEMS = 64
 _MOST_STRAYS = 256  # connections of which something was told before their modem listed them
 RETRY_S = 2.0
 RETURN_S = 30.0  # how long links wait for their modems once ModemManager is back: it has to find them first
+_ABSENT = "there is no modem behind it at present"
 _OF_MODEM = frozenset({u.MODEM, u.THREE_GPP, u.SIGNAL, u.LOCATION, u.SIMPLE})
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.@-]")
 
@@ -79,13 +81,13 @@ class Follower:
             case Connect():
                 modem = self.modem(item.link)
                 if modem is None:
-                    out.append(_absent(item.link))
+                    out.append(Failed(item.link, LinkAction.CONNECT, item.poa, _ABSENT))
                 else:
                     modem.orders.connect(item.poa, out)
             case Disconnect():
                 modem = self.modem(item.link)
                 if modem is None:
-                    out.append(_absent(item.link))
+                    out.append(Failed(item.link, LinkAction.DISCONNECT, item.poa, _ABSENT))
                 else:
                     modem.orders.disconnect(item.poa, out)
         return out
@@ -247,7 +249,3 @@ def _technology(values: Values) -> Technology:
         return able
     found = u.technology_of(values.get("AccessTechnologies", 0))
     return able if found is None else found[0]
-
-
-def _absent(link: str) -> Say:
-    return Say(f"{link}: there is no modem behind it at present", serious=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from lies.events import Link, RawItem
+from lies.events import Link, LinkAction, RawItem
 
 Values = Mapping[str, Any]
 """Properties of one interface that were read, by name: each of the type that `reader` gives it."""
@@ -153,6 +153,16 @@ class Call:
 
 
 @frozen
+class Failed:
+    """A LinkConnect or LinkDisconnect came to nothing."""
+
+    link: str
+    action: LinkAction
+    poa: str | None
+    detail: str
+
+
+@frozen
 class Say:
     """A sentence for people; serious: as a warning."""
 
@@ -160,4 +170,4 @@ class Say:
     serious: bool = False
 
 
-Action = Open | Close | Feed | Call | Say
+Action = Open | Close | Feed | Call | Failed | Say

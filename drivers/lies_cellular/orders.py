@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from lies.dbus.values import Variant
-from lies.events import DownReason
+from lies.events import DownReason, LinkAction
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig, IpType
-from lies_cellular.items import Action, Answer, Call, Purpose, Say, Secret, Values
+from lies_cellular.items import Action, Answer, Call, Failed, Purpose, Say, Secret, Values
 
 if TYPE_CHECKING:
     from lies_cellular.modem import Modem
@@ -27,10 +27,15 @@ class Orders:
         self._then: str | None = None  # operator to connect to once the modem is disconnected
         self._tidy_at: float | None = None
         self._pin_asked = False
+        self._asked_poa: str | None = None
+        self._left_poa: str | None = None
 
     def by_whom(self) -> DownReason:
         """Why a connection is being ended on this side."""
         return DownReason.REQUESTED if self.disconnecting else DownReason.ADMIN_DOWN
+
+    def _failed(self, action: LinkAction, poa: str | None, why: str, out: list[Action]) -> None:
+        out.append(Failed(self._modem.link, action, poa, why))
 
     # ---- wishes
 
@@ -42,25 +47,22 @@ class Orders:
             operator = modem.operator
         here = modem.place.operator if modem.place is not None else modem.operator
         if self._connecting:
-            out.append(Say(f"{modem.link}: it is being connected already", serious=True))
+            self._failed(LinkAction.CONNECT, poa, "it is being connected already", out)
         elif modem.serving is None:
+            self._asked_poa = poa
             self._connect("" if operator in {here, modem.operator} else operator, out)
         elif operator in {here, modem.operator}:
-            if poa != modem.poa:
-                out.append(
-                    Say(
-                        f"{modem.link}: LinkConnect to {poa}: the network chooses among its cells",
-                        serious=True,
-                    )
-                )
+            if poa not in {modem.poa, modem.operator}:
+                why = "which of its cells serves is the network's choice"
+                self._failed(LinkAction.CONNECT, poa, why, out)
         else:
-            self._then = operator
+            self._then, self._asked_poa = operator, poa
             self._disconnect(out)
 
     def disconnect(self, poa: str | None, out: list[Action]) -> None:
         """End the connection; nothing if the link is elsewhere."""
         modem = self._modem
-        self._then = None
+        self._then, self._left_poa = None, poa
         if self._connecting or (modem.serving is not None and poa in {None, modem.poa}):
             self._disconnect(out)
 
@@ -135,21 +137,23 @@ class Orders:
             case Purpose.CONNECT:
                 self._connecting = False
                 if item.error:
-                    out.append(_refusal(modem.link, "it is not connected", item))
+                    self._failed(LinkAction.CONNECT, self._asked_poa, _why(item), out)
                 elif item.value is not None:
                     modem.bearers.own.add(item.value)
                     self._tidy_at = now + TIDY_S
             case Purpose.DISCONNECT:
                 if item.error:
-                    self.disconnecting = False
-                    self._then = None
-                    out.append(_refusal(modem.link, "it is not disconnected", item))
+                    moving = self._then is not None
+                    self.disconnecting, self._then = False, None
+                    action = LinkAction.CONNECT if moving else LinkAction.DISCONNECT
+                    self._failed(action, self._asked_poa if moving else self._left_poa, _why(item), out)
                 elif modem.serving is None:
                     self._go_on(out)
                 self._tidy_at = now + TIDY_S
             case Purpose.PIN:
                 if item.error:
-                    out.append(_refusal(modem.link, "the PIN of pin_file is not tried again", item))
+                    why = f"{modem.link}: the PIN of pin_file is not tried again: {_why(item)}"
+                    out.append(Say(why, serious=True))
             case _:
                 pass
 
@@ -184,5 +188,5 @@ class Orders:
             out.append(Call(Purpose.DELETE, path, path, u.MODEM, "DeleteBearer", limit_s, "o", (bearer,)))
 
 
-def _refusal(link: str, what: str, item: Answer) -> Say:
-    return Say(f"{link}: {what}: {item.why} ({item.error.rpartition('.')[2]})", serious=True)
+def _why(item: Answer) -> str:
+    return f"{item.why} ({item.error.rpartition('.')[2]})"

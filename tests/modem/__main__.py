@@ -1,4 +1,6 @@
-"""A rig with a command in it: `python -m modem [--rootless] [COMMAND...]`; a shell unless one is named.
+"""A rig with a command in it, a shell unless one is named.
+
+    cd tests; ../.venv/bin/python -m modem [--rootless] [COMMAND...]
 
 In it mmcli, `lies run` and `python -m modem.control signal csq=20` all mean the rig's bus and modem.
 """

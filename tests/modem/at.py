@@ -35,11 +35,12 @@ class Command:
 
 @frozen
 class Answer:
-    """What a command is answered: lines of information, the result code, and how long that takes."""
+    """What a command is answered: information, the result code; how long it takes, and what it does then."""
 
     lines: tuple[str, ...] = ()
     final: str = "OK"
     delay_s: float = 0.0
+    then: Callable[[], None] | None = None
 
 
 class CmeError(enum.IntEnum):

@@ -1,22 +1,27 @@
-"""The rigs as fixtures: one of each for a module, as new for every test."""
+"""The rigs as fixtures: one of each for all tests, as new for every test."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from netns_kit import namespace
-from tools import need
+from netns_kit import elsewhere
+from tools import need, need_mounts
 
+from lies.kernel.netns import entered
 from modem.rig import PluggedRig, SocketRig, running
 from modem.scene import DELAYS, Scene, scene, table
 
+HERE = Path(__file__).parent
 _TOOLS = ("/usr/sbin/ModemManager", "mmcli", "dbus-daemon")
 
 
 @pytest.fixture(scope="session")
 def plugged_kind() -> type[PluggedRig]:
     """The hot-plug rig, where it can be run."""
-    for tool in (*_TOOLS, "unshare", "ip"):
+    for tool in (*_TOOLS, "ip"):
         need(tool)
+    need_mounts()
     return PluggedRig
 
 
@@ -28,23 +33,29 @@ def socket_kind() -> type[SocketRig]:
     return SocketRig
 
 
-@pytest.fixture(scope="module")
-def _plugged(plugged_kind: type[PluggedRig]) -> Iterator[PluggedRig]:
-    with namespace(), running(plugged_kind) as rig:
-        yield rig
+@pytest.fixture(scope="package")
+def _plugged(plugged_kind: type[PluggedRig]) -> Iterator[tuple[PluggedRig, int]]:
+    with elsewhere() as where, ExitStack() as stack:
+        with entered(where):
+            rig = stack.enter_context(running(plugged_kind))
+        yield rig, where
+        with entered(where):
+            stack.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def _socketed(socket_kind: type[SocketRig]) -> Iterator[SocketRig]:
     with running(socket_kind) as rig:
         yield rig
 
 
 @pytest.fixture
-def plugged(_plugged: PluggedRig) -> PluggedRig:
+def plugged(_plugged: tuple[PluggedRig, int]) -> Iterator[PluggedRig]:
     """The hot-plug rig with the modem disabled; the test is in its network namespace."""
-    _plugged.renew()
-    return _plugged
+    rig, where = _plugged
+    with entered(where):
+        rig.renew()
+        yield rig
 
 
 @pytest.fixture
@@ -57,7 +68,7 @@ def socketed(_socketed: SocketRig) -> SocketRig:
 @pytest.fixture
 def registered(plugged: PluggedRig) -> Iterator[Scene]:
     """The hot-plug rig with the modem registered, a listener, and the driver following."""
-    with scene(plugged, apn="internet") as one:
+    with scene(plugged, apn="internet", rest_s=1) as one:
         yield one
 
 
@@ -66,6 +77,16 @@ def connected(registered: Scene) -> Scene:
     """The same, connected by somebody else."""
     registered.connect()
     return registered
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share rigs run one after the other, in whatever order."""
+    here = [item for item in items if item.path.parent == HERE]
+    if here:
+        first = items.index(here[0])
+        others = [item for item in items[first:] if item.path.parent != HERE]
+        items[first:] = [*here, *others]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

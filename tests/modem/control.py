@@ -62,6 +62,10 @@ class ModemControl:
         """The network ends the data connection; silent: without saying so."""
         return self._at("drop", silent=silent)
 
+    def refuse(self, *, on: bool = True) -> int:
+        """The network takes no data connection."""
+        return self._at("refuse", on=on)
+
     def card(self, state: str, **options: str) -> int:
         """The SIM card: READY, PIN, PUK or MISSING; with pin: what it is unlocked by."""
         return self._at("card", state=state, **options)

@@ -35,7 +35,7 @@ class Port:
         self._echo = True
         self._received = b""
         self.wants = Unsolicited()
-        self._network = NetworkCommands(modem.network, self.wants)
+        self._network = NetworkCommands(modem.network, self.wants, modem.tell_registration)
         self._table: Table = {
             **{(name, Kind.RUN): always() for name in ("", "V", "X", "Q", "&C", "&D", "&K", "S", "L", "M")},
             ("E", Kind.RUN): self._set_echo,
@@ -74,23 +74,25 @@ class Port:
         if (forced := self._modem.forced.get(line.upper())) is not None:
             return Answer(final=forced)
         said: list[str] = []
-        delay_s, final = 0.0, "OK"
+        delay_s, final, then = 0.0, "OK", None
         try:
             for command in commands(line):
                 one = self._follow(command)
                 said += one.lines
                 delay_s += one.delay_s
-                final = one.final
+                final, then = one.final, one.then
         except Refused as refused:
             final = self._modem.refusal(refused.error)
         except (ValueError, IndexError):  # parameters that are none
             final = "ERROR"
         if final.startswith("CONNECT"):
             self.calling = True
-        return Answer(tuple(said), final, delay_s)
+        return Answer(tuple(said), final, delay_s, then)
 
     def give(self, answer: Answer) -> None:
-        """Send an answer."""
+        """Send an answer, after what is done before."""
+        if answer.then is not None:
+            answer.then()
         said = "\r\n".join(answer.lines)
         self.say(f"{said}\r\n\r\n{answer.final}" if said else answer.final, ">>")
 
@@ -190,6 +192,10 @@ class Modem:
         network.area = network.area if area is None else area
         network.cell = network.cell if cell is None else cell
         network.act = network.act if act is None else act
+        self.tell_registration()
+
+    def tell_registration(self) -> None:
+        """Tell it on all ports."""
         for port in self.ports:
             port.tell_registration()
 

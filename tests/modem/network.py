@@ -4,6 +4,7 @@ import enum
 
 from attrs import Factory, define, frozen
 
+_FORBIDDEN = 3  # <stat> of +COPS=?
 GSM, UTRAN, LTE, NR = 0, 2, 7, 11  # <AcT> of TS 27.007 section 7.3
 
 
@@ -90,4 +91,15 @@ class Network:
     @property
     def scan(self) -> list[Operator]:
         """All operators that are heard."""
-        return [Operator(2, self.name, self.plmn, self.act), *self.others]
+        return [Operator(2 if self.registered else 1, self.name, self.plmn, self.act), *self.others]
+
+    def select(self, plmn: str) -> bool:
+        """Leave this network for one of those that are heard, if it serves; to register there is next."""
+        wanted = next((one for one in self.scan if one.plmn == plmn and one.status != _FORBIDDEN), None)
+        if wanted is None:
+            return False
+        if plmn != self.plmn:
+            self.others = [one for one in self.scan if one != wanted]
+            self.plmn, self.name, self.act = wanted.plmn, wanted.name, wanted.act
+            self.registration = Registration.SEARCHING
+        return True

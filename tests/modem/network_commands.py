@@ -1,11 +1,14 @@
 """Commands about the network: registration, operators and levels."""
 
+from collections.abc import Callable
+
 from attrs import Factory, define
 
 from modem.at import Answer, CmeError, Command, Kind, Refused, Table, always, say
 from modem.network import LTE, Network, Registration
 
 DOMAINS = ("CREG", "CGREG", "CEREG")
+SELECT_S = 1.0  # for changing the operator
 _NOT_KNOWN = "99,99,255,255"  # of +CESQ, what only GSM and UTRAN measure
 
 
@@ -26,9 +29,10 @@ class Unsolicited:
 class NetworkCommands:
     """Registration, operators and levels, as one port sees them."""
 
-    def __init__(self, network: Network, wants: Unsolicited) -> None:
+    def __init__(self, network: Network, wants: Unsolicited, tell: Callable[[], None]) -> None:
         self._network = network
         self._wants = wants
+        self._tell = tell  # registration may be another now
         self._numeric = False  # operators as numbers
 
     def table(self) -> Table:
@@ -110,6 +114,13 @@ class NetworkCommands:
         mode, *more = command.fields
         if mode == "3":
             self._numeric = more[0] == "2"
-        elif mode == "1" and more[1] != self._network.plmn:
-            raise Refused(CmeError.NO_NETWORK)
+        elif mode == "1":
+            if not self._network.select(more[1]):
+                raise Refused(CmeError.NO_NETWORK)
+            self._tell()
+            return Answer(delay_s=SELECT_S, then=self._selected)
         return say()
+
+    def _selected(self) -> None:
+        self._network.registration = Registration.HOME
+        self._tell()

@@ -53,8 +53,13 @@ class Process:
 
 def module(name: str, *options: str | Path, log: Path, env: Mapping[str, str]) -> Process:
     """A module of the tests as a process."""
-    path = os.pathsep.join((str(TESTS), os.environ.get("PYTHONPATH", "")))
-    return Process([sys.executable, "-m", name, *options], log, {**env, "PYTHONPATH": path})
+    return Process([sys.executable, "-m", name, *options], log, seeing_tests(env))
+
+
+def seeing_tests(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment, such that Python finds the modules of the tests."""
+    path = os.pathsep.join((str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])))
+    return {**env, "PYTHONPATH": path}
 
 
 _BUS = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"

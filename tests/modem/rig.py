@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -38,10 +39,8 @@ exec "$@"
 """
 
 
-class Rig:
+class Rig(ABC):
     """A bus with ModemManager and the modem on it, and what may be done to them."""
-
-    hot_plug = False
 
     def __init__(self, directory: Path, log_level: str) -> None:
         self.directory = directory
@@ -59,13 +58,13 @@ class Rig:
         self.manager: Process | None = None
         self.modem: ModemControl
 
-    # what the rigs differ in
+    @abstractmethod
     def _simulator_options(self) -> list[str | Path]:
-        raise AssertionError
+        """What carries the modem's ports."""
 
+    @abstractmethod
     def start_manager(self) -> None:
         """Start ModemManager."""
-        raise AssertionError
 
     def start(self) -> None:
         """Start all, and wait for the modem."""
@@ -111,8 +110,8 @@ class Rig:
         self.mmcli("-m", "any", "--disable", fails=True)
         return self.state == "disabled" and not self.bearers
 
-    def _plug_again(self) -> None:
-        """Where the modem can be unplugged: see that it is not."""
+    def _plug_again(self) -> None:  # noqa: B027 - not every modem can be unplugged
+        """See that the modem is plugged."""
 
     def kill_manager(self) -> int:
         """Kill ModemManager, as a crash would; when that was."""
@@ -161,6 +160,13 @@ class Rig:
     def state(self) -> str:
         """The modem's state, as mmcli says it."""
         return str(self._generic.get("state", ""))
+
+    def settle(self) -> None:
+        """Wait until ModemManager has read what the modem has said until now.
+
+        Of lines that come together it reads those with a place first: +CEREG: 0 is taken for the newer one.
+        """
+        self.mmcli("-L")
 
     @property
     def bearers(self) -> list[str]:
@@ -233,8 +239,6 @@ class Rig:
 
 class PluggedRig(Rig):
     """A USB modem in a mount namespace of ModemManager's own."""
-
-    hot_plug = True
 
     def start(self) -> None:
         """Lay out /sys and /dev, then as every rig."""

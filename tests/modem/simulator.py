@@ -35,7 +35,6 @@ class Simulator:
             "burst": self.modem.burst,
             "camp": self.modem.camp,
             "drop": self.modem.drop,
-            "operator": self._operator,
             "card": self._card,
             "mute": self._mute,
             "force": self._force,
@@ -84,9 +83,6 @@ class Simulator:
 
     def _note(self, port: str, mark: str, text: str) -> None:
         self._log.write(f"{now_s() - self._began_s:8.3f} {port} {mark} {text!r}\n")
-
-    def _operator(self, plmn: str, name: str) -> None:
-        self.modem.network.plmn, self.modem.network.name = plmn, name
 
     def _card(self, state: str, pin: str | None = None) -> None:
         self.modem.sim.card = Card[state]

@@ -75,7 +75,7 @@ def test_orders_to_an_absent_modem_are_refused() -> None:
     world.lose()
     world.feed(Connect(world.t_ns, "wwan0", CELL))
     assert world.modems.asked("Connect") == []
-    assert "no modem behind it" in world.said()[-1]
+    assert world.failed() == [("connect", CELL, "there is no modem behind it at present")]
 
 
 def test_another_owner_is_another_modemmanager() -> None:

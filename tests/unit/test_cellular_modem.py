@@ -306,7 +306,7 @@ def test_cells_are_the_networks_choice() -> None:
     world.feed(Connect(world.t_ns, "wwan0", CELL))
     world.feed(Connect(world.t_ns, "wwan0", OTHER))
     assert world.moves() == [UP]
-    assert "the network chooses" in world.said()[-1]
+    assert world.failed() == [("connect", OTHER, "which of its cells serves is the network's choice")]
 
 
 def test_disconnect_is_requested() -> None:
@@ -326,10 +326,21 @@ def test_a_refused_connect_is_said_and_may_be_tried_again() -> None:
     world.modems.refuse[u.SIMPLE, "Connect"] = (f"{u.NAME}.Error.Core.Unauthorized", "roaming not allowed")
     world.feed(Connect(world.t_ns, "wwan0", CELL))
     assert world.moves() == []
-    assert "roaming not allowed (Unauthorized)" in world.said()[-1]
+    assert world.failed() == [("connect", CELL, "roaming not allowed (Unauthorized)")]
     del world.modems.refuse[u.SIMPLE, "Connect"]
     world.feed(Connect(world.t_ns, "wwan0", CELL))
     assert world.moves() == [UP]
+
+
+def test_a_refused_disconnect_is_said() -> None:
+    """The link stays up, and the next end of it is not by request."""
+    world, path = enabled()
+    world.feed(Connect(world.t_ns, "wwan0", CELL))
+    world.modems.refuse[u.SIMPLE, "Disconnect"] = (f"{u.NAME}.Error.Core.Failed", "no")
+    world.feed(Disconnect(world.t_ns, "wwan0", None))
+    assert world.failed() == [("disconnect", None, "no (Failed)")]
+    world.modems.drop(path, next(iter(world.modems.bearers)))
+    assert world.moves() == [UP, f"down {CELL} peer"]
 
 
 def test_own_connections_do_not_pile_up() -> None:
@@ -343,57 +354,3 @@ def test_own_connections_do_not_pile_up() -> None:
         world.modems.drop(path, bearer)
         world.run(3.0)
     assert list(world.modems.bearers) == [other]
-
-
-# ---- the SIM's PIN
-
-
-def locked(config: CellularConfig, tried: set[str] | None = None, *, left: int | None = None) -> World:
-    """A modem that waits for a PIN; left: tries."""
-    world = World(config, tried).begin()
-    path = world.modems.plug(state=1)
-    if left is not None:
-        world.modems.tell(path, u.MODEM, UnlockRetries=Variant("a{uu}", {2: left}))
-    world.modems.tell(path, u.MODEM, UnlockRequired=Variant("u", 2), State=Variant("i", 2))
-    return world
-
-
-@pytest.fixture
-def with_pin(tmp_path: object) -> CellularConfig:
-    """A configuration with a PIN."""
-    return CellularConfig(pin_file=tmp_path / "pin")  # type: ignore[operator]  # pytest's Path
-
-
-def test_a_pin_is_given_once(with_pin: CellularConfig) -> None:
-    """The machine asks its shell to put it in, and never holds it."""
-    world = locked(with_pin)
-    assert world.modems.asked("SendPin") == [["1234"]]
-    assert "1234" not in repr(world.actions)
-    assert world.modems.objects[f"{u.ROOT}/Modem/0"][u.MODEM]["State"].value == 3
-
-
-def test_a_wrong_pin_is_not_tried_again(with_pin: CellularConfig) -> None:
-    """Neither when the modem comes back, nor by a driver that is started again in this process."""
-    tried: set[str] = set()
-    world = World(with_pin, tried).begin()
-    world.pin = "9999"
-    path = world.modems.plug(state=1)
-    world.modems.tell(path, u.MODEM, UnlockRequired=Variant("u", 2), State=Variant("i", 2))
-    world.run(60.0)
-    assert world.modems.asked("SendPin") == [["9999"]]
-    again = locked(with_pin, tried)
-    assert again.modems.asked("SendPin") == []
-    assert "was tried before" in again.said()[-1]
-
-
-def test_a_pin_is_not_tried_after_a_wrong_one_of_somebody_else(with_pin: CellularConfig) -> None:
-    """With two tries left it is left to people."""
-    assert locked(with_pin, left=2).modems.asked("SendPin") == []
-    assert locked(with_pin, left=3).modems.asked("SendPin") == [["1234"]]
-
-
-def test_without_a_pin_nothing_is_tried() -> None:
-    """People are told that the SIM is locked."""
-    world = locked(CellularConfig())
-    assert world.modems.asked("SendPin") == []
-    assert "locked" in world.said()[-1]

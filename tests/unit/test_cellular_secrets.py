@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from cellular_kit import World
 from dbus_kit import private_bus, until
 from fake_modems import serve
 from radio_host import RecordingHost
@@ -14,6 +15,60 @@ from lies.errors import ConfigError
 from lies_cellular import Cellular, uapi
 from lies_cellular.config import CellularConfig
 from lies_cellular.secrets import read_pin
+
+
+def locked(config: CellularConfig, tried: set[str] | None = None, *, left: int | None = None) -> World:
+    """A modem that waits for a PIN; left: tries."""
+    world = World(config, tried).begin()
+    path = world.modems.plug(state=1)
+    if left is not None:
+        world.modems.tell(path, uapi.MODEM, UnlockRetries=Variant("a{uu}", {2: left}))
+    world.modems.tell(path, uapi.MODEM, UnlockRequired=Variant("u", 2), State=Variant("i", 2))
+    return world
+
+
+@pytest.fixture
+def with_pin(tmp_path: object) -> CellularConfig:
+    """A configuration with a PIN."""
+    return CellularConfig(pin_file=tmp_path / "pin")  # type: ignore[operator]  # pytest's Path
+
+
+def test_a_pin_is_given_once(with_pin: CellularConfig) -> None:
+    """The machine asks its shell to put it in, and never holds it."""
+    world = locked(with_pin)
+    assert world.modems.asked("SendPin") == [["1234"]]
+    assert "1234" not in repr(world.actions)
+    assert world.modems.objects[f"{uapi.ROOT}/Modem/0"][uapi.MODEM]["State"].value == 3
+
+
+def test_a_wrong_pin_is_not_tried_again(with_pin: CellularConfig) -> None:
+    """Neither when the modem comes back, nor by a driver that is started again in this process."""
+    tried: set[str] = set()
+    world = World(with_pin, tried).begin()
+    world.pin = "9999"
+    path = world.modems.plug(state=1)
+    world.modems.tell(path, uapi.MODEM, UnlockRequired=Variant("u", 2), State=Variant("i", 2))
+    world.run(60.0)
+    assert world.modems.asked("SendPin") == [["9999"]]
+    again = locked(with_pin, tried)
+    assert again.modems.asked("SendPin") == []
+    assert "was tried before" in again.said()[-1]
+
+
+def test_a_pin_is_not_tried_after_a_wrong_one_of_somebody_else(with_pin: CellularConfig) -> None:
+    """With two tries left it is left to people."""
+    assert locked(with_pin, left=2).modems.asked("SendPin") == []
+    assert locked(with_pin, left=3).modems.asked("SendPin") == [["1234"]]
+
+
+def test_without_a_pin_nothing_is_tried() -> None:
+    """People are told that the SIM is locked."""
+    world = locked(CellularConfig())
+    assert world.modems.asked("SendPin") == []
+    assert "locked" in world.said()[-1]
+
+
+# ---- over D-Bus
 
 
 def pin_file(tmp_path: Path, pin: str, mode: int = 0o600) -> Path:
