@@ -198,9 +198,7 @@ class MobilePlane:
         known = self._care_of.get(coa)
         table = known.table if known is not None else self._free_table()
         neighbours = known.neighbours if known is not None else set()
-        care_of = self._care_of[coa] = _CareOf(
-            table, router, self._hold.lane(table, table + 1), neighbours
-        )
+        care_of = self._care_of[coa] = _CareOf(table, router, self._hold.lane(table, table + 1), neighbours)
         messages = [m.address(self._index, coa), *self._neighbour(care_of, router, router_lla)]
         messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
         messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))

@@ -209,26 +209,17 @@ class Questions:
         self._say(logging.INFO, f"{watch.link} does not tell of signal levels ({why}): it is sampled instead")
 
     async def _scan(self, scan: Scan) -> None:
-        why: Exception | None = None
-        for low in (True, False):  # not every radio knows priorities
-            try:
-                await self._set(
-                    requests.trigger_scan(scan.index, scan.ssid, scan.frequencies_mhz, low_priority=low)
+        try:
+            await self._set(requests.trigger_scan(scan.index, scan.ssid, scan.frequencies_mhz))
+        except (LiesError, OSError) as error:
+            if _errno(error) in _NOT_PERMITTED:
+                self._say(
+                    logging.WARNING,
+                    "the kernel does not let this process scan: only what others' scans find is known; run "
+                    "the daemon with CAP_NET_ADMIN, or set scan_s = 0",
                 )
-            except (LiesError, OSError) as error:
-                why = error
-                if _errno(error) != errno.EOPNOTSUPP:
-                    break
-            else:
-                return
-        if why is not None and _errno(why) in _NOT_PERMITTED:
-            self._say(
-                logging.WARNING,
-                "the kernel does not let this process scan: only what others' scans find is known; run "
-                "the daemon with CAP_NET_ADMIN, or set scan_s = 0",
-            )
-        elif why is not None and _errno(why) not in _USUAL:
-            self._say(logging.INFO, f"no own scan: {why}")
+            elif _errno(error) not in _USUAL:
+                self._say(logging.INFO, f"no own scan: {error}")
 
     async def _carry_out(self, carry: Carry, taken: Callable[[Taken], None]) -> None:
         why = None

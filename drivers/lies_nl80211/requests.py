@@ -45,16 +45,16 @@ def set_thresholds(index: int, levels_dbm: Sequence[int], hysteresis_db: int) ->
     return generic_body(Cmd.SET_CQM, u32(Attr.IFINDEX, index), cqm)
 
 
-def trigger_scan(
-    index: int, ssid: bytes, frequencies_mhz: Sequence[int], *, low_priority: bool = True
-) -> bytes:
-    """Ask for one SSID; no frequency: on all. low_priority: behind what else the radio does."""
+def trigger_scan(index: int, ssid: bytes, frequencies_mhz: Sequence[int]) -> bytes:
+    """Ask for one SSID; no frequency: on all.
+
+    Not with NL80211_SCAN_FLAG_LOW_PRIORITY: mac80211 ends such a scan after the first channel as soon as a
+    frame waits to be sent. Without it the scan pauses for what waits, between two channels, and goes on.
+    """
     parts = [u32(Attr.IFINDEX, index), nested(Attr.SCAN_SSIDS, attribute(1, ssid))]
     if frequencies_mhz:
         channels = (u32(number, mhz) for number, mhz in enumerate(frequencies_mhz, 1))
         parts.append(nested(Attr.SCAN_FREQUENCIES, *channels))
-    if low_priority:
-        parts.append(u32(Attr.SCAN_FLAGS, uapi.SCAN_FLAG_LOW_PRIORITY))
     return generic_body(Cmd.TRIGGER_SCAN, *parts)
 
 

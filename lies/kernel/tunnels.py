@@ -52,17 +52,17 @@ def seg6_missing() -> str | None:
 def _let_pass(name: str) -> None:
     """Have packets forwarded that come in by an interface of ours, without making this host a router.
 
-    LiesError on a host that is none where the kernel, before Linux 6.17, forwards by all interfaces or by none:
-    whether it may by all is for whom it belongs to.
+    Before Linux 6.17 the kernel forwards for all interfaces or for none, and whether it may for all is to be
+    decided by whom this host belongs to: LiesError where it forwards nothing.
     """
     try:
         sysctl(f"ipv6/conf/{name}/force_forwarding", 1)
     except FileNotFoundError:
         if read_sysctl("ipv6/conf/all/forwarding") == "0":
             raise LiesError(
-                "what waits while a link changes goes out as forwarded packets, and this host forwards none: set the "
-                "sysctl net.ipv6.conf.all.forwarding = 1 and then net.ipv6.conf.LINK.forwarding = 0 for each link "
-                "on which it is a host (Linux 6.17 needs neither)"
+                "what waits while a link changes goes out as forwarded packets, and this host forwards none: "
+                "set net.ipv6.conf.all.forwarding = 1, and then net.ipv6.conf.LINK.forwarding = 0 "
+                "for each link on which it is to stay a host (Linux 6.17 needs neither)"
             ) from None
 
 
@@ -244,8 +244,8 @@ class Hold:
     def lane(self, table: int, drain: int | None = None) -> Lane:
         """The lane of a routing table.
 
-        drain: the table of what comes out. While the lane is taken that too leads into it: a packet of another
-        lane that has been put into a tunnel, whose own packets are of this one. Who lets go sets it first.
+        drain: the table of what comes out. While the lane is taken that too leads into it: a packet of
+        another lane that went into a tunnel, whose own packets are of this one. Who lets go sets it first.
 
         It has two next hops. While the kernel empties the first one's queue, it sends at once what comes
         anew: that takes the second one, whose queue stays short.

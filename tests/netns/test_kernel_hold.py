@@ -81,7 +81,7 @@ def own_way() -> bytes:
 
 @netns
 def test_what_a_host_holds_goes_though_it_forwards_nothing_else(pair: Pair) -> None:
-    """Where the kernel can (Linux 6.17), held packets leave a host that is no router; elsewhere it is refused."""
+    """Where the kernel can (Linux 6.17), held packets leave a host that is no router; else it is said."""
     sysctl("ipv6/conf/all/forwarding", 0)
     if not Path("/proc/sys/net/ipv6/conf/all/force_forwarding").exists():
         with pytest.raises(LiesError, match="forwarding"):
@@ -98,7 +98,7 @@ def test_what_a_host_holds_goes_though_it_forwards_nothing_else(pair: Pair) -> N
 
 @netns
 def test_an_older_kernel_needs_to_be_told_to_forward(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before Linux 6.17 a host that forwards nothing is told what to set, and nothing is left; set, it holds."""
+    """Before Linux 6.17 a host that forwards nothing is told what to set; nothing is left; set, it holds."""
     monkeypatch.setattr(tunnels, "sysctl", without_force_forwarding)
     sysctl("ipv6/conf/all/forwarding", 0)
     before = kernel_state()

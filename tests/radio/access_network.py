@@ -1,10 +1,11 @@
-"""An access network inside the machine: two access routers on simulated radios, a correspondent, a mobile node.
+"""An access network inside the machine: two access routers on simulated radios, and who moves between them.
 
     correspondent ---- core ---- ap1 ((  sta  )) ap2 ---- core
 
-Each router is its own access point (an open network) and has a /64 of its own; LIES runs in it as access router, and
-in the station as mobile node on the nl80211 driver. Nothing of Mobile IPv6 runs: the correspondent knows the address
-that the node had first, and packets to it follow the node through the tunnel of the routers.
+Each router is its own access point (an open network) and has a /64 of its own. LIES runs in it as access
+router, and in the station as mobile node on the nl80211 driver. Nothing of Mobile IPv6 runs: the
+correspondent knows the address that the node had first, and packets to it follow the node through the
+routers' tunnel.
 """
 
 import json
@@ -20,19 +21,25 @@ from polling import wait_until
 from radio.guest import (
     LOGS,
     PATIENCE_S,
+    PYTHON,
     Air,
+    Control,
     Lies,
     Radio,
     access_point,
     daemon,
+    hear,
+    joined,
     listen,
+    log,
     make_radios,
     mark,
     pause,
     run,
-    said,
     start,
+    station,
     steady,
+    there,
 )
 
 SSID = "orchard"
@@ -41,7 +48,8 @@ CORRESPONDENT = CORRESPONDENT_PREFIX[2]
 BACKBONE = "bb"
 _MTU = 1600  # of wires: a packet of a tunnel fits
 NEAR_DBM, FAR_DBM = -50.0, -90.0
-FADE_S = 4.0
+LOOK_DBM = -60  # below it wpa_supplicant looks for another access point
+FADE_S = 5.0
 STAY_S = 1.5  # after a handover
 _KEYS = LOGS.parent / "keys"
 
@@ -80,21 +88,24 @@ class Router:
         return 2407 + 5 * self.channel
 
 
-def care_of(router: Router, station: Radio) -> IPv6Address:
+def care_of(router: Router, radio: Radio) -> IPv6Address:
     """The address that a station forms on a router's link (RFC 4862 section 5.5.3)."""
-    octets = bytes.fromhex(station.address.replace(":", ""))
+    octets = bytes.fromhex(radio.address.replace(":", ""))
     identifier = bytes((octets[0] ^ 2,)) + octets[1:3] + b"\xff\xfe" + octets[3:]
     return IPv6Address(router.prefix.network_address.packed[:8] + identifier)
 
 
-def build(routers: Iterable[Router], station: Radio) -> None:
+def build(routers: Iterable[Router], mobile: Radio) -> None:
     """Wires, addresses and routes; the access points beacon after it."""
     routers = tuple(routers)
     run("modprobe", "-a", "veth", "tun")
     for name in ("core", "cn"):
         run("ip", "netns", "add", name)
-    for name in ("core", "cn", station.namespace, *(r.name for r in routers)):
+    for name in ("core", "cn", *(r.name for r in routers)):
         _quiet(name, forwarding=name != "cn")
+    # a host as the kernel makes it, but for what a mobile node needs (docs/configuration.md)
+    keys = ("all.forwarding=1", f"{mobile.interface}.forwarding=0")
+    run("sysctl", "-q", "-w", *(f"net.ipv6.conf.{key}" for key in keys), namespace=mobile.namespace)
     _links("core", [f"link add cn mtu {_MTU} type veth peer name eth0 netns cn mtu {_MTU}"])
     _links("core", ["link set cn up", f"addr add {CORRESPONDENT_PREFIX[1]}/64 dev cn"])
     _links(
@@ -129,14 +140,18 @@ def build(routers: Iterable[Router], station: Radio) -> None:
         )
         access_point(one.radio, channel=one.channel, ssid=SSID)
         _links(one.name, [f"addr add {one.address}/64 dev {one.radio.interface}"])
-    _links(station.namespace, [f"link set {station.interface} up"])
+    _links(mobile.namespace, [f"link set {mobile.interface} up"])
 
 
 def _quiet(namespace: str, *, forwarding: bool) -> None:
     """No duplicate address detection, and no advertisements taken by the kernel."""
-    values = {"accept_dad": 0, "dad_transmits": 0, "accept_ra": 0, "router_solicitations": 0, "seg6_enabled": 1}
-    if forwarding:
-        values["forwarding"] = 1  # DBG
+    values = {
+        "accept_dad": 0,
+        "dad_transmits": 0,
+        "accept_ra": 0,
+        "seg6_enabled": 1,
+        "forwarding": int(forwarding),
+    }
     words = [f"net.ipv6.conf.{which}.{k}={v}" for which in ("all", "default") for k, v in values.items()]
     run("sysctl", "-q", "-w", *words, namespace=namespace)
 
@@ -191,7 +206,10 @@ class Journey:
         self._air.play([steady(r.name, "sta", NEAR_DBM) for r in self.routers])
         self._here = self.routers[0]
         self._moves = 0
-        self._captures: list[subprocess.Popen[str]] = []
+        self._processes: list[subprocess.Popen[str]] = []
+        self._lies: Lies | None = None
+        self._supplicant: Control | None = None
+        self._pinging = ""
         build(self.routers, self.station)
         self._common = {"consumer": "fmipv6", "insecure": not protected, "tunnels": tunnels}
         self._keys: list[dict[str, object]] = []
@@ -229,15 +247,16 @@ class Journey:
             options["keys"] = [{"key": f"sta-{router.name}", "node": self.station.address}]
         return options
 
-    def attach(self) -> Lies:
+    def attach(self) -> None:
         """The station joins the first access point, and LIES begins in it."""
         interface, name = self.station.interface, self.station.namespace
-        frequencies = [str(r.frequency) for r in self.routers]
-        run("iw", "dev", interface, "scan", "freq", *frequencies, namespace=name)
+        hear(self.station, *(r.frequency for r in self.routers))
         first = self.routers[0]
-        run(
-            "iw", "dev", interface, "connect", "-w", SSID, str(first.frequency), first.radio.address, namespace=name
-        )
+        where = (SSID, str(first.frequency), first.radio.address)
+        run("iw", "dev", interface, "connect", *where, namespace=name)
+        joined_to = f"Connected to {first.radio.address}"
+        wait_until(lambda: joined_to in run("iw", "dev", interface, "link", namespace=name), PATIENCE_S)
+        start("iw-event", "iw", "event", "-t", namespace=name)
         options = {
             **self._common,
             "role": "mobile-node",
@@ -246,51 +265,108 @@ class Journey:
         }
         if self._keys:
             options["keys"] = self._keys
-        lies = daemon(name, table("drivers.nl80211", {"scan_s": 2.0}) + table("consumers.fmipv6", options))
-        listen(lies, "heard")
+        self._lies = daemon(
+            name, table("drivers.nl80211", {"scan_s": 1.0}) + table("consumers.fmipv6", options)
+        )
+        listen(self._lies, "heard")
         wait_until(lambda: str(self.pcoa) in self.addresses(), PATIENCE_S)
-        return lies
 
     def addresses(self) -> str:
         """The station's, as ip shows them."""
-        return run("ip", "-6", "-o", "addr", "show", "dev", self.station.interface, namespace=self.station.namespace)
+        return run(
+            "ip", "-6", "-o", "addr", "show", "dev", self.station.interface, namespace=self.station.namespace
+        )
 
-    def ping(self, name: str) -> "subprocess.Popen[str]":
-        """Begin to ask the correspondent for an answer every 10 ms, from the station's first address."""
-        words = ("ping", "-6", "-n", "-D", "-i", "0.01", "-I", str(self.pcoa), str(CORRESPONDENT))
-        process = start(name, *words, namespace=self.station.namespace)
-        said(name, "icmp_seq=100")
-        return process
+    def ping(self, name: str, source: IPv6Address | None = None) -> None:
+        """Begin to ask the correspondent for echoes; source: only ever from that address of the station."""
+        words = [PYTHON, "-m", "radio.pinger", str(LOGS / name), str(CORRESPONDENT)]
+        words += [str(source)] if source is not None else []
+        self._processes.append(start(f"{name}-says", *words, namespace=self.station.namespace))
+        self._pinging = name
+        there(LOGS / name)
+        wait_until(lambda: "\nr 100 " in (LOGS / name).read_text(encoding="ascii"), PATIENCE_S)
 
     def fade(self) -> None:
-        """The access point of the station fades until the station has left it."""
+        """The access point of the station fades until FMIPv6 has left it."""
+        away, to = self._fading("fades")
+        arrived = self._moves + 1  # and the first one was configured
+        wait_until(lambda: self._addresses_told() >= arrived, PATIENCE_S)
+        self._faded("moved", away, to)
+
+    def roam(self) -> None:
+        """The access point fades until wpa_supplicant has left it; then the kernel begins with IPv6 anew.
+
+        By itself it would keep address and router of the link that it has left until they expire, minutes
+        later: this is what a connection manager does at best.
+        """
+        assert self._supplicant is not None
+        away, to = self._fading("plainly")
+        joined(self._supplicant, to.radio.address)
+        mark("reassociated", number=self._moves)
+        words = [f"net.ipv6.conf.{self.station.interface}.disable_ipv6={value}" for value in (1, 0)]
+        run("sysctl", "-q", "-w", *words, namespace=self.station.namespace)
+        wait_until(self._answered_of_late, PATIENCE_S)
+        self._faded("moved", away, to)
+
+    def _fading(self, event: str) -> tuple[Router, Router]:
         away = self._here
-        (to,) = (r for r in self.routers if r is not away)
+        (self._here,) = (r for r in self.routers if r is not away)
         self._moves += 1
-        falls = {"from": away.name, "to": "sta", "both_ways": True, "dbm": [[0, NEAR_DBM], [FADE_S, FAR_DBM]]}
-        mark("fades", number=self._moves, poa=away.radio.address, to=to.radio.address)
-        self._air.play([falls, steady(to.name, "sta", NEAR_DBM)])
-        wait_until(lambda: self._arrived() > self._moves, PATIENCE_S)
-        mark("moved", number=self._moves)
-        self._here = to
-        comes = {**falls, "dbm": [[0, FAR_DBM], [1, NEAR_DBM]]}
-        self._air.play([comes, steady(to.name, "sta", NEAR_DBM)])
+        mark(event, number=self._moves, poa=away.radio.address, to=self._here.radio.address)
+        self._levels(away, [[0, NEAR_DBM], [FADE_S, FAR_DBM]])
+        return away, self._here
+
+    def _faded(self, event: str, away: Router, to: Router) -> None:
+        mark(event, number=self._moves, to=to.radio.address)
+        self._levels(away, [[0, FAR_DBM], [0.5, NEAR_DBM]])
         pause(STAY_S)
 
-    def _arrived(self) -> int:
-        """How many care-of addresses the station has had."""
+    def _levels(self, router: Router, dbm: list[list[float]]) -> None:
+        """One access point as said, the others near."""
+        others = [steady(r.name, "sta", NEAR_DBM) for r in self.routers if r is not router]
+        path = {"from": router.name, "to": "sta", "both_ways": True, "dbm": dbm}
+        self._air.play([path, *others])
+
+    def _addresses_told(self) -> int:
         return (LOGS / "heard.ndjson").read_text(encoding="utf-8").count('"care_of_address_changed"')
+
+    def _answered_of_late(self) -> bool:
+        """Whether the last request but ten has an answer, and one before is none of the old link's."""
+        lines = (LOGS / self._pinging).read_text(encoding="ascii").splitlines()[-40:]
+        asked = [line.split()[1] for line in lines if line.startswith("s ")]
+        answered = {line.split()[1] for line in lines if line.startswith("r ")}
+        return len(asked) > 10 and set(asked[-11:-1]) <= answered
+
+    def without_lies(self) -> None:
+        """LIES ends in the station, and wpa_supplicant begins, which looks around when the signal falls."""
+        assert self._lies is not None
+        self._stop()
+        self._lies.process.terminate()
+        self._lies.process.wait(PATIENCE_S)
+        run("iw", "dev", self.station.interface, "disconnect", namespace=self.station.namespace)
+        self._supplicant, process = station(
+            self.station, ssid=SSID, frequencies=[r.frequency for r in self.routers]
+        )
+        self._processes.append(process)
+        assert self._supplicant.ask(f'SET_NETWORK 0 bgscan "simple:1:{LOOK_DBM}:10"') == "OK"
+        joined(self._supplicant)
+        bssid = self._supplicant.status()["bssid"]
+        (self._here,) = (r for r in self.routers if r.radio.address == bssid)
+
+    def _stop(self) -> None:
+        for process in self._processes:
+            process.terminate()
+            process.wait(PATIENCE_S)
+        self._processes.clear()
 
     def capture(self, router: Router) -> None:
         """Write down what a router's wire carries, until the end."""
         name = f"capture-{router.name}"
         words = ("tcpdump", "-i", BACKBONE, "-U", "-s", "256", "-w", str(LOGS / f"{router.name}.pcap"), "ip6")
-        self._captures.append(start(name, *words, namespace=router.name))
-        said(name, "listening on")
+        self._processes.append(start(name, *words, namespace=router.name))
+        wait_until(lambda: "listening on" in log(name).read_text(encoding="utf-8"), PATIENCE_S)
 
     def end(self) -> None:
         """Nothing more comes."""
         pause(0.5)
-        for process in self._captures:
-            process.terminate()
-            process.wait(PATIENCE_S)
+        self._stop()

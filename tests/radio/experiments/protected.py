@@ -1,6 +1,7 @@
-"""Predictive handovers over ip6tnl devices, with HI and HAck in ESP and FBU and FBack signed, seen by tcpdump."""
+"""Predictive handovers by ip6tnl devices, HI and HAck in ESP, FBU and FBack signed, seen by tcpdump."""
 
 from radio.access_network import Journey
+from radio.guest import experiment, keep, run
 
 MOVES = 2  # there, and back
 
@@ -11,13 +12,13 @@ def main() -> None:
     for router in journey.routers:
         journey.capture(router)
     journey.attach()
-    journey.ping("ping")
+    journey.ping("pings", journey.pcoa)
     for _ in range(MOVES):
         journey.fade()
+    for router in journey.routers:
+        keep(f"links-{router.name}.txt", run("ip", "-d", "link", namespace=router.name))
     journey.end()
 
 
 if __name__ == "__main__":
-    from radio.guest import experiment
-
     experiment(main)

@@ -1,0 +1,82 @@
+"""Fast handovers of a station between two access routers, counted by the echoes that it gets."""
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any
+
+import pytest
+
+from radio.experiments.handovers import MOVES, PLAIN_MOVES
+from radio.figures import Figures
+from radio.pings import Pings
+from radio.results import Results
+
+pytestmark = pytest.mark.radio
+
+
+@pytest.fixture
+def handovers(found: Mapping[str, Results]) -> Results:
+    """The results of radio.experiments.handovers."""
+    return found["handovers"]
+
+
+def moves(results: Results, event: str) -> list[tuple[int, int]]:
+    """From when to when each move counts: until the next one begins, the last until it has settled."""
+    began = [m["mono_ns"] for m in results.marks(event)]
+    ends = [*began[1:], results.marks("moved")[-1]["mono_ns"] + 500_000_000]
+    return list(zip(began, ends, strict=True))
+
+
+def done(results: Results) -> list[dict[str, Any]]:
+    """The reports of handovers, in order."""
+    return [e for e in results.events("heard") if e["type"] == "handover_done"]
+
+
+def test_every_handover_is_predictive(handovers: Results, figures: Figures) -> None:
+    """A fading link is announced and left for the other router before it breaks: FBack on the old link."""
+    reports = done(handovers)[:MOVES]
+    assert [r["mode"] for r in reports] == ["predictive"] * MOVES
+    fades = handovers.marks("fades")
+    announced = [e for e in handovers.events("heard") if e["type"] == "link_going_down"]
+    for report, fade, (from_ns, to_ns) in zip(reports, fades, moves(handovers, "fades"), strict=False):
+        assert (report["from_poa"], report["to_poa"]) == (fade["poa"], fade["to"])
+        told = [e["mono_ns"] for e in announced if e["poa"] == fade["poa"]]
+        assert any(from_ns < t_ns < report["connect_ns"] < to_ns for t_ns in told)
+        assert report["fbu_ns"] < report["fback_ns"] <= report["connect_ns"] < report["link_up_ns"]
+    fbacks = [(r["fback_ns"] - r["fbu_ns"]) / 1e6 for r in reports]
+    gaps = [(r["link_up_ns"] - r["connect_ns"]) / 1e6 for r in reports]
+    figures.add(f"{MOVES} handovers: FBU to FBack", f"{median(fbacks):.1f} ms", "")
+    figures.add(f"{MOVES} handovers: LinkConnect to LinkUp", f"{median(gaps):.1f} ms", "")
+
+
+def test_at_most_one_echo_is_lost_by_a_handover(handovers: Results, figures: Figures) -> None:
+    """An echo every 10 ms, there and back: each of ten handovers costs one at most."""
+    pings = Pings.read(handovers.lines("pings"))
+    spans = moves(handovers, "fades")[:MOVES]
+    lost = [len(pings.lost(*span)) for span in spans]
+    gaps = [pings.gap_ms(r["connect_ns"], r["una_ns"] + 500_000_000) for r in done(handovers)[:MOVES]]
+    figures.add(f"{MOVES} handovers: echoes lost", " ".join(map(str, lost)), "0 or 1 each")
+    figures.add(
+        f"{MOVES} handovers: longest time without an echo",
+        f"{median(gaps):.0f} ms, at most {max(gaps):.0f}",
+        "",
+    )
+    assert len(lost) == MOVES
+    assert max(lost) <= 1
+
+
+def test_without_lies_it_takes_longer(handovers: Results, figures: Figures) -> None:
+    """By wpa_supplicant and Router Advertisements a move loses echoes, also without a wait for duplicates."""
+    pings = Pings.read(handovers.lines("plain-pings"))
+    spans = moves(handovers, "plainly")
+    lost = [len(pings.lost(*span)) for span in spans]
+    gaps = [pings.gap_ms(*span) for span in spans]
+    for kind, part in (
+        ("as the kernel has it", slice(0, PLAIN_MOVES)),
+        ("no duplicate address detection, no delay", slice(PLAIN_MOVES, None)),
+    ):
+        name = f"without LIES, {kind}"
+        figures.add(f"{name}: echoes lost", " ".join(map(str, lost[part])), "")
+        figures.add(f"{name}: longest time without", f"{median(gaps[part]):.0f} ms", "")
+    assert len(spans) == 2 * PLAIN_MOVES
+    assert min(lost) > 1
