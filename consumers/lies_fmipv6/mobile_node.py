@@ -226,7 +226,9 @@ class MobileNode:
     def _received(self, item: Received, now: float) -> list[Action]:
         m = self._m
         # not what the router itself sent to our link-layer address: a NAACK, the answer to an RtSolPr
-        if item.destination == m.coa and not is_link_local(item.source.packed):
+        coa = m.coa
+        here = coa is not None and item.destination.packed == coa.packed
+        if here and not is_link_local(item.source.packed):
             self._arrival.heard_of()
         match item.message:
             case RouterAdvertisement() as ra:

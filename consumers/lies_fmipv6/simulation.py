@@ -104,10 +104,10 @@ class MobileProgram:
                 host.send(encode(message, action.source, action.destination), kind_of(message))
             case a.RequestPoAList():
                 host.list_poas(self._seat.feed)
-            case a.RequestConnect():
-                host.connect(action.poa, partial(self._refused, action.poa))
             case a.Publish():
                 host.publish(action.report)
+            case a.RequestConnect():
+                host.connect(action.poa, partial(self._refused, action.poa))
             case a.ExpectLinkUp() | a.ConfigureAddress():
                 pass  # nothing is quicker on a virtual clock if it is prepared; no link wants DHCP
             case _:
