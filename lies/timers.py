@@ -19,6 +19,11 @@ def earliest(*dues: float | None) -> float | None:
     return min([due for due in dues if due is not None], default=None)
 
 
+def sooner(first: float | None, due: float | None) -> float | None:
+    """The earlier one of two deadlines."""
+    return due if first is None or (due is not None and due < first) else first
+
+
 class Backoff:
     """When to send something again: after first_s, then after twice that, and so on.
 

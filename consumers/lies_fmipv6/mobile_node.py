@@ -16,7 +16,7 @@ from lies.events import (
     Result,
 )
 from lies.packet import is_link_local, text_of
-from lies.timers import earliest
+from lies.timers import sooner
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.arrival import Arrival
@@ -144,23 +144,23 @@ class MobileNode:
         self._is_due_known = True
         m = self._m
         # asked after every item, so that what has no time to keep is passed over
-        waiting: list[float | None] = []
+        due: float | None = None
         if m.handover is not None or m.hold_until is not None or m.connect_until is not None:
-            waiting.append(self._departure.next_timeout())
+            due = self._departure.next_timeout()
         elif m.state is _ATTACHED:
-            waiting.append(m.scout.poll_at)
+            due = m.scout.poll_at
         arrival = self._arrival
         if arrival.una is not None or arrival.rs is not None or arrival.untold is not None:
-            waiting.append(arrival.next_timeout())
+            due = sooner(due, arrival.next_timeout())
         if m.tunnels.kept or m.tunnels.farewells:
-            waiting.append(m.tunnels.next_timeout())
+            due = sooner(due, m.tunnels.next_timeout())
         if m.discovery.backoff is not None:
-            waiting.append(m.discovery.backoff.due)
+            due = sooner(due, m.discovery.backoff.due)
         if m.kept is not None:
-            waiting.append(self._imposed.next_timeout())
+            due = sooner(due, self._imposed.next_timeout())
         if self._probing is not None:
-            waiting.append(self._probing.next_timeout())
-        self._due = earliest(*waiting) if waiting else None
+            due = sooner(due, self._probing.next_timeout())
+        self._due = due
         return self._due
 
     def handle_timeout(self, now: float) -> list[Action]:
