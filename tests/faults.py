@@ -142,10 +142,23 @@ class Faults(Onlooker):
             self.left = _left(drive_)
             return not self.left
 
-        until(gone, within_s=30, what="the routers have forgotten")
+        try:
+            until(gone, within_s=30, what="the routers have forgotten")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.left}") from error
         for namespace, _interface, kind, _count in self.losses:
             if (namespace, kind.name) not in self.counted:
                 self.counted[namespace, kind.name] = self.lost(namespace, kind)
+
+
+def neighbour(router: t.Router) -> dict[str, Any]:
+    """A router as its neighbours' configurations have it."""
+    return {
+        "address": str(router.address),
+        "lla": t.mac_text(router.access_mac),
+        "prefix": str(router.prefix),
+        "access_points": [router.bssid],
+    }
 
 
 def _left(drive_: Drive) -> list[str]:

@@ -91,7 +91,8 @@ class Imposed:
         m.coa = address
         use = UseRouter(address, router.prefix.prefixlen, router.next_hop, router.lla)
         m.tunnels.keep(evolve(kept, ncoa=address), self._until)
-        return [use, m.reporter.address_changed(address, kept.pcoa, router.next_hop, None, now)]
+        # PCoA serves, by its router, until the home agent knows the new one
+        return [use, m.reporter.address_changed(address, kept.pcoa, router.next_hop, kept.par, now)]
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""

@@ -245,10 +245,13 @@ class PreviousRouter:
 
     def _supplied(self, binding: Binding, pending: _Pending, ack: HandoverAcknowledge) -> IPv6Address | None:
         """The address that the node is to use at the NAR, PCoA with code 3; None if the NAR refused."""
-        if ack.code == HAckCode.NCOA_VALID:
-            return pending.proposed
         if ack.code == HAckCode.USE_PCOA:
             return binding.pcoa
+        if pending.neighbour.dhcp:  # the NCoA is for the FBU only (6.1.2): a tunnel to it would end nowhere
+            self._drop("HAck that accepts an NCoA where nodes have to use DHCP")
+            return None
+        if ack.code == HAckCode.NCOA_VALID:
+            return pending.proposed
         if pending.hi.code == HICode.NOT_FROM_PCOA or ack.ncoa is None:
             return None
         assigned = ack.code in {HAckCode.NCOA_INVALID, HAckCode.NCOA_ASSIGNED}
@@ -283,7 +286,8 @@ class PreviousRouter:
         """What the HAck will be answered with, if the NAR takes the node as proposed."""
         neighbour = pending.neighbour
         secured = neighbour.protected or not self._c.insecure  # comes by another socket, when it comes
-        if secured or not binding.on_link or binding.held or not self._lets_go(binding.pcoa):
+        surely = binding.on_link and not binding.held and self._lets_go(binding.pcoa)
+        if secured or neighbour.dhcp or not surely:
             return []
         hack = HandoverAcknowledge(pending.hi.sequence, HAckCode.NCOA_VALID)
         tunnel = AddTunnel(binding.pcoa, pending.proposed, binding.lla)

@@ -39,7 +39,7 @@ class DriveOptions:
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
     daemon; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
     abstract, fmipv6, access: further options of the abstract entity, of the mobile node's FMIPv6 and of the
-    access routers'.
+    access routers'; access_of: of single ones, by name.
     """
 
     mode: str = "predictive"
@@ -65,6 +65,7 @@ class DriveOptions:
     abstract: Mapping[str, Any] = field(factory=dict)
     fmipv6: Mapping[str, Any] = field(factory=dict)
     access: Mapping[str, Any] = field(factory=dict)
+    access_of: Mapping[str, Mapping[str, Any]] = field(factory=dict)
 
     @property
     def packets_per_s(self) -> float:
@@ -166,6 +167,7 @@ class Configurations:
             "access_points": [router.bssid],
             "neighbours": neighbours,
             **self._plan.options.access,
+            **self._plan.options.access_of.get(router.name, {}),
         }
         return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
 

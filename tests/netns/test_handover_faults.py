@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults import ACCESS, BACKBONE, ONE, TWO, Faults, Restart, ends_connected, lost_outside
+from faults import ACCESS, BACKBONE, ONE, TWO, Faults, Restart, ends_connected, lost_outside, neighbour
 from kernel_losses import BU, EVERY, FBACK, FBU, HACK, HI, UNA, Kind, refused
 
 from lies.bus.client import Client
@@ -33,16 +33,6 @@ def _losses() -> None:
 
 
 _PCOA = form_address(ONE.prefix, eui64(t.MOBILE_MAC))
-
-
-def _neighbour(router: t.Router) -> dict[str, Any]:
-    """A router as its neighbours' configurations have it."""
-    return {
-        "address": str(router.address),
-        "lla": t.mac_text(router.access_mac),
-        "prefix": str(router.prefix),
-        "access_points": [router.bssid],
-    }
 
 
 @pytest.mark.parametrize(
@@ -142,7 +132,7 @@ def test_a_router_that_knows_no_such_neighbour_is_left_to_mobile_ipv6() -> None:
     Lost is at most what was sent between the break and the Binding Acknowledgement.
     """
     faults = Faults()
-    result = faults.run(**_BREAKS, access={"neighbours": [_neighbour(TWO)]})
+    result = faults.run(**_BREAKS, access={"neighbours": [neighbour(TWO)]})
     (done,) = faults.of(HandoverDone)
     assert (done.from_poa, done.mode) == (ONE.bssid, "none")
     assert result.packets_lost > 0

@@ -258,7 +258,7 @@ async def test_cancelled_while_answered(tmp_path: Path, monkeypatch: pytest.Monk
     async with joined(tmp_path, over_socket) as (d, client):
         step = getattr(client, moment)
 
-        def cancelled_after(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - of whichever step
+        def cancelled_after(*args: Any, **kwargs: Any) -> None:
             step(*args, **kwargs)
             registering.cancel()
 

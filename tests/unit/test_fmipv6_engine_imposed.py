@@ -231,7 +231,7 @@ def test_a_kept_pcoa_is_succeeded() -> None:
     mn.receive(LinkUp(HEADER, poa_of(2)), 5.3)
     log = until(mn, 15.4)
     (changed,) = [a.report for _, a in log if isinstance(a, fa.Publish)]
-    assert (changed.coa, changed.previous, changed.tunnel_from) == (str(OWN), str(PCOA), None)
+    assert (changed.coa, changed.previous, changed.tunnel_from) == (str(OWN), str(PCOA), str(PAR))
     assert mn.receive(bound(OWN), 16.0) == []
     assert [(round(t, 2), a) for t, a in until(mn, 40.0)] == [(18.0, fa.EndTunnel(PCOA, OWN, PAR))]
 

@@ -234,6 +234,21 @@ def test_hack_codes(code: int, ncoa: IPv6Address | None, status: int, endpoint: 
     assert [t.endpoint for t in tunnels] == ([endpoint] if endpoint else [])
 
 
+@pytest.mark.parametrize(
+    ("code", "ncoa", "status"),
+    [(HAckCode.USE_PCOA, None, 1), (HAckCode.NCOA_VALID, None, 128), (HAckCode.NCOA_ASSIGNED, NEXT[7], 128)],
+)
+def test_no_tunnel_to_an_ncoa_where_nodes_use_dhcp(code: int, ncoa: IPv6Address | None, status: int) -> None:
+    """An NAR whose link wants DHCP must forward to PCoA; one that takes an NCoA is refused (F15, 6.1.2)."""
+    neighbours = tuple(evolve(n, dhcp=True) for n in NEIGHBOURS)
+    router = AccessRouter(evolve(CONFIG, neighbours=neighbours))
+    begun = router.receive(fbu(), 0.0)
+    assert not [a for a in begun if isinstance(a, fa.ExpectHAck)]
+    actions = router.receive(hack(begun, code, ncoa), 0.1)
+    assert sent(actions, FastBindingAck)[0].message.status == status
+    assert [a.endpoint for a in actions if isinstance(a, fa.AddTunnel)] == ([NEXT[1]] if status == 1 else [])
+
+
 def test_unsolicited_and_stray_hacks_are_no_answers() -> None:
     """A HAck with code 4, with another sequence number, or from elsewhere changes nothing."""
     router = AccessRouter(CONFIG)
