@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 
 from attrs import define, field
 
-from lies.packet import address_of
+from lies.packet import address_of, is_routable_unicast
 from lies.timers import Timers
 from lies_mipv6.actions import AcceptFrom, RefuseFrom, RemoveBinding, SendMessage, SetBinding
 from lies_mipv6.actions import HomeAgentAction as Action
@@ -100,7 +100,7 @@ class HomeAgent:
         """Why a BU is not even answered; None if it is valid (9.5.1)."""
         if not (item.authenticated or self._c.insecure):
             return "BU without a security association"  # 5.1
-        if coa.is_multicast or coa.is_unspecified or coa.is_link_local or coa.is_loopback:
+        if not is_routable_unicast(coa.packed):
             return "BU whose care-of address is no unicast address"
         if not update.home_registration and update.home_address not in self._bindings:
             return "BU to a correspondent: route optimisation is switched off"
