@@ -16,11 +16,12 @@ _KEY = 2
 
 def earliest(*dues: float | None) -> float | None:
     """The earliest of some deadlines; None for none."""
-    first = None
-    for due in dues:
-        if due is not None and (first is None or due < first):
-            first = due
-    return first
+    return min([due for due in dues if due is not None], default=None)
+
+
+def sooner(first: float | None, due: float | None) -> float | None:
+    """The earlier one of two deadlines."""
+    return due if first is None or (due is not None and due < first) else first
 
 
 class Backoff:
@@ -71,11 +72,12 @@ class Timers(Generic[K]):
         self._serial += 1
         deadline = [due, self._serial, key]
         before = self._of.setdefault(key, deadline)
+        heap = self._heap
         if before is not deadline:
             before[_KEY] = None
             self._of[key] = deadline
-        heappush(self._heap, deadline)
-        if len(self._heap) > 2 * len(self._of) + _MIN_STALE:
+        heappush(heap, deadline)
+        if len(heap) > _MIN_STALE and len(heap) > 2 * len(self._of) + _MIN_STALE:
             self._heap = list(self._of.values())
             heapify(self._heap)
 

@@ -61,13 +61,13 @@ class Discovery:
     __slots__ = (
         "_answered",
         "_asked",
-        "_backoff",
         "_identifier",
         "_known",
         "_lla",
         "_p",
         "_sent",
         "_wanted",
+        "backoff",
         "state",
     )
 
@@ -81,7 +81,7 @@ class Discovery:
         self._identifier = 0
         self._answered: int | None = None
         self._sent: list[float] = []  # the latest max_rtsolpr_rate
-        self._backoff: Backoff | None = None
+        self.backoff: Backoff | None = None
 
     def reset(self) -> None:
         """At another router: what was learned is of no use any more."""
@@ -127,18 +127,18 @@ class Discovery:
         for ap in self._asked:  # asked for and not answered: nothing is known of it (4, item 1)
             self._known.setdefault(ap, Target(Outcome.UNKNOWN))
             self._wanted.pop(ap, None)
-        self._backoff = None
+        self.backoff = None
         self._answered = adv.identifier
         self._go(DiscoveryEvent.ANSWER)
         return self._ask(now)
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        return self._backoff.due if self._backoff else None
+        return self.backoff.due if self.backoff else None
 
     def handle_timeout(self, now: float) -> RtSolPr | None:
         """Ask again, or give the router up (5.1)."""
-        backoff = self._backoff
+        backoff = self.backoff
         if backoff is None or backoff.due is None or backoff.due > now:
             return None
         free_at = self._free_at()
@@ -160,14 +160,14 @@ class Discovery:
         self._asked = ()
         free_at = self._free_at()
         if free_at > now:
-            self._backoff = Backoff(free_at, 0.0, retries=self._p.rtsolpr_retries)
+            self.backoff = Backoff(free_at, 0.0, retries=self._p.rtsolpr_retries)
             return None
         return self._send(now)
 
     def _send(self, now: float) -> RtSolPr:
         if not self._asked:
             self._asked = tuple(self._wanted)[: self._p.max_access_points]
-            self._backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
+            self.backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
         self._sent = [*self._sent, now][-self._p.max_rtsolpr_rate :]
         return RtSolPr(self._identifier, self._lla, self._asked)
 
@@ -178,7 +178,7 @@ class Discovery:
     def _forget(self) -> None:
         self._known.clear()
         self._wanted.clear()
-        self._backoff = self._answered = None
+        self.backoff = self._answered = None
 
     def _go(self, event: DiscoveryEvent) -> None:
         self.state = DISCOVERY[self.state, event]

@@ -87,7 +87,7 @@ class FbuExchange:
     def answered_by(self, item: Received, now: float, *, unproven: bool) -> FastBindingAck | None:
         """The FBack in `item` if it answers one of our FBUs and may be believed."""
         ack = item.message
-        if not isinstance(ack, FastBindingAck) or item.source != self.par:
+        if not isinstance(ack, FastBindingAck) or item.source.packed != self.par.packed:
             return None
         if not (item.authenticated or unproven):
             return None

@@ -16,6 +16,7 @@ from lies.events import (
     Result,
 )
 from lies.packet import is_link_local, text_of
+from lies.timers import sooner
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.arrival import Arrival
@@ -62,7 +63,6 @@ class MobileNode:
         "_is_due_known",
         "_m",
         "_probing",
-        "_timed",
     )
 
     def __init__(
@@ -76,11 +76,6 @@ class MobileNode:
         self._arrival = Arrival(self._m)
         self._imposed = Imposed(self._m, self._arrival)
         self._probing = Probing(self._m, self._imposed.duplicate) if config.dad_transmits else None
-        self._timed = [
-            part
-            for part in (self._departure, self._arrival, self._m.tunnels, self._m.discovery, self._probing)
-            if part is not None
-        ]
         self._due: float | None = None  # what next_timeout found, unless something has happened since
         self._is_due_known = False
 
@@ -144,14 +139,28 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        if not self._is_due_known:
-            self._is_due_known = True
-            first = self._imposed.next_timeout() if self._m.kept is not None else None
-            for part in self._timed:
-                due = part.next_timeout()
-                if due is not None and (first is None or due < first):
-                    first = due
-            self._due = first
+        if self._is_due_known:
+            return self._due
+        self._is_due_known = True
+        m = self._m
+        # asked after every item, so that what has no time to keep is passed over
+        due: float | None = None
+        if m.handover is not None or m.hold_until is not None or m.connect_until is not None:
+            due = self._departure.next_timeout()
+        elif m.state is _ATTACHED:
+            due = m.scout.poll_at
+        arrival = self._arrival
+        if arrival.una is not None or arrival.rs is not None or arrival.untold is not None:
+            due = sooner(due, arrival.next_timeout())
+        if m.tunnels.kept or m.tunnels.farewells:
+            due = sooner(due, m.tunnels.next_timeout())
+        if m.discovery.backoff is not None:
+            due = sooner(due, m.discovery.backoff.due)
+        if m.kept is not None:
+            due = sooner(due, self._imposed.next_timeout())
+        if self._probing is not None:
+            due = sooner(due, self._probing.next_timeout())
+        self._due = due
         return self._due
 
     def handle_timeout(self, now: float) -> list[Action]:
@@ -167,9 +176,9 @@ class MobileNode:
         return self._settle(actions, now)
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
-        m = self._m
-        if self._arrival.unsettled:
-            actions += self._arrival.settle(now)
+        m, arrival = self._m, self._arrival
+        if arrival.rebinding is not None or arrival.untold is not None:
+            actions += arrival.settle(now)
         if m.kept is not self._imposed.known:
             self._imposed.kept(now)
         if self._probing is not None:
@@ -217,7 +226,9 @@ class MobileNode:
     def _received(self, item: Received, now: float) -> list[Action]:
         m = self._m
         # not what the router itself sent to our link-layer address: a NAACK, the answer to an RtSolPr
-        if item.destination == m.coa and not is_link_local(item.source.packed):
+        coa = m.coa
+        here = coa is not None and item.destination.packed == coa.packed
+        if here and not is_link_local(item.source.packed):
             self._arrival.heard_of()
         match item.message:
             case RouterAdvertisement() as ra:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import field, fields, frozen
+from attrs import Factory, field, fields, frozen
 
 from lies.errors import ConfigError
 from lies.packet import address_of
@@ -135,6 +135,15 @@ class Neighbour:
     dhcp: bool = False
 
 
+def prefix_octets(prefix: IPv6Network) -> bytes:
+    """The octets of a /64 prefix."""
+    return prefix.network_address.packed[:8]
+
+
+def _octets_of(config: "AccessRouterConfig") -> bytes:
+    return prefix_octets(config.prefix)
+
+
 @frozen
 class AccessRouterConfig:
     """An access router.
@@ -173,11 +182,7 @@ class AccessRouterConfig:
     duplicates: Duplicates = Duplicates.ASSIGN
     dad_transmits: int = 0
     dhcp: bool = False
-    _octets: bytes = field(init=False, eq=False, repr=False)
-
-    @_octets.default
-    def _of_prefix(self) -> bytes:
-        return prefix_octets(self.prefix)
+    _octets: bytes = field(init=False, eq=False, repr=False, default=Factory(_octets_of, takes_self=True))
 
     def has(self, address: IPv6Address) -> bool:
         """Whether an address is of the access link's prefix."""
@@ -211,11 +216,6 @@ def other_address(prefix: IPv6Network, lla: bytes, attempt: int) -> IPv6Address:
     """
     seed = prefix.network_address.packed + lla + attempt.to_bytes(4)
     return form_address(prefix, int.from_bytes(hashlib.sha256(seed).digest()[:8]))
-
-
-def prefix_octets(prefix: IPv6Network) -> bytes:
-    """The octets of a /64 prefix."""
-    return prefix.network_address.packed[:8]
 
 
 def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:

@@ -93,7 +93,7 @@ class PreviousRouter:
         self._hi_of: dict[int, Binding] = {}
         self._sequence = config.first_sequence
         self._active = 0
-        self.timers: Timers[tuple[str, IPv6Address]] = Timers()
+        self.timers: Timers[tuple[str, Binding]] = Timers()
         # longest match (F21): all prefixes are of 64 bits
         self._neighbours = {prefix_octets(n.prefix): n for n in reversed(config.neighbours)}
 
@@ -196,7 +196,7 @@ class PreviousRouter:
             status = ack.code if ack.code in _KNOWN_REFUSALS else FBackStatus.UNSPECIFIED
             return self._refused(binding, status, now)
         if binding.state is BindingState.HI_SENT:
-            self.timers.cancel(("memory", binding.pcoa))
+            self.timers.cancel(("memory", binding))
         binding.go(BindingEvent.HACK)
         self._forget_hi(binding)
         binding.proposed, binding.supplied = pending.proposed, supplied
@@ -230,11 +230,10 @@ class PreviousRouter:
             return []
         return self._end(binding, BindingEvent.RETURNED, now)
 
-    def timeout(self, kind: str, pcoa: IPv6Address, now: float) -> list[Action]:
+    def timeout(self, kind: str, binding: Binding, now: float) -> list[Action]:
         """A timer of this role has come."""
-        binding = self._bindings[pcoa]
         if kind == "memory":
-            del self._bindings[pcoa]
+            del self._bindings[binding.pcoa]
             return []
         if kind == "lifetime":
             return self._expired(binding, now)
@@ -265,7 +264,7 @@ class PreviousRouter:
         binding.go(BindingEvent.FBU if was_ended else BindingEvent.FBU_ELSEWHERE)
         if was_ended:
             self._active += 1
-            self.timers.cancel(("memory", binding.pcoa))
+            self.timers.cancel(("memory", binding))
         self._forget_hi(binding)
         self._sequence = (self._sequence + 1) & 0xFFFF
         predictive = binding.reply_to == binding.pcoa
@@ -312,17 +311,17 @@ class PreviousRouter:
 
     def _send_hi(self, binding: Binding, pending: _Pending) -> Action:
         assert pending.backoff.due is not None
-        self.timers.set(("hi", binding.pcoa), pending.backoff.due)
+        self.timers.set(("hi", binding), pending.backoff.due)
         return SendMessage(pending.hi, self._c.address, pending.neighbour.address)
 
     def _forget_hi(self, binding: Binding) -> None:
         if binding.pending is not None:
             self._hi_of.pop(binding.pending.hi.sequence, None)
             binding.pending = None
-            self.timers.cancel(("hi", binding.pcoa))
+            self.timers.cancel(("hi", binding))
 
     def _grant(self, binding: Binding, lifetime_s: int, now: float) -> list[Action]:
-        self.timers.set(("lifetime", binding.pcoa), now + lifetime_s)
+        self.timers.set(("lifetime", binding), now + lifetime_s)
         supplied = binding.supplied if binding.supplied != binding.proposed else None
         status = FBackStatus.ACCEPTED if supplied is None else FBackStatus.ACCEPTED_USE_SUPPLIED
         ack = FastBindingAck(status, binding.sequence, lifetime_s, supplied)
@@ -381,9 +380,9 @@ class PreviousRouter:
     def _remove_tunnel(self, binding: Binding, *, returned: bool = False) -> list[Action]:
         endpoint, binding.endpoint, binding.proposed = binding.endpoint, None, None
         binding.supplied = None
-        self.timers.cancel(("lifetime", binding.pcoa))
+        self.timers.cancel(("lifetime", binding))
         return [RemoveTunnel(binding.pcoa, endpoint, returned)] if endpoint is not None else []
 
     def _remember(self, binding: Binding, now: float) -> None:
         """Keep the sequence number, so that a late or repeated FBU does nothing."""
-        self.timers.set(("memory", binding.pcoa), now + self._p.memory_s)
+        self.timers.set(("memory", binding), now + self._p.memory_s)

@@ -65,7 +65,7 @@ class MobileProgram:
         config = MobileNodeConfig(f.link, f.lla, f.interface_id, mode=Mode(f.mode), insecure=True)
         self.engine = MobileNode(evolve(config, **(changes or {})))
         self._host = host
-        self._new: dict[IPv6Address, bool] = {}  # a prepared NCoA -> it was no address before
+        self._new: dict[bytes, bool] = {}  # a prepared NCoA -> it was no address before
         self._seat: Seat[MobileNodeItem, a.MobileNodeAction] = Seat(
             host.net.clock, self.engine, self._perform
         )
@@ -104,10 +104,10 @@ class MobileProgram:
                 host.send(encode(message, action.source, action.destination), kind_of(message))
             case a.RequestPoAList():
                 host.list_poas(self._seat.feed)
-            case a.RequestConnect():
-                host.connect(action.poa, partial(self._refused, action.poa))
             case a.Publish():
                 host.publish(action.report)
+            case a.RequestConnect():
+                host.connect(action.poa, partial(self._refused, action.poa))
             case a.ExpectLinkUp() | a.ConfigureAddress():
                 pass  # nothing is quicker on a virtual clock if it is prepared; no link wants DHCP
             case _:
@@ -140,17 +140,17 @@ class MobileProgram:
 
     def _prepare(self, ncoa: IPv6Address) -> None:
         host = self._host
-        if ncoa in self._new:
+        if ncoa.packed in self._new:
             host.net.broken(f"node {host.facts.number} prepares {ncoa} twice")
-        self._new[ncoa] = host.add_address(ncoa)
+        self._new[ncoa.packed] = host.add_address(ncoa)
 
     def _abandon(self, ncoa: IPv6Address) -> None:
-        if self._new.pop(ncoa, False):
+        if self._new.pop(ncoa.packed, False):
             self._host.remove_address(ncoa)
 
     def _complete(self, action: a.CompleteHandover) -> None:
         host = self._host
-        self._new.pop(action.ncoa, None)
+        self._new.pop(action.ncoa.packed, None)
         host.add_address(action.ncoa)
         host.accept_tunnel(action.ncoa, action.par)
         if action.tunnel:

@@ -21,7 +21,7 @@ class Received:
     authenticated: bool = False
 
 
-@frozen
+@value
 class LinkMoved:
     """A care-of address of another link, or of this one; before_works: the one before still does."""
 

@@ -167,8 +167,9 @@ class MobileNode:
         ack = item.message
         if not isinstance(ack, BindingAcknowledgement) or self.state is not S.REGISTERING:
             return []
-        trusted = item.source == self._c.home_agent and (item.authenticated or self._c.insecure)
-        if not trusted or ack.home_address not in {None, self._c.home_address}:
+        trusted = item.source.packed == self._c.home_agent.packed and (item.authenticated or self._c.insecure)
+        home = ack.home_address
+        if not trusted or (home is not None and home != self._c.home_address):
             return []
         if ack.status == BAStatus.SEQUENCE_OUT_OF_WINDOW:
             self._go(E.RESYNC)

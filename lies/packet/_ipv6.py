@@ -68,10 +68,9 @@ def is_link_local(address: bytes) -> bool:
 
 def is_routable_unicast(address: bytes) -> bool:
     """Whether the address can be a home or care-of address (RFC 6275 sections 6.1.7, 6.3 and 6.4)."""
-    first = address[0]
-    if first & 0xE0 == 0x20:  # 2000::/3, all of which is so (RFC 4291 section 2.4)
+    if address[0] & 0xE0 == 0x20:  # 2000::/3, all of which is so (RFC 4291 section 2.4)
         return True
-    if first == 0xFF or is_link_local(address):
+    if address[0] == 0xFF or is_link_local(address):
         return False
     return any(address[:15]) and address[:12] != _V4_MAPPED
 
@@ -116,9 +115,10 @@ def build_ipv6(
 
 def parse_ipv6(packet: bytes) -> Ipv6Packet:
     """Take a packet apart; octets behind its Payload Length are link padding and ignored."""
-    if len(packet) < _HEADER_LENGTH:
-        raise MalformedMessage("the packet is shorter than an IPv6 header")
-    first, length, next_header, hop_limit, source, destination = _HEADER.unpack_from(packet)
+    try:
+        first, length, next_header, hop_limit, source, destination = _HEADER.unpack_from(packet)
+    except struct.error:
+        raise MalformedMessage("the packet is shorter than an IPv6 header") from None
     if first >> 28 != 6:
         raise MalformedMessage("the packet is not IPv6")
     end = _HEADER_LENGTH + length

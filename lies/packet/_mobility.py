@@ -96,15 +96,15 @@ def parse_mobility_header(packet: Ipv6Packet) -> bytes:
     """
     if packet.next_header != MOBILITY:
         raise OtherProtocol(packet, -1, "the packet has no Mobility Header")
-    payload = packet.payload
-    if len(payload) < 8:
-        raise MalformedMessage("the Mobility Header is cut off")
-    length = 8 + 8 * payload[1]
-    if length > len(payload):
-        raise MalformedMessage("the Mobility Header is cut off")
-    header = payload[:length]
-    source, destination = packet.home_address, packet.routing_address
-    if checksum(source or packet.source, destination or packet.destination, MOBILITY, header):
+    header = packet.payload
+    size = len(header)
+    length = 8 + 8 * header[1] if size >= 8 else 8
+    if length != size:
+        if length > size:
+            raise MalformedMessage("the Mobility Header is cut off")
+        header = header[:length]
+    checked = (packet.home_address or packet.source) + (packet.routing_address or packet.destination) + header
+    if (int.from_bytes(checked, "big") + length + MOBILITY) % 0xFFFF:  # see `checksum`
         raise MalformedMessage("the checksum of the Mobility Header is wrong")
     if header[0] != NO_NEXT_HEADER:
         raise MalformedMessage("something follows the Mobility Header")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from lies_fmipv6.mh_codec import HOP_LIMIT
 from netns_kit import ETH_P_IPV6, frames, ip, kernel_state, waiting
 from shell_kit import ROUTER, ROUTER_PREFIX, Place, perform, place, until
 
@@ -24,6 +23,7 @@ from lies_fmipv6.messages import (
     RouterSolicitation,
     UnsolicitedNeighbourAdvertisement,
 )
+from lies_fmipv6.mh_writer import HOP_LIMIT
 from lies_fmipv6.parameters import ALL_NODES, eui64, form_address
 
 pytestmark = pytest.mark.netns
