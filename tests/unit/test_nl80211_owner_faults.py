@@ -98,6 +98,21 @@ def test_bus_that_is_not_there(tmp_path: Path) -> None:
     run(main)
 
 
+def test_bus_that_does_not_answer(bus: PrivateBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bus that has stopped answering holds up no start; what it says when it goes on is followed."""
+    monkeypatch.setattr("lies_nl80211.owners.START_S", 0.05)
+
+    async def main() -> None:
+        async with FakeSupplicant(bus.address, NAME, NETWORKS):
+            bus.freeze()
+            async with Rig(bus.address) as rig:
+                assert rig.told == []
+                bus.freeze(on=False)
+                await rig.owns(wlan0="wpa_supplicant")
+
+    run(main)
+
+
 def test_bus_that_dies(bus: PrivateBus) -> None:
     """When the bus dies nobody manages anything any more; when it returns all is found out again."""
 
