@@ -1,16 +1,22 @@
-"""wpa_supplicant and iwd as their documents describe them on D-Bus, as far as the driver speaks to them."""
+"""wpa_supplicant and iwd as their documents describe them on D-Bus, and the room that speaks to them."""
 
-from collections.abc import Mapping
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Self
 
-from dbus_kit import Answer, FakeService, Refuse
+from dbus_kit import WAIT_S, Answer, FakeService, Refuse, until
 from dbus_next.message import Message
+from wifi_kit import NAME
 
 from lies.dbus import Variant
 from lies_nl80211 import iwd, wpa_supplicant
+from lies_nl80211.items import Instruct, OwnersTold, Taken
+from lies_nl80211.owners import Owners
+from lies_nl80211.pending import Order
 
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 PATH = "/fi/w1/wpa_supplicant1/Interfaces/0"
+NETWORKS = {0: {"ssid": '"net"'}, 1: {"ssid": "6f74686572", "bssid": "02:00:00:00:00:99"}, 2: {"psk": '"x"'}}
 
 
 class FakeSupplicant(FakeService):
@@ -132,3 +138,48 @@ class FakeIwd(FakeService):
         if call.member in self.refusals:
             raise self.refusals[call.member]
         return "", []
+
+
+class Rig:
+    """The owners' room, and what it has told."""
+
+    def __init__(self, address: str) -> None:
+        self.told: list[OwnersTold] = []
+        self.taken: list[Taken] = []
+        self.errors: list[Exception] = []
+        self.owners = Owners(self.told.append, self.taken.append, self.errors.append, address=address)
+        self._number = 0
+
+    async def __aenter__(self) -> Self:
+        await self.owners.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.owners.stop()
+        assert not self.errors
+
+    async def owns(self, **links: str) -> None:
+        """Wait until these, and no others, are told to be managed."""
+        await until(lambda: bool(self.told) and self.told[-1].owners == links, f"owned are {links}")
+
+    async def order(self, owner: str, order: Order) -> str | None:
+        """Give an order; why it was refused."""
+        self._number += 1
+        self.owners.instruct(Instruct(owner, self._number, order))
+        await until(lambda: bool(self.taken) and self.taken[-1].number == self._number, "an answer")
+        return self.taken[-1].why
+
+
+def run(main: Callable[[], Awaitable[None]]) -> None:
+    """On a loop of its own."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(4 * WAIT_S):
+            await main()
+
+    asyncio.run(limited())
+
+
+def to(poa: str, ssid: bytes, *, roam: bool) -> Order:
+    """A LinkConnect."""
+    return Order(NAME, poa, ssid, 2437, roam=roam)

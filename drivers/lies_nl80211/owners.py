@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+START_S = 1.0  # that the start waits for the bus; what it says later is followed as well
 WITHOUT_LIBRARY = 'dbus-next is not installed (pip install "lies[nl80211]")'
 WITHOUT_BUS = "there is no D-Bus on this machine"
 _DENIED = "org.freedesktop.DBus.Error.AccessDenied"
@@ -97,7 +98,11 @@ class Owners:
             iwd.SERVICE: iwd.Iwd(self._dbus, self._changed),
         }
         self._names = {wpa_supplicant.SERVICE: wpa_supplicant.NAME, iwd.SERVICE: iwd.NAME}
-        await self._dbus.start()
+        begun = self._spawn(self._begin(self._dbus))
+        await asyncio.wait({begun}, timeout=START_S)  # a bus that has stopped answering holds up no link
+
+    async def _begin(self, dbus: "DBusConnection") -> None:
+        await dbus.start()
         self._changed()
 
     async def stop(self) -> None:

@@ -83,6 +83,11 @@ def there(file: Path) -> None:
     wait_until(file.exists, PATIENCE_S)
 
 
+def said(name: str, text: str) -> None:
+    """Wait until a process has said something."""
+    wait_until(lambda: log(name).exists() and text in log(name).read_text(errors="replace"), PATIENCE_S)
+
+
 def written(file: Path) -> None:
     """Wait until a file has something in it."""
     wait_until(lambda: file.exists() and file.stat().st_size > 0, PATIENCE_S)

@@ -71,9 +71,10 @@ def fetch() -> Kernel:
         with (cache() / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time: the others find what the first has made
             if not place.is_dir():
-                for old in cache().glob("linux-image-*"):
-                    shutil.rmtree(old, ignore_errors=True)
+                others = list(cache().glob("linux-image-*"))
                 _make(package, place)
+                for old in others:
+                    shutil.rmtree(old, ignore_errors=True)
     return _kernel(place)
 
 

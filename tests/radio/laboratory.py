@@ -23,6 +23,8 @@ def kernel() -> Kernel:
     """The kernel to boot; without one, or without a tool, tests are skipped, and fail where CI=true."""
     for tool in _TOOLS:
         need(tool)
+    if b"/ld-linux" in Path(need("busybox")).read_bytes():
+        _refuse("busybox is not linked statically here: install busybox-static")
     try:
         return cached()
     except NoKernel as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from itertools import starmap
 from statistics import median
+from typing import Any
 
 import pytest
 
@@ -60,32 +61,42 @@ def test_what_is_heard_is_what_the_kernel_lists(signal: Results, name: str, ther
     assert {p["poa"] for p in answer["poas"]} == there
 
 
-def error_at_half_way(claims: list[tuple[int, float]], end_ns: int) -> float:
-    """How wrong the time to down was half of the way to the end; claims: when (ns), and in how many ms."""
-    half_ns = (claims[0][0] + end_ns) // 2
-    told_ns, in_ms = [c for c in claims if c[0] <= half_ns][-1]
-    left_ns = max(0.0, told_ns + in_ms * 1e6 - half_ns)
-    return abs(left_ns - (end_ns - half_ns)) / (end_ns - half_ns)
+def claim_at_half_way(told: list[dict[str, Any]]) -> tuple[int, int]:
+    """Half-way from the first LinkGoingDown to the LinkDown, and when it was to be down as told by then."""
+    half_ns = (told[0]["mono_ns"] + told[-1]["mono_ns"]) // 2
+    last = [e for e in told if e["type"] == GOING and e["mono_ns"] <= half_ns][-1]
+    return half_ns, last["mono_ns"] + round(last["time_to_down_ms"] * 1e6)
 
 
 def test_fading_link_is_foreseen(signal: Results, figures: Figures) -> None:
-    """LinkGoingDown comes before LinkDown; at half-way between the two its time to down is right to 50 %."""
+    """LinkGoingDown comes before LinkDown, and at half-way between them its time to down is right to 50 %.
+
+    The link's end has two moments: its last frame, and when the kernel gives it up, 1 to 2 s later. A time
+    between them is right; the figure for the later one alone is printed beside.
+    """
     begun, ended = signal.marks("begin", phase="fade"), signal.marks("end", phase="fade")
     events = signal.events("signal")
-    errors, leads, lates = [], [], []
+    errors, of_down, leads, lates = [], [], [], []
     for span in starmap(Span, zip(begun, ended, strict=True)):
         told = [e for e in events if span.holds(e) and e["type"] in {GOING, WITHDRAWN, DOWN}]
         assert told[0]["type"] == GOING
         assert told[-1]["type"] == DOWN
         assert told[-1]["reason"] == "signal_lost"
-        claims = [(e["mono_ns"], e["time_to_down_ms"]) for e in told if e["type"] == GOING]
+        last_ns = span.began["began_ns"] + round((STILL_S + FADE_S) * _S)
         down_ns = told[-1]["mono_ns"]
-        errors.append(error_at_half_way(claims, down_ns))
-        leads.append((down_ns - claims[0][0]) / _S)
-        lates.append((down_ns - span.began["began_ns"]) / _S - STILL_S - FADE_S)
+        half_ns, claimed_ns = claim_at_half_way(told)
+        left_ns = down_ns - half_ns
+        errors.append(max(0, last_ns - claimed_ns, claimed_ns - down_ns) / left_ns)
+        of_down.append(abs(claimed_ns - down_ns) / left_ns)
+        leads.append((down_ns - told[0]["mono_ns"]) / _S)
+        lates.append((down_ns - last_ns) / _S)
     assert len(errors) == FADES
     assert median(errors) <= 0.5, errors
+    half = "fading link: error of time to down at half-way, median and worst"
     figures.add("fading link: LinkGoingDown before LinkDown", f"{len(leads)} of {FADES}", "all")
-    figures.add("fading link: lead of the first LinkGoingDown, median", f"{median(leads):.1f} s", "reported")
-    figures.add("fading link: error of time to down at half-way, worst", f"{max(errors):.0%}", "50 %")
-    figures.add("fading link: LinkDown after the last frame, median", f"{median(lates):.1f} s", "reported")
+    figures.add("fading link: LinkGoingDown so long before it, median", f"{median(leads):.1f} s", "reported")
+    figures.add(
+        "fading link: LinkDown after the last frame, median", f"{median(lates):.1f} s", "the kernel's"
+    )
+    figures.add(f"{half}", f"{median(errors):.0%}, {max(errors):.0%}", "50 %")
+    figures.add(f"{half}, of the kernel's LinkDown", f"{median(of_down):.0%}, {max(of_down):.0%}", "50 %")

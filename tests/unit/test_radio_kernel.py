@@ -29,7 +29,7 @@ def test_no_kernel_is_said(empty: Path) -> None:
 
 def test_made_kernel_is_found(empty: Path) -> None:
     """The folder's modules say which release it is."""
-    (empty / "linux-image-9-amd64_9.1/root/lib/modules/9-amd64").mkdir(parents=True)
+    (empty / "linux-image-9-amd64_9.1" / "root" / "lib/modules/9-amd64").mkdir(parents=True)
     found = cached()
     assert found.release == "9-amd64"
     assert found.modules.is_dir()
@@ -40,7 +40,7 @@ def test_made_kernel_is_found(empty: Path) -> None:
 def test_tests_without_a_kernel(ci: str, outcome: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     """They are skipped with the reason on a user's machine, and fail where CI=true."""
     monkeypatch.setenv("CI", ci)
-    monkeypatch.setattr(laboratory, "need", str)
+    monkeypatch.setattr(laboratory, "need", lambda _: __file__)
     with pytest.raises(outcome, match="no kernel for the radio tests"):
         laboratory.kernel()
 

@@ -24,6 +24,7 @@ from radio.guest import (
     mark,
     pause,
     run,
+    said,
     start,
     station,
     steady,
@@ -166,8 +167,9 @@ class Bench:
         usual = _BUFFER.read_text()
         _BUFFER.write_text("4608")
         self.lies = daemon("sta", name="small")
-        _BUFFER.write_text(usual)
         listen(self.lies, "late")
+        said("lies-small", "attached to")  # with a socket of that size
+        _BUFFER.write_text(usual)
         mark("stopped")
         self.lies.process.send_signal(signal.SIGSTOP)
         for name in ("ap2", "ap1", "ap2", "ap1", "ap2"):
