@@ -187,12 +187,13 @@ class SettingUp:
     # ---- the end
 
     def taken_back(self) -> list[Call]:
-        """What puts the modem back as it was."""
+        """What puts the modem back as it was; an answer that is still under way counts as given."""
         out: list[Action] = []
-        if self._before is not None and self._changed:
+        if self._before is not None and (self._changed or Purpose.LOCATION in self._asked):
             self._ask(Purpose.LOCATION, u.LOCATION, "Setup", "ub", *self._before, out=out)
         rate = self._modem.measuring.rate_s
-        if rate is not None and self._rate_before not in {None, rate}:
+        asked = rate is not None or Purpose.RATE in self._asked
+        if asked and self._rate_before not in {None, rate}:
             self._ask(Purpose.RATE, u.SIGNAL, "Setup", "u", self._rate_before, out=out)
         if self._modem.measuring.tells:
             off = {"rssi-threshold": Variant("u", 0)}
