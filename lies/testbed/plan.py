@@ -201,7 +201,7 @@ class Configurations:
             ConsumerConfig("mipv6", "mipv6", isolate=True, options=mipv6),
         )
         drivers = [self._radio()]
-        if self._topology.cell is not None:
+        if plan.options.vertical and self._topology.cell is not None:
             mipv6["others"] = [{"link": t.CELL_LINK, "router": str(self._topology.cell.address)}]
             drivers.append(_cellular(modem_bus))
         return self._config("mn", drivers=tuple(drivers), consumers=consumers)

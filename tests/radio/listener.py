@@ -1,8 +1,9 @@
-"""A consumer that writes every event and when it had it: `python -m radio.listener FILE [LINK]`."""
+"""A consumer that writes every event, and gap, and when it had it: `python -m radio.listener FILE [LINK]`."""
 
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -23,15 +24,21 @@ KINDS = (
 
 async def main(file: Path, links: list[str]) -> None:
     """Listen until killed; the file is there once every registration is made."""
+    part = file.with_suffix(".part")
     async with await Client.connect(find_daemon(), name="listener", timeout_s=60) as bus:
-        events = bus.events()
-        for kind in KINDS:
-            for link in links or ["*"]:
-                await bus.register(kind, link)
-        with file.open("wb", buffering=0) as out:
+        with part.open("wb", buffering=0) as out:
+
+            def write(line: dict[str, Any]) -> None:
+                out.write(msgspec.json.encode({"came_ns": monotonic_ns(), **line}) + b"\n")
+
+            events = bus.events()
+            bus.on_gap(lambda gap: write({"type": "gap", "last": gap.last}))
+            for kind in KINDS:
+                for link in links or ["*"]:
+                    await bus.register(kind, link)
+            part.rename(file)
             async for event in events:
-                came_ns = monotonic_ns()
-                out.write(msgspec.json.encode({"came_ns": came_ns, **to_json_object(event)}) + b"\n")
+                write(to_json_object(event))
 
 
 if __name__ == "__main__":

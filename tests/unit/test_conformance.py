@@ -90,7 +90,7 @@ SWITCHED_OFF = [
     Off(
         "L8",
         "lies/abstract/_entity.py",
-        "out.append(LinkUp(self._stamp(item.t_ns), item.poa))",
+        "out.append(LinkUp(self._stamp(item.t_ns), item.poa, memory.network, memory.frequency_mhz))",
         "pass",
         "test_abstract_entity.py::test_attach_and_detach",
     ),

@@ -125,7 +125,7 @@ class Bench:
         self.at("ap1")
 
     def killed(self) -> None:
-        """wpa_supplicant dies, which the kernel's association survives; another one is started."""
+        """wpa_supplicant dies; after a while another one is started."""
         self.supplicant.kill()
         self.supplicant.wait()
         pause(SETTLE_S)
