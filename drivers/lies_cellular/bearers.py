@@ -15,6 +15,7 @@ class Bearer:
     """One connection, as last told; known: it was looked at."""
 
     connected: bool = False
+    suspended: bool = False  # connected, and nothing passes
     interface: str = ""
     may_roam: bool | None = None
     kind: int = 0
@@ -26,6 +27,7 @@ class Bearer:
         """Some of its properties."""
         self.known = True
         self.connected = values.get("Connected", self.connected)
+        self.suspended = values.get("Suspended", self.suspended)
         self.interface = values.get("Interface", self.interface)
         self.kind = values.get("BearerType", self.kind)
         self.error = values.get("ConnectionError", self.error)
@@ -55,7 +57,7 @@ class Bearers:
 
     def carrying(self, before: str | None) -> str | None:
         """The one that carries the link: the same as before while it is connected, else the first."""
-        up = [p for p, b in self.of.items() if b.connected and b.kind in _OWN_KINDS]
+        up = [p for p, b in self.of.items() if b.connected and not b.suspended and b.kind in _OWN_KINDS]
         return before if before in up else next(iter(up), None)
 
     def ended(self) -> Iterator[str]:

@@ -216,6 +216,7 @@ PROPERTIES: dict[str, dict[str, _Read]] = {
     u.LOCATION: {"Location": located, "Enabled": natural, "SignalsLocation": v.flag},
     u.BEARER: {
         "Connected": v.flag,
+        "Suspended": v.flag,
         "Interface": name,
         "BearerType": natural,
         "ConnectionError": failure,

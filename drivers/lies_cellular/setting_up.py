@@ -37,7 +37,7 @@ class SettingUp:
         self._enabled = 0  # sources of Location
         self._signals: bool | None = None
         self._before: tuple[int, bool] | None = None  # of Location, before this driver changed it
-        self._changed = False
+        self._set: set[Purpose] = set()  # asked for, and not refused: it may be so already
         self._rate_before: int | None = None
 
     def locating(self, now: float) -> bool:
@@ -140,6 +140,7 @@ class SettingUp:
         limit_s: float | None = None,
     ) -> None:
         self._asked.add(purpose)
+        self._set.add(purpose)
         path, limit_s = self._modem.path, limit_s or self._config.call_s
         out.append(Call(purpose, path, path, interface, member, limit_s, signature, arguments))
 
@@ -156,7 +157,6 @@ class SettingUp:
         modem = self._modem
         match purpose:
             case Purpose.LOCATION:
-                self._changed = True
                 self._enabled, self._signals = self._enabled | u.LOCATION_3GPP, True
             case Purpose.RATE:
                 modem.measuring.rate_s = item.call.arguments[0]
@@ -173,6 +173,7 @@ class SettingUp:
     def _refused(self, item: Answer, now: float, out: list[Action]) -> None:
         purpose = item.call.purpose
         tries = self._tries[purpose] = self._tries.get(purpose, 0) + 1
+        self._set.discard(purpose)
         if item.error.rpartition(".")[2] in _NEVER or tries >= MOST_TRIES:
             self._cannot.add(purpose)
             if purpose is Purpose.RATE:
@@ -189,12 +190,11 @@ class SettingUp:
     def taken_back(self) -> list[Call]:
         """What puts the modem back as it was."""
         out: list[Action] = []
-        if self._before is not None and self._changed:
+        if self._before is not None and Purpose.LOCATION in self._set:
             self._ask(Purpose.LOCATION, u.LOCATION, "Setup", "ub", *self._before, out=out)
-        rate = self._modem.measuring.rate_s
-        if rate is not None and self._rate_before not in {None, rate}:
+        if Purpose.RATE in self._set and self._rate_before is not None:
             self._ask(Purpose.RATE, u.SIGNAL, "Setup", "u", self._rate_before, out=out)
-        if self._modem.measuring.tells:
+        if Purpose.THRESHOLDS in self._set:
             off = {"rssi-threshold": Variant("u", 0)}
             self._ask(Purpose.THRESHOLDS, u.SIGNAL, "SetupThresholds", "a{sv}", off, out=out)
         return [call for call in out if isinstance(call, Call)]

@@ -82,3 +82,15 @@ def test_cells_around(mock: "tuple[Mock, str]") -> None:
         lies.wait("link_up", HERE)
         assert lies.wait("poa_found", (THERE, "excellent")) == ("poa_found", (THERE, "excellent"))
         assert modem.calls("GetCellInfo") == [[]]
+
+
+def test_suspended(mock: "tuple[Mock, str]") -> None:
+    """While a connection is suspended nothing passes on it: the link is down, and up again after."""
+    modem, address = mock
+    with driving(address) as lies:
+        lies.wait("link_status_changed", HERE)
+        since_ns = lies.host.now_ns()
+        modem.suspend(on=True)
+        assert lies.wait("link_down", after_ns=since_ns) == ("link_down", HERE, "peer")
+        modem.suspend(on=False)
+        lies.wait("link_up", HERE, after_ns=since_ns)
