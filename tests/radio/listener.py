@@ -1,4 +1,4 @@
-"""A consumer that writes every event, and gap, and when it had it: `python -m radio.listener FILE [LINK]`."""
+"""A consumer that writes every event, gap and snapshot, and when it had it: `python -m radio.listener FILE [LINK]`."""
 
 import asyncio
 import sys
@@ -34,6 +34,7 @@ async def main(file: Path, links: list[str]) -> None:
 
             events = bus.events()
             bus.on_gap(lambda gap: write({"type": "gap", "last": gap.last}))
+            bus.on_snapshot(lambda snapshot: write({"type": "snapshot", "links": len(snapshot.links)}))
             for kind in KINDS:
                 for link in links or ["*"]:
                     await bus.register(kind, link)
