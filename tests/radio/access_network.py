@@ -284,7 +284,7 @@ class Journey:
         self._processes.append(start(f"{name}-says", *words, namespace=self.station.namespace))
         self._pinging = name
         there(LOGS / name)
-        wait_until(lambda: "\nr 100 " in (LOGS / name).read_text(encoding="ascii"), PATIENCE_S)
+        wait_until(self._answered_of_late, PATIENCE_S)
 
     def fade(self) -> None:
         """The access point of the station fades until FMIPv6 has left it."""
@@ -303,8 +303,8 @@ class Journey:
         away, to = self._fading("plainly")
         joined(self._supplicant, to.radio.address)
         mark("reassociated", number=self._moves)
-        words = [f"net.ipv6.conf.{self.station.interface}.disable_ipv6={value}" for value in (1, 0)]
-        run("sysctl", "-q", "-w", *words, namespace=self.station.namespace)
+        self.ipv6(disable_ipv6=1)
+        self.ipv6(disable_ipv6=0)
         wait_until(self._answered_of_late, PATIENCE_S)
         self._faded("moved", away, to)
 
@@ -331,7 +331,7 @@ class Journey:
         return (LOGS / "heard.ndjson").read_text(encoding="utf-8").count('"care_of_address_changed"')
 
     def _answered_of_late(self) -> bool:
-        """Whether the last request but ten has an answer, and one before is none of the old link's."""
+        """Whether the last requests, but for the very last, have answers."""
         lines = (LOGS / self._pinging).read_text(encoding="ascii").splitlines()[-40:]
         asked = [line.split()[1] for line in lines if line.startswith("s ")]
         answered = {line.split()[1] for line in lines if line.startswith("r ")}
@@ -352,6 +352,14 @@ class Journey:
         joined(self._supplicant)
         bssid = self._supplicant.status()["bssid"]
         (self._here,) = (r for r in self.routers if r.radio.address == bssid)
+        # with an address that no tunnel of before leads away from
+        self.ipv6(disable_ipv6=1, addr_gen_mode=3)
+        self.ipv6(disable_ipv6=0)
+
+    def ipv6(self, **settings: int) -> None:
+        """Set sysctls of IPv6 on the station's interface."""
+        words = [f"net.ipv6.conf.{self.station.interface}.{key}={value}" for key, value in settings.items()]
+        run("sysctl", "-q", "-w", *words, namespace=self.station.namespace)
 
     def _stop(self) -> None:
         for process in self._processes:

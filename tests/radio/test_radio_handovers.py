@@ -80,3 +80,11 @@ def test_without_lies_it_takes_longer(handovers: Results, figures: Figures) -> N
         figures.add(f"{name}: longest time without", f"{median(gaps[part]):.0f} ms", "")
     assert len(spans) == 2 * PLAIN_MOVES
     assert min(lost) > 1
+
+
+def test_others_are_heard_though_frames_wait(handovers: Results) -> None:
+    """The driver's own scans come to their end over both channels while echoes go on."""
+    (began, *_), (*_, ended) = handovers.marks("fades"), handovers.marks("moved", number=MOVES)
+    said = [s.what for s in handovers.iw("wlan2") if began["wall_ns"] < s.t_ns < ended["wall_ns"]]
+    finished = [w for w in said if w.startswith("scan finished: 2412 2437")]
+    assert len(finished) > len([w for w in said if w.startswith("scan aborted")])

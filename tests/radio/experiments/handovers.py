@@ -1,11 +1,10 @@
 """RFC 5184 appendix B.3 on real 802.11: a station leaves fading access points, FMIPv6 moves its packets."""
 
 from radio.access_network import Journey
-from radio.guest import experiment, run
+from radio.guest import experiment
 
 MOVES = 10
 PLAIN_MOVES = 2  # of each kind
-QUICK = {"accept_dad": 0, "dad_transmits": 0, "router_solicitation_delay": 0}
 
 
 def main() -> None:
@@ -19,9 +18,7 @@ def main() -> None:
     journey.ping("plain-pings")
     for _ in range(PLAIN_MOVES):
         journey.roam()
-    station = journey.station
-    words = [f"net.ipv6.conf.{station.interface}.{key}={value}" for key, value in QUICK.items()]
-    run("sysctl", "-q", "-w", *words, namespace=station.namespace)
+    journey.ipv6(accept_dad=0, dad_transmits=0, router_solicitation_delay=0)
     for _ in range(PLAIN_MOVES):
         journey.roam()
     journey.end()
