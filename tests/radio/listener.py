@@ -1,4 +1,4 @@
-"""A consumer that writes every event, gap and snapshot, and when it had it: `python -m radio.listener FILE [LINK]`."""
+"""A consumer that writes what it is told, and when it was: `python -m radio.listener FILE [LINK]`."""
 
 import asyncio
 import sys
