@@ -23,6 +23,8 @@ $(VENV)/.made: pyproject.toml scripts/check-tools
 
 $(VENV)/.test-made: $(VENV)/.made
 	$(PIP) install --group test
+	@if pkg-config --exists dbus-1 glib-2.0 2>/dev/null; then $(PIP) install --group mock; \
+	    else echo "no headers of libdbus and GLib: the tests with python-dbusmock are skipped"; fi
 	@touch $@
 
 $(VENV)/.lint-made: $(VENV)/.test-made

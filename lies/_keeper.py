@@ -70,7 +70,10 @@ class Patience:
 
 
 class Keeper:
-    """Runs the rooms of one plugin, one after the other, until told to stop."""
+    """Runs the rooms of one plugin, one after the other, until told to stop.
+
+    Why it does not start is logged once, not at every attempt, until it is another reason or it has run.
+    """
 
     def __init__(self, name: str, new_room: Callable[[], Room], patience: Patience) -> None:
         self.name = name
@@ -81,6 +84,7 @@ class Keeper:
         self.room: Room | None = None
         self.patience = patience  # may be replaced: what is under way goes by the old one
         self._new_room = new_room
+        self._ran = False  # in this start
         self._about = {"plugin": name}
         self._tried = asyncio.Event()
         self._stop = asyncio.Event()
@@ -105,7 +109,7 @@ class Keeper:
             await asyncio.wait({self._task}, timeout=self.patience.stop_s + 1.0)
 
     async def _run(self) -> None:
-        pause_s = self.patience.restart_min_s
+        pause_s, said = self.patience.restart_min_s, ""
         while not self._stop.is_set():
             began_s = now_s()
             ended = await self._once()
@@ -117,10 +121,10 @@ class Keeper:
             if now_s() - began_s >= self.patience.settled_s:
                 pause_s = self.patience.restart_min_s
             self.retry_s = now_s() + pause_s
-            _log.error(
-                "failed; it is started again",
-                extra={**self._about, "reason": ended.detail, "starts": self.starts, "pause_s": pause_s},
-            )
+            told = {**self._about, "reason": ended.detail, "starts": self.starts, "pause_s": pause_s}
+            news = self._ran or ended.detail != said  # else it will be so until somebody changes something
+            said = ended.detail
+            _log.log(logging.ERROR if news else logging.DEBUG, "failed; it is started again", extra=told)
             if await _within(self._stop, pause_s):
                 return
             pause_s = min(2.0 * pause_s, self.patience.restart_max_s)
@@ -128,7 +132,7 @@ class Keeper:
     async def _once(self) -> Ended | None:
         """One room from open to the end; None when it was told to stop."""
         self.starts += 1
-        self.status, self.retry_s = PluginStatus.STARTING, None
+        self.status, self.retry_s, self._ran = PluginStatus.STARTING, None, False
         room = self.room = self._new_room()
         ended: Ended | None = None
         try:
@@ -158,7 +162,7 @@ class Keeper:
             _log.debug("did not start", extra=self._about, exc_info=error)
             return Ended(Ending.FAILED, f"did not start: {describe(error)}")
         _log.info("running", extra=self._about)
-        self.status = PluginStatus.RUNNING
+        self.status, self._ran = PluginStatus.RUNNING, True
         self._tried.set()
         ended = asyncio.create_task(room.ended(), name=f"lies:{self.name}:end")
         return None if await self._stopped_before(ended) else ended.result()

@@ -13,8 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
+from attrs import frozen
+
 from lies.capabilities import NO_CAPABILITIES, Capability
-from lies.events import Link, RawItem
+from lies.events import Link, LinkAction, RawItem
 
 
 class LinkPort(Protocol):
@@ -25,12 +27,32 @@ class LinkPort(Protocol):
         ...
 
     def remove(self) -> None:
-        """The interface is gone: a LinkDown follows if the link was up."""
+        """The interface is gone: a LinkDown (reason removed) follows if the link was up."""
+        ...
+
+    def steer(self, *, controllable: bool) -> None:
+        """Say anew whether LinkConnect/LinkDisconnect can be followed: who manages the link has changed."""
+        ...
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Say that a LinkConnect or LinkDisconnect came to nothing; detail: why, in one sentence."""
         ...
 
     def restore(self, state: bytes) -> None:
         """Set the abstract entity's memory, as a recording's raw_state has it."""
         ...
+
+
+@frozen
+class Thresholds:
+    """Which signal a link's registrations ask to be told of, in dBm.
+
+    The signal is RSSI for Wi-Fi, RSRP, RSCP or RxLev for cellular. levels_dbm: where a level that somebody
+    registered for begins, rising; break_dbm: where the link breaks, if somebody registered for LinkGoingDown.
+    """
+
+    levels_dbm: tuple[float, ...] = ()
+    break_dbm: float | None = None
 
 
 class DriverHost(Protocol):
@@ -91,7 +113,16 @@ class Driver(ABC):
         """Stop measuring and clear what was set up."""
 
     def link_connect(self, link: str, poa: str) -> None:  # noqa: B027 - not every radio can be steered
-        """Begin to move the link to a PoA; the Confirm(Ack) has already gone (RFC 5184 section 4.8)."""
+        """Begin to move the link to a PoA; the Confirm(Ack) has already gone (RFC 5184 section 4.8).
+
+        What becomes of it is an Attached there, or LinkPort.action_failed.
+        """
 
     def link_disconnect(self, link: str, poa: str | None) -> None:  # noqa: B027 - likewise
         """Begin to take the link down (RFC 5184 section 4.9)."""
+
+    def watch_levels(self, link: str, thresholds: Thresholds) -> None:  # noqa: B027 - not every radio can tell
+        """What registrations ask of a link has changed: a radio that can tell by itself may be set to it.
+
+        It is a hint: the abstract entity draws its conclusions from samples, however they came to be.
+        """

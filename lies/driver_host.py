@@ -8,11 +8,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from lies.abstract import AbstractEntity, AeParameters
+from lies.abstract import AbstractEntity, AeParameters, TechnologyParameters
 from lies.bus.core import Event
-from lies.bus.messages import Action, ActionKind, LinkState
+from lies.bus.messages import Action, ActionKind, LevelsWanted, LinkState
 from lies.bus.publisher import LocalPublisher, RemotePublisher
-from lies.driver import Driver
+from lies.driver import Driver, Thresholds
 from lies.errors import LinkError, LinkErrorReason, MalformedMessage
 from lies.events import (
     Attached,
@@ -22,20 +22,30 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkAction,
+    LinkActionFailed,
     LinkGoingDown,
     PoACondition,
+    Quality,
+    Raw,
     RawAttached,
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
     RawState,
+    RawWarned,
     Sample,
+    Served,
+    Technology,
+    Warned,
 )
 from lies.runtime import WallOffset, monotonic_ns
 
 __all__ = ["DriverHostBase", "Entity", "EntityFactory", "EntityStatus", "LocalPublisher", "RemotePublisher"]
 
 _log = logging.getLogger("lies.bus")
+_ABOVE_NOISE = {Technology.WIFI, Technology.ETHERNET, Technology.OTHER}  # their scale; else it is dBm
 
 
 class EntityStatus(Protocol):
@@ -104,8 +114,9 @@ class HostPublisher(Protocol):
         act: Callable[[Action], None],
         raw_wanted: Callable[[str, bool], None],
         refused: Callable[[str, str], None],
+        levels_wanted: Callable[[LevelsWanted], None],
     ) -> None:
-        """Where type 3 actions, wishes for raw messages, and links that are not taken go, on the loop."""
+        """Where type 3 actions, wishes, and links that are not taken go, on the loop."""
         ...
 
     def announce(self, header: Header, state: LinkState) -> None:
@@ -143,14 +154,15 @@ class DriverHostBase:
     ) -> None:
         self.name = name
         self.publisher = publisher
-        self._entity = entity or _abstract_entity(parameters or AeParameters())
+        self._parameters = parameters or AeParameters()
+        self._entity = entity or _abstract_entity(self._parameters)
         self._on_failed = on_failed
         self._on_finished = on_finished
         self._wall_offset = WallOffset().ns if wall_offset_ns is None else lambda: wall_offset_ns
         self._driver: Driver | None = None
         self._ports: dict[str, _Port] = {}
         self._sequence = 0
-        publisher.bind(self._act, self._raw_wanted, self._refused)
+        publisher.bind(self._act, self._raw_wanted, self._refused, self._levels_wanted)
 
     @property
     def links(self) -> tuple[str, ...]:
@@ -230,6 +242,16 @@ class DriverHostBase:
         except Exception as error:  # noqa: BLE001 - a driver's bug is the supervisor's matter, not the bus's
             self.failed(error)
 
+    def _levels_wanted(self, wanted: LevelsWanted) -> None:
+        port = self._ports.get(wanted.link)
+        if self._driver is None or port is None:
+            return
+        p = self._parameters.of(port.link.technology)
+        try:
+            self._driver.watch_levels(wanted.link, thresholds_of(wanted, p, port.link.technology))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.failed(error)
+
     def _refused(self, link: str, reason: str) -> None:
         if link in self._ports:
             self.failed(LinkError(LinkErrorReason.INVALID, reason))
@@ -254,6 +276,11 @@ class _Port:
         self._status: EntityStatus | None = None
         self.state = self._current()
 
+    @property
+    def link(self) -> Link:
+        """Whose port it is."""
+        return self._link
+
     def feed(self, item: RawItem) -> None:
         """Take a raw sample or a driver input."""
         if self._removed:
@@ -275,10 +302,27 @@ class _Port:
         if self._removed:
             return
         if self.state.poa is not None:
-            t_ns = max(self._t_ns, self._host.now_ns())
-            self.feed(Detached(t_ns, self.state.poa, DownReason.CARRIER))
+            self.feed(Detached(self._now_ns(), self.state.poa, DownReason.REMOVED))
         self._removed = True
         self._host.forget(self._link.name)
+
+    def steer(self, *, controllable: bool) -> None:
+        """Say anew whether type 3 requests can be followed."""
+        if not self._removed and controllable != self._controllable:
+            self._controllable = controllable
+            self.state = self._current()
+            self._host.publisher.publish(self._host.header(self._link, self._now_ns()), (), self.state)
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Say that a type 3 request came to nothing."""
+        if not self._removed:
+            header = self._host.stamp(self._link, self._now_ns())
+            failed = LinkActionFailed(header, action, poa, detail)
+            self._host.publisher.publish(header, (Event(failed),), None)
+
+    def _now_ns(self) -> int:
+        """Not before what was told last."""
+        return max(self._t_ns, self._host.now_ns())
 
     def restore(self, state: bytes) -> None:
         """Set the abstract entity's memory; the link's state follows without indications.
@@ -300,7 +344,7 @@ class _Port:
             header = self._host.stamp(self._link, self._t_ns or self._host.now_ns())
             self._host.publisher.publish(header, (Event(RawState(header, self._ae.export())),), None)
 
-    def _raw_message(self, item: RawItem) -> RawSample | RawAttached | RawDetached:
+    def _raw_message(self, item: RawItem) -> Raw:
         header = self._host.stamp(self._link, item.t_ns)
         match item:
             case Sample():
@@ -309,6 +353,10 @@ class _Port:
                 return RawAttached(header, item)
             case Detached():
                 return RawDetached(header, item)
+            case Warned():
+                return RawWarned(header, item)
+            case Served():
+                return RawServed(header, item)
 
     def _current(self) -> LinkState:
         status = self._ae.status
@@ -322,6 +370,22 @@ class _Port:
             status.going_down,
             self._controllable,
         )
+
+
+def thresholds_of(wanted: LevelsWanted, p: TechnologyParameters, technology: Technology) -> Thresholds:
+    """What registrations ask for, as signal: a scale above the noise floor is brought back to dBm."""
+    base = p.noise_floor_dbm if technology in _ABOVE_NOISE else 0.0
+    starts = {
+        Quality.EXCELLENT: p.excellent_db,
+        Quality.GOOD: p.good_db,
+        Quality.FAIR: p.fair_db,
+        Quality.BAD: p.bad_db,
+    }
+    limit_db = p.bad_db if p.break_db is None else p.break_db
+    return Thresholds(
+        tuple(sorted(base + starts[q] for q in wanted.levels if q in starts)),
+        base + limit_db if wanted.going_down else None,
+    )
 
 
 def _abstract_entity(parameters: AeParameters) -> EntityFactory:

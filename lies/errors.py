@@ -10,6 +10,8 @@ LiesError
  +-- NotPermitted            missing right or privilege (exit 5); also a PermissionError
  +-- EndpointInUse           another daemon has the endpoint (exit 1)
  +-- TimedOut                also a TimeoutError (exit 27)
+ +-- NoDBus                  D-Bus, or the connection to it, is not there (exit 1); also a ConnectionError
+ +-- DBusRefused             a service on D-Bus said no; `name` is the error's on D-Bus (exit 1)
  +-- ProtocolViolation       local: our misuse of an API
  +-- MalformedMessage        remote: bytes that do not decode; a daemon counts, logs and drops them
 """
@@ -106,6 +108,18 @@ class TimedOut(LiesError, TimeoutError):
     """A wait that ended without its event."""
 
     exit_code = 27
+
+
+class NoDBus(LiesError, ConnectionError):
+    """D-Bus, or the connection to it, is not there."""
+
+
+class DBusRefused(LiesError):
+    """A service on D-Bus answered with an error, or there is no such service; name: of the error on D-Bus."""
+
+    def __init__(self, name: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.name = name
 
 
 class ProtocolViolation(LiesError):

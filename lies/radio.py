@@ -16,7 +16,7 @@ from lies.association import Association, Go
 from lies.attachment import Attachment
 from lies.driver import LinkPort
 from lies.errors import LinkError
-from lies.events import Attached, Detached, DownReason, RawItem, Sample
+from lies.events import Attached, Detached, DownReason, LinkAction, RawItem, Sample
 from lies.pace import Pace
 
 log = logging.getLogger(__name__)
@@ -99,12 +99,14 @@ class RadioShell:
             case _Connect(poa):
                 go = self._association.connect(self._pace.now_ns(), poa)
                 if go is None and self.serving not in {None, poa}:
-                    log.warning("LinkConnect to %s is not followed: it is not heard well enough", poa)
-                await self._go(go)
+                    why = "it is not heard well enough"
+                    log.warning("LinkConnect to %s is not followed: %s", poa, why)
+                    self._port.action_failed(LinkAction.CONNECT, poa, why)
+                await self._go(go, LinkAction.CONNECT)
             case _Disconnect(poa):
-                await self._go(self._association.disconnect(poa))
+                await self._go(self._association.disconnect(poa), LinkAction.DISCONNECT)
 
-    async def _go(self, go: Go | None) -> None:
+    async def _go(self, go: Go | None, asked: LinkAction | None = None) -> None:
         if go is None:
             return
         try:
@@ -114,6 +116,8 @@ class RadioShell:
                 await self._move(go.poa, go.reason)
         except (LinkError, OSError) as error:
             log.warning("the radio cannot move to %s: %s", go.poa or "no PoA", error)
+            if asked is not None:
+                self._port.action_failed(asked, go.poa, str(error))
             self._association.refused(self._pace.now_ns())
 
     async def _move(self, poa: str, reason: DownReason) -> None:

@@ -6,19 +6,22 @@ Times are s on the engine's clock; nothing here reads a clock.
 import math
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 K = TypeVar("K", bound=Hashable)
 _MIN_STALE = 64  # a heap smaller than this is not worth rebuilding
+_Deadline = list[Any]  # when, a number that no other one has, the key: None when it is void
+_KEY = 2
 
 
 def earliest(*dues: float | None) -> float | None:
     """The earliest of some deadlines; None for none."""
-    first = None
-    for due in dues:
-        if due is not None and (first is None or due < first):
-            first = due
-    return first
+    return min([due for due in dues if due is not None], default=None)
+
+
+def sooner(first: float | None, due: float | None) -> float | None:
+    """The earlier one of two deadlines."""
+    return due if first is None or (due is not None and due < first) else first
 
 
 class Backoff:
@@ -51,25 +54,14 @@ class Backoff:
         self.due = None
 
 
-class _Deadline(Generic[K]):
-    """One deadline; key: None when it is another's turn or cancelled."""
-
-    __slots__ = ("due", "key", "serial")
-
-    def __init__(self, due: float, serial: int, key: K) -> None:
-        self.due = due
-        self.serial = serial
-        self.key: K | None = key
-
-
 class Timers(Generic[K]):
     """Deadlines by key, one a key; every operation costs O(log n)."""
 
     __slots__ = ("_heap", "_of", "_serial")
 
     def __init__(self) -> None:
-        self._of: dict[K, _Deadline[K]] = {}
-        self._heap: list[tuple[float, int, _Deadline[K]]] = []  # what is cancelled stays, without its key
+        self._of: dict[K, _Deadline] = {}
+        self._heap: list[_Deadline] = []  # what is cancelled stays, without its key
         self._serial = 0
 
     def __len__(self) -> int:
@@ -78,37 +70,39 @@ class Timers(Generic[K]):
     def set(self, key: K, due: float) -> None:
         """Set or move the deadline of a key."""
         self._serial += 1
-        deadline = _Deadline(due, self._serial, key)
+        deadline = [due, self._serial, key]
         before = self._of.setdefault(key, deadline)
+        heap = self._heap
         if before is not deadline:
-            before.key = None
+            before[_KEY] = None
             self._of[key] = deadline
-        heappush(self._heap, (due, self._serial, deadline))
-        if len(self._heap) > 2 * len(self._of) + _MIN_STALE:
-            self._heap = [(d.due, d.serial, d) for d in self._of.values()]
+        heappush(heap, deadline)
+        if len(heap) > _MIN_STALE and len(heap) > 2 * len(self._of) + _MIN_STALE:
+            self._heap = list(self._of.values())
             heapify(self._heap)
 
     def cancel(self, key: K) -> None:
         """Forget a key's deadline; no deadline is no error."""
         deadline = self._of.pop(key, None)
         if deadline is not None:
-            deadline.key = None
+            deadline[_KEY] = None
 
     def next(self) -> float | None:
         """The earliest deadline."""
         heap = self._heap
         while heap:
-            if heap[0][2].key is not None:
-                return heap[0][0]
+            due, _, key = heap[0]
+            if key is not None:
+                return cast("float", due)
             heappop(heap)
         return None
 
     def pop_due(self, now: float) -> K | None:
         """A key whose deadline has come, earliest first; its deadline is forgotten. None for no more."""
-        due = self.next()
-        if due is None or due > now:
-            return None
-        key = heappop(self._heap)[2].key
-        assert key is not None
-        del self._of[key]
-        return key
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            key: K | None = heappop(heap)[_KEY]
+            if key is not None:
+                del self._of[key]
+                return key
+        return None

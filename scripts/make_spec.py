@@ -90,7 +90,7 @@ def _line(name: str, definitions: Json) -> Json:
 _ON_BUS_IN = ("hello", "snapshot", "plugins", "repair", "heartbeat", "goodbye")
 _ON_BUS_OUT = ("welcome", "refused", "heartbeat", "gap", "snapshot", "batch", "plugins", "goodbye")
 _ON_PUBLISH_IN = ("hello", "publish_link", "remove_link", "publish", "heartbeat", "goodbye")
-_ON_PUBLISH_OUT = ("welcome", "refused", "heartbeat", "action", "raw_wanted", "goodbye")
+_ON_PUBLISH_OUT = ("welcome", "refused", "heartbeat", "action", "raw_wanted", "levels_wanted", "goodbye")
 _REQUESTS_OF_PUBLISH = {"hello", "publish_link", "remove_link", "publish"}
 
 

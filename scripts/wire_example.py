@@ -191,6 +191,7 @@ _FROM = {  # who sends a message of the bus itself: consumer, daemon, driver
     "publish": "driver",
     "action": "daemon",
     "raw_wanted": "daemon",
+    "levels_wanted": "daemon",
 }
 
 

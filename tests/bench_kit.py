@@ -5,7 +5,7 @@ import threading
 from lies.bench import Plan
 from lies.bench._driver import BenchDriver, Wires
 from lies.driver import DriverHost, LinkPort
-from lies.events import Link, RawItem
+from lies.events import Link, LinkAction, RawItem
 
 SLOW_DRIVER = "bench_kit:SlowDriver"
 DELAY_S = 0.2
@@ -59,6 +59,14 @@ class _SlowPort:
 
     def remove(self) -> None:
         self._port.remove()
+
+    def steer(self, *, controllable: bool) -> None:
+        """As it is."""
+        self._port.steer(controllable=controllable)
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """As it is."""
+        self._port.action_failed(action, poa, detail)
 
     def restore(self, state: bytes) -> None:
         self._port.restore(state)

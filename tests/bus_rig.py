@@ -13,7 +13,7 @@ from attrs import define, evolve, field
 from lies.bus import BusCore, BusServer, Client, Gap, LinkState, LocalClient, Rights, Snapshot
 from lies.bus.core import Event, Publisher, Registration, Session
 from lies.bus.frames import Received, bus_frames, decode
-from lies.bus.messages import NO_CONDITION, Action
+from lies.bus.messages import NO_CONDITION, Action, LevelsWanted
 from lies.errors import LinkErrorReason
 from lies.events import (
     Condition,
@@ -134,6 +134,7 @@ class Port:
 
     actions: list[Action] = field(factory=list)
     raw: list[tuple[str, bool]] = field(factory=list)
+    levels: list[LevelsWanted] = field(factory=list)
     also: Callable[[Action], None] | None = None
 
     def act(self, action: Action) -> None:
@@ -145,6 +146,10 @@ class Port:
     def raw_wanted(self, link: str, *, on: bool) -> None:
         """Note a wish."""
         self.raw.append((link, on))
+
+    def levels_wanted(self, wanted: LevelsWanted) -> None:
+        """Note it."""
+        self.levels.append(wanted)
 
 
 class Driver:

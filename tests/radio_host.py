@@ -13,13 +13,19 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkAction,
+    LinkActionFailed,
     Raw,
     RawAttached,
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
     RawState,
+    RawWarned,
     Sample,
+    Served,
+    Warned,
 )
 from lies.runtime import monotonic_ns
 
@@ -47,6 +53,17 @@ class RecordingPort:
         """The link is gone."""
         self.removed = True
 
+    def steer(self, *, controllable: bool) -> None:
+        """Who manages the link has changed."""
+        self.controllable = controllable
+
+    def action_failed(self, action: LinkAction, poa: str | None, detail: str) -> None:
+        """Keep it, as indicated."""
+        t_ns = self.items[-1].t_ns if self.items else 0
+        failed = LinkActionFailed(self.host.stamp(self.link, t_ns), action, poa, detail)
+        self.host.indications.append(failed)
+        self.host.events.append(failed)
+
     def restore(self, state: bytes) -> None:
         """Restore the entity, as the daemon's host does."""
         self.restored.append(state)
@@ -66,6 +83,10 @@ class RecordingPort:
                 return RawAttached(header, item)
             case Detached():
                 return RawDetached(header, item)
+            case Warned():
+                return RawWarned(header, item)
+            case Served():
+                return RawServed(header, item)
 
 
 class RecordingHost:

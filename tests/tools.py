@@ -1,6 +1,7 @@
 """Tools of the machine that tests run."""
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import signal
@@ -29,6 +30,19 @@ def need_library(*names: str) -> str:
     return _missing(f"the C library {' or '.join(names)}")
 
 
+def need_module(name: str, package: str) -> None:
+    """Without this module the test is as without a tool."""
+    if importlib.util.find_spec(name) is None:
+        _missing(f"the Python package {package}")
+
+
+def need_mounts() -> None:
+    """Without leave to mount in a namespace of one's own the test is as without a tool."""
+    words = [need("unshare"), "--mount", "--propagation", "private", "true"]
+    if subprocess.run(words, check=False, capture_output=True).returncode != 0:
+        _missing("leave to make a mount namespace")
+
+
 _prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec as little as possible is done
 _PR_SET_PDEATHSIG = 1
 
@@ -40,5 +54,5 @@ def die_with_parent() -> None:
 
 def _missing(what: str) -> NoReturn:
     if os.environ.get("CI") == "true":
-        pytest.fail(f"{what} is not installed, and CI=true needs every tool", pytrace=False)
-    pytest.skip(f"{what} is not installed")
+        pytest.fail(f"{what} is not here, and CI=true needs every tool", pytrace=False)
+    pytest.skip(f"{what} is not here")

@@ -18,13 +18,18 @@ LIMIT_S = 30.0
 Play = Callable[[SimKernel, Nl80211, RecordingHost], Awaitable[None]]
 
 
-def run(play: Play, config: Nl80211Config | None = None, kernel: SimKernel | None = None) -> RecordingHost:
-    """Start the driver on a kernel, play, stop; nothing stays open."""
+def run(
+    play: Play,
+    config: Nl80211Config | None = None,
+    kernel: SimKernel | None = None,
+    dbus: str = "unix:path=/nonexistent/bus",
+) -> RecordingHost:
+    """Start the driver on a kernel, play, stop; nothing stays open. dbus: its bus, none unless given."""
 
     async def main() -> RecordingHost:
         there = kernel or SimKernel()
         host = RecordingHost()
-        driver = Nl80211("radio", config or Nl80211Config(), host, door=there)
+        driver = Nl80211("radio", config or Nl80211Config(), host, door=there, dbus=dbus)
         try:
             async with asyncio.timeout(LIMIT_S):
                 await driver.start()

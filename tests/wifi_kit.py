@@ -24,6 +24,7 @@ from lies_nl80211.items import (
     Query,
     Say,
     Scan,
+    Steer,
     Told,
 )
 from lies_nl80211.reader import read
@@ -291,6 +292,9 @@ class World:
                     self.links[link.name] = controllable
                     self.items.setdefault(link.name, [])
                     self.entities[link.name] = AbstractEntity(link, AeParameters(), self._stamp(link.name))
+                case Steer(link=link, controllable=controllable):
+                    assert self.links[link] != controllable
+                    self.links[link] = controllable
                 case Close(link=link):
                     del self.links[link]
                     del self.entities[link]

@@ -84,7 +84,7 @@ class AccessRouter:
         actions: list[Action] = []  # of messages for mobile nodes, and other routers' advertisements
         match item.message:
             case FastBindingUpdate() as fbu:
-                if item.authenticated or self._c.unproven:
+                if self._orders and (item.authenticated or self._c.unproven):
                     self._orders.pop(fbu.home_address, None)
                 lla = item.link_layer if item.source == fbu.home_address else None
                 lla = lla or self._llas.get(fbu.home_address)
@@ -110,10 +110,12 @@ class AccessRouter:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        first = earliest(self._previous.timers.next(), self._new.timers.next(), self._advertise_at)
-        if not self._orders:
+        first, due = self._previous.timers.next(), self._new.timers.next()
+        if due is not None and (first is None or due < first):
+            first = due
+        if self._advertise_at is None and not self._orders:
             return first
-        return earliest(first, *(backoff.due for _, backoff in self._orders.values()))
+        return earliest(first, self._advertise_at, *(backoff.due for _, backoff in self._orders.values()))
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
@@ -122,7 +124,8 @@ class AccessRouter:
             actions += self._previous.timeout(*key, now)
         while (ncoa := self._new.timers.pop_due(now)) is not None:
             actions += self._new.timeout(ncoa, now)
-        actions += self._orders_due(now)
+        if self._orders:
+            actions += self._orders_due(now)
         if self._advertise_at is not None and self._advertise_at <= now:
             assert self._c.advertise_interval_s is not None
             self._advertise_at = now + self._c.advertise_interval_s
@@ -166,7 +169,7 @@ class AccessRouter:
     def _order(self, order: OrderHandover, now: float) -> list[Action]:
         """Network-initiated handover (3.3): packets go to the old link until the FBU comes."""
         adv = self._neighbourhood.order(order.access_point, order.ncoa)
-        if adv is None or order.node not in self._c.prefix:
+        if adv is None or not self._c.has(order.node):
             self._drop("an order to move to where there is no fast handover")
             return []
         if order.node not in self._orders and len(self._orders) >= self._c.max_bindings:
@@ -196,7 +199,7 @@ class AccessRouter:
     def _advertisement(self, to: IPv6Address, lla: bytes | None, naack: Naack | None = None) -> SendMessage:
         c = self._c
         life_s = c.prefix_lifetime_s
-        own = c.address if c.address in c.prefix else None
+        own = c.address if c.has(c.address) else None
         prefixes = [PrefixInformation(c.prefix, life_s, life_s, autonomous=not c.dhcp, router=own)]
         if own is None:  # the R flag's address must lie in its prefix (RFC 6275 section 7.2)
             host = IPv6Network(c.address)

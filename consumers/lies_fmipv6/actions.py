@@ -9,13 +9,12 @@ for the same address, every HoldUplink by ReleaseUplink, by CompleteHandover wit
 
 from ipaddress import IPv6Address
 
-from attrs import frozen
-
 from lies.events import CareOfAddressChanged, HandoverDone
+from lies.values import value
 from lies_fmipv6.messages import HandoverAcknowledge, Message
 
 
-@frozen
+@value
 class SendMessage:
     """Send a message.
 
@@ -34,14 +33,14 @@ class SendMessage:
 # Mobile node
 
 
-@frozen
+@value
 class RequestPoAList:
     """L2-PoAList.request; feed the confirm back."""
 
     link: str
 
 
-@frozen
+@value
 class RequestConnect:
     """L2-LinkConnect.request; feed ConnectRefused back on Confirm(Error)."""
 
@@ -49,7 +48,7 @@ class RequestConnect:
     poa: str
 
 
-@frozen
+@value
 class UseRouter:
     """First attachment or plain fallback: coa becomes an address and the router its default route.
 
@@ -63,7 +62,7 @@ class UseRouter:
     router_lla: bytes | None
 
 
-@frozen
+@value
 class PrepareHandover:
     """A handover to ncoa behind nar may come: build what LinkUp will need; nothing changes yet.
 
@@ -78,21 +77,21 @@ class PrepareHandover:
     nar_lla: bytes | None
 
 
-@frozen
+@value
 class HoldUplink:
     """What is sent from pcoa is held from now on: the link is about to go, or gone."""
 
     pcoa: IPv6Address
 
 
-@frozen
+@value
 class ReleaseUplink:
     """What was held goes out as before the HoldUplink: the handover did not come about, or took too long."""
 
     pcoa: IPv6Address
 
 
-@frozen
+@value
 class CompleteHandover:
     """The node is at nar: ncoa is in use, nar its default router, and what par tunnels to ncoa is accepted.
 
@@ -109,7 +108,7 @@ class CompleteHandover:
     tunnel: bool
 
 
-@frozen
+@value
 class ExpectLinkUp:
     """A LinkUp at poa will be answered with these, in this order and before all else: build them now.
 
@@ -122,7 +121,7 @@ class ExpectLinkUp:
     complete: CompleteHandover
 
 
-@frozen
+@value
 class EndTunnel:
     """The grace is over: the tunnel of pcoa with par ends, and pcoa is no address any more.
 
@@ -136,28 +135,28 @@ class EndTunnel:
     keep_address: bool = False
 
 
-@frozen
+@value
 class AbandonHandover:
     """What PrepareHandover built for ncoa is not needed; an address that was there before it stays."""
 
     ncoa: IPv6Address
 
 
-@frozen
+@value
 class DropAddress:
     """A care-of address may not be used: the new router said so (RFC 5568 section 6.4.6)."""
 
     coa: IPv6Address
 
 
-@frozen
+@value
 class ConfigureAddress:
     """Have the link get an address by DHCP, and feed AddressConfigured (RFC 5568 section 5.2)."""
 
     link: str
 
 
-@frozen
+@value
 class Publish:
     """Publish a report; publisher, epoch and sequence of its header are for the bus client to set."""
 
@@ -167,7 +166,7 @@ class Publish:
 # Access router, as the previous one
 
 
-@frozen
+@value
 class AddTunnel:
     """Packets to pcoa are tunnelled to endpoint (RFC 5568 section 4); replaces an earlier tunnel of pcoa.
 
@@ -182,7 +181,7 @@ class AddTunnel:
     peer_lla: bytes | None
 
 
-@frozen
+@value
 class ExpectHAck:
     """This HAck from the neighbour will be answered with these, in this order: build them now.
 
@@ -196,7 +195,7 @@ class ExpectHAck:
     answers: tuple[SendMessage, ...]
 
 
-@frozen
+@value
 class RemoveTunnel:
     """The tunnel ends in both directions; packets to pcoa go to the access link again.
 
@@ -208,14 +207,14 @@ class RemoveTunnel:
     returned: bool = False
 
 
-@frozen
+@value
 class HoldNode:
     """The node of pcoa is at another router, and its tunnel does not stand yet: packets to it wait (5.4)."""
 
     pcoa: IPv6Address
 
 
-@frozen
+@value
 class ReleaseNode:
     """No tunnel came about: what was held, and what comes, goes where it went before the HoldNode."""
 
@@ -225,7 +224,7 @@ class ReleaseNode:
 # Access router, as the new one
 
 
-@frozen
+@value
 class ExpectNode:
     """A node is to arrive: defend ncoa, and let packets to it wait (RFC 5568 section 4).
 
@@ -239,7 +238,7 @@ class ExpectNode:
     buffer: bool
 
 
-@frozen
+@value
 class AdmitNode:
     """The node is there: end the defence, make the neighbour entry STALE with this address, flush."""
 
@@ -247,14 +246,14 @@ class AdmitNode:
     mn_lla: bytes
 
 
-@frozen
+@value
 class ForgetNode:
     """The node did not come: end the defence and drop what waits."""
 
     ncoa: IPv6Address
 
 
-@frozen
+@value
 class AddHostRoute:
     """The node of a PCoA of par's link is to keep it here (RFC 5568 section 4, item 3).
 
@@ -266,7 +265,7 @@ class AddHostRoute:
     par: IPv6Address
 
 
-@frozen
+@value
 class RemoveHostRoute:
     """It is over."""
 

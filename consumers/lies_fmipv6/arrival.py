@@ -28,15 +28,28 @@ _SETTLED = {
 
 
 class Arrival:
-    """From LinkUp until a care-of address is in use and the PAR, if there is one, has answered."""
+    """From LinkUp until a care-of address is in use and the PAR, if there is one, has answered.
+
+    rs, una: what is repeated, with its times; rebinding: the tunnel whose FBack is awaited; untold: whose
+    NCoA is not reported yet, and until when that may wait. All of them None: nothing is under way.
+    """
+
+    __slots__ = (
+        "_announced_at",
+        "_m",
+        "rebinding",
+        "rs",
+        "una",
+        "untold",
+    )
 
     def __init__(self, movement: Movement) -> None:
         self._m = movement
-        self._rebinding: Tunnel | None = None
-        self._rs: Backoff | None = None
-        self._una: tuple[SendMessage, Backoff] | None = None
+        self.rebinding: Tunnel | None = None
+        self.rs: Backoff | None = None
+        self.una: tuple[SendMessage, Backoff] | None = None
         self._announced_at: float | None = None
-        self._untold: tuple[Handover, float] | None = None  # whose NCoA is not reported yet, and until when
+        self.untold: tuple[Handover, float] | None = None
 
     def link_up(self, poa: str, now: float) -> list[Action]:
         """The link is up at a PoA."""
@@ -66,63 +79,65 @@ class Arrival:
 
     def link_lost(self) -> None:
         """What was to be repeated on the link is void."""
-        self._una = self._rs = self._announced_at = None
+        self.una = self.rs = self._announced_at = None
 
     def heard_of(self) -> None:
         """Something came that only comes to a node that the router has: no more UNA."""
-        self._una = None
+        self.una = None
 
     @property
     def told(self) -> bool:
         """Whether the present address has been reported."""
-        return self._untold is None
+        return self.untold is None
 
     def settle(self, now: float) -> list[Action]:
         """See how the FBU from the new link fared, and report the new address as soon as that is known."""
-        m, tunnel = self._m, self._rebinding
+        m, tunnel = self._m, self.rebinding
         if m.state is not S.REBINDING:
-            self._rebinding = None
+            self.rebinding = None
         elif tunnel is not None and tunnel.state is not TunnelState.PENDING:
-            self._rebinding = None
+            self.rebinding = None
             m.go(_SETTLED[tunnel.state])
-        return self._tell(now) if self._untold is not None else []
+        return self._tell(now) if self.untold is not None else []
 
     def _tell(self, now: float) -> list[Action]:
         """What is held leaves through the tunnel before anything leaves another way, but waits no longer."""
         m = self._m
-        assert self._untold is not None
-        h, until = self._untold
+        assert self.untold is not None
+        h, until = self.untold
         if m.coa != h.ncoa or h.kept:  # the node has moved on, or has to use another address
-            self._untold = None
+            self.untold = None
             return []
         tunnel = m.tunnels.of(h.ncoa)
         waits = tunnel is not None and tunnel.state is TunnelState.PENDING
         if not m.up or (waits and now < until):
             return []
-        self._untold = None
+        self.untold = None
         par = h.par if tunnel is not None and tunnel.state is TunnelState.TUNNELLED else None
         return [m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, par, now)]
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        rs, una, untold = self._rs, self._una, self._untold
+        rs, una, untold = self.rs, self.una, self.untold
         if una is None and untold is None:
             return rs.due if rs is not None else None
+        if rs is None and untold is None:
+            return una[1].due if una is not None else None
         tell_at = untold[1] if untold is not None and self._m.up else None
         return earliest(rs.due if rs is not None else None, una[1].due if una is not None else None, tell_at)
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat RS and UNA."""
         actions: list[Action] = []
-        if self._rs is not None and self._rs.due is not None and self._rs.due <= now:
-            self._rs.again(now)
+        if self.rs is not None and self.rs.due is not None and self.rs.due <= now:
+            self.rs.again(now)
             actions.append(self._solicitation())
-        if self._una is not None and self._una[1].due is not None and self._una[1].due <= now:
-            message, backoff = self._una
+        if self.una is not None and self.una[1].due is not None and self.una[1].due <= now:
+            message, backoff = self.una
             if backoff.again(now):
                 actions.append(message)
             else:
-                self._una = None
+                self.una = None
         return actions
 
     def listens(self, now: float) -> bool:
@@ -141,7 +156,7 @@ class Arrival:
         router = Router(target.router, None, target.router_lla, target.prefix)
         use = UseRouter(coa, target.prefix.prefixlen, router.next_hop, router.lla)
         par = m.home.address or m.home.next_hop
-        self._rs = None
+        self.rs = None
         return self._moved(Handover(m.scout.poa, m.poa, m.coa, coa, par, router, home=m.home), use, now)
 
     def advertised(self, ra: RouterAdvertisement, item: Received, now: float) -> list[Action]:
@@ -155,7 +170,7 @@ class Arrival:
         address = next((p.router for p in ra.prefixes if p.router is not None), None)
         router = Router(address, item.source, ra.source_lla or item.link_layer, info.prefix)
         coa = form_address(info.prefix, m.c.interface_id)
-        self._rs = None
+        self.rs = None
         if coa == m.coa:
             m.go(E.ADVERTISED)
             return m.stay(now) if m.kept is None else self._home_again(now)
@@ -218,8 +233,8 @@ class Arrival:
         if h.fbu_ns is None:
             h.fbu_ns = to_ns(now)
         actions += [h.exchange.send(h.ncoa, now), *after]
-        self._untold = h, now + (0.0 if tell else m.p.report_wait_s)
-        self._rebinding = self._open(h, now)
+        self.untold = h, now + (0.0 if tell else m.p.report_wait_s)
+        self.rebinding = self._open(h, now)
         return actions + m.attach(h, now)
 
     def _moved(self, h: Handover, use: UseRouter, now: float) -> list[Action]:
@@ -249,7 +264,7 @@ class Arrival:
         h.una_ns = to_ns(now)
         self._announced_at = now
         message = h.announce(m.c.lla)
-        self._una = (message, Backoff(now, m.p.una_first_wait_s, retries=m.p.una_repeats))
+        self.una = (message, Backoff(now, m.p.una_first_wait_s, retries=m.p.una_repeats))
         return message
 
     def _open(self, h: Handover, now: float) -> Tunnel:
@@ -263,7 +278,7 @@ class Arrival:
         m.connecting = m.connect_until = None
         if m.held is not None:
             m.hold_until = now + m.p.hold_s
-        self._rs = Backoff(now, m.p.rs_first_wait_s, retries=None, max_s=m.p.rs_max_wait_s)
+        self.rs = Backoff(now, m.p.rs_first_wait_s, retries=None, max_s=m.p.rs_max_wait_s)
         return [self._solicitation()]
 
     def _solicitation(self) -> SendMessage:

@@ -19,7 +19,8 @@ from lies_fmipv6.messages import (
     HandoverInitiate,
     Message,
 )
-from lies_fmipv6.mh_codec import decode_mobility, encode_mobility
+from lies_fmipv6.mh_reader import decode_mobility
+from lies_fmipv6.mh_writer import encode_mobility
 from lies_fmipv6.nd_reader import decode_nd
 from lies_fmipv6.nd_writer import encode_nd
 
@@ -77,11 +78,8 @@ def decode(packet: bytes, *, key_for: Callable[[IPv6Address], bytes | None] | No
         message = decode_nd(parsed)
     else:
         message, badf_present, authenticated = decode_mobility(parsed, key_for)
-    return Received(
-        message,
-        address_of(parsed.source),
-        address_of(parsed.destination),
-        parsed.hop_limit,
-        authenticated,
-        badf_present,
+    source, destination = address_of(parsed.source), address_of(parsed.destination)
+    # as Received(...), which is a function in Python that does this
+    return tuple.__new__(
+        Received, (message, source, destination, parsed.hop_limit, authenticated, badf_present)
     )

@@ -1,6 +1,5 @@
 """Leaving a link: the policy's word, FBU and FBack from the old link, LinkConnect (RFC 5568 section 4)."""
 
-from lies.timers import earliest
 from lies_fmipv6.actions import ExpectLinkUp, RequestConnect, RequestPoAList
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.handover import Handover, to_ns
@@ -12,9 +11,13 @@ from lies_fmipv6.scout import Refresh
 from lies_fmipv6.states import MobileNodeEvent as E
 from lies_fmipv6.states import MobileNodeState as S
 
+_ATTACHED, _PREDICTIVE = S.ATTACHED, Mode.PREDICTIVE
+
 
 class Departure:
     """From the decision to leave until the link is gone, or the node stays after all."""
+
+    __slots__ = ("_m",)
 
     def __init__(self, movement: Movement) -> None:
         self._m = movement
@@ -22,7 +25,7 @@ class Departure:
     def consider(self, now: float) -> list[Action]:
         """Ask the policy."""
         m = self._m
-        if m.scout.content or m.state is not S.ATTACHED or m.c.mode is not Mode.PREDICTIVE:
+        if m.scout.content or m.state is not _ATTACHED or m.c.mode is not _PREDICTIVE:
             return []
         choice = m.scout.decide(now, m.reachable)
         if choice is Refresh.NEEDED:
@@ -65,9 +68,15 @@ class Departure:
         m = self._m
         h = m.handover
         fbu = h.exchange.next_timeout() if h is not None and h.exchange is not None else None
-        if m.state is S.ATTACHED:
-            return earliest(fbu, m.scout.poll_at, m.connect_until, m.hold_until)
-        return earliest(fbu, m.connect_until, m.hold_until)
+        first = m.hold_until
+        if fbu is not None and (first is None or fbu < first):
+            first = fbu
+        if m.connect_until is not None and (first is None or m.connect_until < first):
+            first = m.connect_until
+        poll_at = m.scout.poll_at
+        if poll_at is not None and m.state is _ATTACHED and (first is None or poll_at < first):
+            return poll_at
+        return first
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import frozen
-
 from lies.timers import Backoff
+from lies.values import value
 from lies_fmipv6.messages import AccessPointInfo, OptionCode, PrRtAdv, PrRtAdvCode, RtSolPr
 from lies_fmipv6.parameters import Parameters
 from lies_fmipv6.states import DISCOVERY, DiscoveryEvent, DiscoveryState
@@ -23,7 +22,7 @@ class Outcome(StrEnum):
     NO_FAST_HANDOVER = "no_fast_handover"  # its router does no FMIPv6 (option-code 7)
 
 
-@frozen
+@value
 class Target:
     """One resolved access point; router, router_lla, prefix, ncoa only with outcome TUPLE.
 
@@ -59,6 +58,19 @@ def target_of(info: AccessPointInfo, code: int = PrRtAdvCode.TUPLES) -> Target:
 class Discovery:
     """Resolves access points at the present router; driven by `want`, PrRtAdv, and time."""
 
+    __slots__ = (
+        "_answered",
+        "_asked",
+        "_identifier",
+        "_known",
+        "_lla",
+        "_p",
+        "_sent",
+        "_wanted",
+        "backoff",
+        "state",
+    )
+
     def __init__(self, lla: bytes, parameters: Parameters) -> None:
         self.state = DiscoveryState.IDLE
         self._lla = lla
@@ -69,7 +81,7 @@ class Discovery:
         self._identifier = 0
         self._answered: int | None = None
         self._sent: list[float] = []  # the latest max_rtsolpr_rate
-        self._backoff: Backoff | None = None
+        self.backoff: Backoff | None = None
 
     def reset(self) -> None:
         """At another router: what was learned is of no use any more."""
@@ -115,18 +127,18 @@ class Discovery:
         for ap in self._asked:  # asked for and not answered: nothing is known of it (4, item 1)
             self._known.setdefault(ap, Target(Outcome.UNKNOWN))
             self._wanted.pop(ap, None)
-        self._backoff = None
+        self.backoff = None
         self._answered = adv.identifier
         self._go(DiscoveryEvent.ANSWER)
         return self._ask(now)
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        return self._backoff.due if self._backoff else None
+        return self.backoff.due if self.backoff else None
 
     def handle_timeout(self, now: float) -> RtSolPr | None:
         """Ask again, or give the router up (5.1)."""
-        backoff = self._backoff
+        backoff = self.backoff
         if backoff is None or backoff.due is None or backoff.due > now:
             return None
         free_at = self._free_at()
@@ -148,14 +160,14 @@ class Discovery:
         self._asked = ()
         free_at = self._free_at()
         if free_at > now:
-            self._backoff = Backoff(free_at, 0.0, retries=self._p.rtsolpr_retries)
+            self.backoff = Backoff(free_at, 0.0, retries=self._p.rtsolpr_retries)
             return None
         return self._send(now)
 
     def _send(self, now: float) -> RtSolPr:
         if not self._asked:
             self._asked = tuple(self._wanted)[: self._p.max_access_points]
-            self._backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
+            self.backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
         self._sent = [*self._sent, now][-self._p.max_rtsolpr_rate :]
         return RtSolPr(self._identifier, self._lla, self._asked)
 
@@ -166,7 +178,7 @@ class Discovery:
     def _forget(self) -> None:
         self._known.clear()
         self._wanted.clear()
-        self._backoff = self._answered = None
+        self.backoff = self._answered = None
 
     def _go(self, event: DiscoveryEvent) -> None:
         self.state = DISCOVERY[self.state, event]

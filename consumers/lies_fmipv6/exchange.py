@@ -12,6 +12,8 @@ from lies_fmipv6.parameters import Parameters, newer
 class Sequencer:
     """Sequence numbers of one mobile node's FBUs: each greater than the one before, modulo 65536."""
 
+    __slots__ = ("_next",)
+
     def __init__(self, first: int) -> None:
         self._next = first & 0xFFFF
 
@@ -36,6 +38,19 @@ class FbuExchange:
     first wait is the rule of section 6.1.1, because RFC 5568 gives none. A PAR that says it had greater
     numbers already (this node was started anew) gets one beyond them at once, which counts as a repetition.
     """
+
+    __slots__ = (
+        "_backoff",
+        "_lifetime_s",
+        "_lla",
+        "_p",
+        "_sequencer",
+        "_sequences",
+        "_source",
+        "ncoa",
+        "par",
+        "pcoa",
+    )
 
     def __init__(
         self,
@@ -72,7 +87,7 @@ class FbuExchange:
     def answered_by(self, item: Received, now: float, *, unproven: bool) -> FastBindingAck | None:
         """The FBack in `item` if it answers one of our FBUs and may be believed."""
         ack = item.message
-        if not isinstance(ack, FastBindingAck) or item.source != self.par:
+        if not isinstance(ack, FastBindingAck) or item.source.packed != self.par.packed:
             return None
         if not (item.authenticated or unproven):
             return None

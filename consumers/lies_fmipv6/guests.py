@@ -3,8 +3,9 @@
 from collections import Counter
 from ipaddress import IPv6Address
 
-from attrs import define, frozen
+from attrs import define
 
+from lies.values import value
 from lies_fmipv6.messages import HAckCode, HandoverAcknowledge, HandoverInitiate
 from lies_fmipv6.parameters import AccessRouterConfig, Parameters, other_address
 from lies_fmipv6.states import EXPECTED, ExpectedEvent, ExpectedState
@@ -13,7 +14,7 @@ _REORDERED = 64  # an HI that many numbers behind the last one about its node is
 _ATTEMPTS = 8  # of finding a free address among 2^64
 
 
-@frozen
+@value
 class Asked:
     """An HI that is not answered yet, because its NCoA is probed; left: probes still to be sent."""
 
@@ -43,7 +44,7 @@ class Guest:
         self.state = EXPECTED[self.state, event]
 
 
-@frozen
+@value
 class _Heard:
     """The answer to the last HI of a PAR about an NCoA."""
 
@@ -59,31 +60,31 @@ class Guests:
         self._p = parameters
         self.by_address: dict[IPv6Address, Guest] = {}
         self.expected = 0
-        self._awaited: Counter[IPv6Address] = Counter()  # by PAR
-        self._heard: dict[IPv6Address, dict[IPv6Address, _Heard]] = {}  # by PAR and NCoA
+        self._awaited: Counter[bytes] = Counter()  # by PAR
+        self._heard: dict[bytes, dict[bytes, _Heard]] = {}  # by the octets of PAR and NCoA
 
     def is_full(self, par: IPv6Address, address: IPv6Address) -> bool:
         """Whether another node would be one too many, for the link or of that neighbour."""
         guest = self.by_address.get(address)
         if guest is not None and guest.par is not None:
             return False
-        of_par = self._awaited[par]
+        of_par = self._awaited[par.packed]
         return self.expected >= self._c.max_expected or of_par >= self._c.max_expected_per_neighbour
 
     def wait_for(self, guest: Guest, par: IPv6Address) -> None:
         """A node is awaited, at the word of a PAR."""
         if guest.par is not None:
-            self._awaited[guest.par] -= 1
+            self._awaited[guest.par.packed] -= 1
         else:
             self.expected += 1
         guest.par = par
-        self._awaited[par] += 1
+        self._awaited[par.packed] += 1
 
     def wait_no_more(self, guest: Guest) -> None:
         """It came, or will not; no error if it was not awaited."""
         guest.asked = None
         if guest.par is not None:
-            self._awaited[guest.par] -= 1
+            self._awaited[guest.par.packed] -= 1
             self.expected -= 1
             guest.par = None
 
@@ -114,7 +115,7 @@ class Guests:
         self, par: IPv6Address, ncoa: IPv6Address, sequence: int, now: float
     ) -> HandoverAcknowledge | None:
         """The answer to an HI that repeats the last one or is older; None to a new one."""
-        heard = self._heard.get(par, {}).get(ncoa)
+        heard = self._heard.get(par.packed, {}).get(ncoa.packed)
         behind = 0 if heard is None else (heard.hack.sequence - sequence) & 0xFFFF
         if heard is None or heard.until <= now or behind >= _REORDERED:
             return None
@@ -122,8 +123,11 @@ class Guests:
 
     def remember(self, par: IPv6Address, ncoa: IPv6Address, hack: HandoverAcknowledge, now: float) -> None:
         """Keep an answer for a while; one neighbour's do not push out another's."""
-        heard = self._heard.setdefault(par, {})
-        heard.pop(ncoa, None)
-        heard[ncoa] = _Heard(hack, now + self._p.memory_s)
-        if len(heard) > self._c.max_known_nodes:
-            del heard[next(iter(heard))]
+        heard = self._heard.setdefault(par.packed, {})
+        heard.pop(ncoa.packed, None)
+        while heard:
+            oldest = next(iter(heard))
+            if heard[oldest].until > now and len(heard) < self._c.max_known_nodes:
+                break
+            del heard[oldest]
+        heard[ncoa.packed] = _Heard(hack, now + self._p.memory_s)

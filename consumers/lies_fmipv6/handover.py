@@ -2,10 +2,11 @@
 
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import define, frozen
+from attrs import define
 
 from lies.events import CareOfAddressChanged, HandoverDone, Header, Link
 from lies.packet import text_of
+from lies.values import value
 from lies_fmipv6.actions import (
     AbandonHandover,
     CompleteHandover,
@@ -26,7 +27,7 @@ def to_ns(now: float) -> int:
     return round(now * _NS)
 
 
-@frozen
+@value
 class Router:
     """The access router that a mobile node is attached to.
 
@@ -95,6 +96,11 @@ class Handover:
 
 class Reporter:
     """Makes reports: headers with the link's name and times on both clocks."""
+
+    __slots__ = (
+        "_link",
+        "_wall_minus_mono_ns",
+    )
 
     def __init__(self) -> None:
         self._link: Link | None = None

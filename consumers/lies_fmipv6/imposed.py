@@ -21,11 +21,21 @@ from lies_fmipv6.states import MobileNodeState as S
 class Imposed:
     """Follows NAACK, and sees to it that a kept PCoA is succeeded by an address of the new link."""
 
+    __slots__ = (
+        "_arrival",
+        "_attempt",
+        "_exchange",
+        "_m",
+        "_own_at",
+        "_until",
+        "known",
+    )
+
     def __init__(self, movement: Movement, arrival: Arrival) -> None:
         self._m = movement
         self._arrival = arrival
         self._exchange: FbuExchange | None = None  # NAACK 3: the FBU that names the NAR
-        self._kept: Handover | None = None  # the one that the times below are of
+        self.known: Handover | None = None  # the kept one that the times below are of
         self._own_at: float | None = None
         self._until = 0.0
         self._attempt = 0
@@ -111,19 +121,19 @@ class Imposed:
     def kept(self, now: float) -> None:
         """PCoA is kept from now on, for as long as the PAR granted or would be asked for."""
         kept = self._m.kept
-        if kept is self._kept:
+        if kept is self.known:
             return
         if kept is None:
             self._catch_up()
             return
-        self._kept, self._exchange = kept, None
+        self.known, self._exchange = kept, None
         life_s = kept.granted_s if kept.granted_s is not None else self._m.p.fbu_lifetime_s
         self._until = now + life_s
         self._own_at = None if kept.dhcp else now + life_s / 2
 
     def _catch_up(self) -> None:
         if self._m.kept is None:
-            self._own_at = self._exchange = self._kept = None
+            self._own_at = self._exchange = self.known = None
 
     def _follow(self, naack: Naack, coa: IPv6Address, now: float) -> list[Action]:
         m = self._m

@@ -3,8 +3,6 @@
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from attrs import frozen
-
 from lies.events import (
     BindingUpdated,
     LinkDown,
@@ -16,13 +14,14 @@ from lies.events import (
     PoAListConfirm,
     PoALost,
 )
+from lies.values import value
 from lies_fmipv6.messages import Message
 
 _MAC_PARTS = 6
 _NAME = b"="  # begins an identifier that is a name
 
 
-@frozen
+@value
 class Received:
     """A message that arrived, decoded.
 
@@ -37,7 +36,7 @@ class Received:
     authenticated: bool = False
 
 
-@frozen
+@value
 class ConnectRefused:
     """L2-LinkConnect ended with Confirm(Error), or the PoA did not let the node in."""
 
@@ -45,14 +44,14 @@ class ConnectRefused:
     reason: str
 
 
-@frozen
+@value
 class AddressConfigured:
     """DHCP, or whoever answers ConfigureAddress, has given the link an address."""
 
     address: IPv6Address
 
 
-@frozen
+@value
 class OrderHandover:
     """The network wants a node on this router's link to move (RFC 5568 section 3.3).
 

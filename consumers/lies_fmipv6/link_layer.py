@@ -1,6 +1,8 @@
 """Link-layer addresses on a link of ours: those of groups, and whether those in a message can be true."""
 
+from collections.abc import Callable
 from ipaddress import IPv6Address
+from operator import attrgetter
 
 from lies.errors import MalformedMessage
 from lies_fmipv6.messages import (
@@ -26,24 +28,28 @@ def check_addresses(message: Message) -> Message:
     but a neighbour entry or a frame made with a foreign one fails in the kernel. Identifiers of access points
     are only compared, and may be anything.
     """
-    for lla in _addresses(message):
-        if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or lla == _NO_ADDRESS):
-            raise MalformedMessage("a link-layer address is not that of a node on this kind of link")
+    find = _ONE_ADDRESS.get(type(message))
+    if find is not None:
+        _check(find(message))
+    elif isinstance(message, PrRtAdv):
+        _check(message.source_lla)
+        for info in message.access_points:
+            _check(info.router_lla)
     return message
 
 
-def _addresses(message: Message) -> tuple[bytes | None, ...]:
-    match message:
-        case FastBindingUpdate() | UnsolicitedNeighbourAdvertisement() | NeighbourAdvertisement():
-            return (message.lla,)
-        case HandoverInitiate():
-            return (message.mn_lla,)
-        case RtSolPr() | RouterSolicitation() | RouterAdvertisement():
-            return (message.source_lla,)
-        case PrRtAdv():
-            return (message.source_lla, *[info.router_lla for info in message.access_points])
-        case _:
-            return ()
+_ONE_ADDRESS: dict[type[Message], Callable[[Message], bytes | None]] = {
+    **dict.fromkeys(
+        (FastBindingUpdate, UnsolicitedNeighbourAdvertisement, NeighbourAdvertisement), attrgetter("lla")
+    ),
+    **dict.fromkeys((RtSolPr, RouterSolicitation, RouterAdvertisement), attrgetter("source_lla")),
+    HandoverInitiate: attrgetter("mn_lla"),
+}
+
+
+def _check(lla: bytes | None) -> None:
+    if lla is not None and (len(lla) != _ETHERNET_OCTETS or lla[0] & 1 or lla == _NO_ADDRESS):
+        raise MalformedMessage("a link-layer address is not that of a node on this kind of link")
 
 
 def group_address(destination: IPv6Address) -> bytes | None:

@@ -10,7 +10,7 @@ EUI-48), or any other length with a last octet that is not zero.
 from enum import IntEnum
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import frozen
+from lies.values import value
 
 
 class PrRtAdvCode(IntEnum):
@@ -75,7 +75,7 @@ class NaackStatus(IntEnum):
     LLA_UNRECOGNIZED = 128  # neither NCoA nor PCoA may be used
 
 
-@frozen
+@value
 class RtSolPr:
     """Router Solicitation for Proxy Advertisement (RFC 5568 section 6.1.1)."""
 
@@ -89,7 +89,7 @@ class RtSolPr:
     """Ask for the whole neighbourhood: LLA option-code 0 (6.1.1, 6.4.3)."""
 
 
-@frozen
+@value
 class AccessPointInfo:
     """One [AP-ID, AR-Info] tuple of a PrRtAdv (RFC 5568 section 6.1.2)."""
 
@@ -107,7 +107,7 @@ class AccessPointInfo:
     """A care-of address to use: address option-code 2; only in unsolicited messages (6.1.2)."""
 
 
-@frozen
+@value
 class PrRtAdv:
     """Proxy Router Advertisement (RFC 5568 section 6.1.2)."""
 
@@ -121,7 +121,7 @@ class PrRtAdv:
     """At least one (6.1.2)."""
 
 
-@frozen
+@value
 class FastBindingUpdate:
     """Fast Binding Update, Mobility Header type 8 (RFC 5568 section 6.2.2)."""
 
@@ -145,7 +145,7 @@ class FastBindingUpdate:
     """K (6.2.2; RFC 6275 section 6.1.7)."""
 
 
-@frozen
+@value
 class FastBindingAck:
     """Fast Binding Acknowledgment, Mobility Header type 9 (RFC 5568 section 6.2.3)."""
 
@@ -161,7 +161,7 @@ class FastBindingAck:
     """K (6.2.3; RFC 6275 section 6.1.8)."""
 
 
-@frozen
+@value
 class HandoverInitiate:
     """Handover Initiate, Mobility Header type 14 (RFC 5568 section 6.2.1.1)."""
 
@@ -181,7 +181,7 @@ class HandoverInitiate:
     """New care-of address: option 34, option-code 2 (6.2.1.1, 6.4.2)."""
 
 
-@frozen
+@value
 class HandoverAcknowledge:
     """Handover Acknowledge, Mobility Header type 15 (RFC 5568 section 6.2.1.2)."""
 
@@ -193,7 +193,7 @@ class HandoverAcknowledge:
     """The care-of address to use: option 34, option-code 2; required if the HI had S (6.2.1.2)."""
 
 
-@frozen
+@value
 class UnsolicitedNeighbourAdvertisement:
     """UNA: a Neighbour Advertisement with R = S = O = 0 (RFC 5568 section 6.3)."""
 
@@ -203,7 +203,7 @@ class UnsolicitedNeighbourAdvertisement:
     """The mobile node's link-layer address: target link-layer address option (6.3)."""
 
 
-@frozen
+@value
 class NeighbourSolicitation:
     """Neighbour Solicitation of duplicate address detection: from no address (RFC 4862 section 5.4.2)."""
 
@@ -211,7 +211,7 @@ class NeighbourSolicitation:
     """The address that is probed (RFC 4861 section 4.3)."""
 
 
-@frozen
+@value
 class NeighbourAdvertisement:
     """A Neighbour Advertisement that is no UNA: it says R, S or O (RFC 4861 section 4.4)."""
 
@@ -227,7 +227,7 @@ class NeighbourAdvertisement:
     """O: it replaces what is cached."""
 
 
-@frozen
+@value
 class RouterSolicitation:
     """Router Solicitation (RFC 4861 section 4.1)."""
 
@@ -235,7 +235,7 @@ class RouterSolicitation:
     """The sender's link-layer address; never from the unspecified address (RFC 4861 section 4.1)."""
 
 
-@frozen
+@value
 class PrefixInformation:
     """A prefix of a Router Advertisement (RFC 4861 section 4.6.2)."""
 
@@ -253,7 +253,7 @@ class PrefixInformation:
     """R: the sending router's own global address, which lies in the prefix (RFC 6275 section 7.2)."""
 
 
-@frozen
+@value
 class Naack:
     """Neighbour Advertisement Acknowledgment, an option of Router Advertisements (RFC 5568 section 6.4.6)."""
 
@@ -263,7 +263,7 @@ class Naack:
     """The supplied care-of address; required with status 2 (6.4.6)."""
 
 
-@frozen
+@value
 class RouterAdvertisement:
     """Router Advertisement (RFC 4861 section 4.2), with the answer to a UNA if there is one."""
 

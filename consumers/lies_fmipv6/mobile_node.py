@@ -15,8 +15,8 @@ from lies.events import (
     PoALost,
     Result,
 )
-from lies.packet import text_of
-from lies.timers import earliest
+from lies.packet import is_link_local, text_of
+from lies.timers import sooner
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import SendMessage
 from lies_fmipv6.arrival import Arrival
@@ -42,7 +42,9 @@ from lies_fmipv6.states import DiscoveryState, MobileNodeState
 from lies_fmipv6.states import MobileNodeEvent as E
 
 S = MobileNodeState
+_ATTACHED = S.ATTACHED  # to name an enumeration's member takes longer than most of what is done with it
 _AT_ROUTER = frozenset({S.ATTACHED, S.FBU_SENT, S.REBINDING})
+_ACK, _NO_FAST = Result.ACK, Mode.NONE
 _REFUSED = 128  # BA status from which on a BU was refused (RFC 6275 section 6.1.8)
 
 
@@ -52,6 +54,16 @@ class MobileNode:
     Driven by link events and PoA lists, messages received, BindingUpdated reports and time; see
     lies_fmipv6.items, lies_fmipv6.actions and spec/fmipv6.mmd.
     """
+
+    __slots__ = (
+        "_arrival",
+        "_departure",
+        "_due",
+        "_imposed",
+        "_is_due_known",
+        "_m",
+        "_probing",
+    )
 
     def __init__(
         self,
@@ -100,14 +112,18 @@ class MobileNode:
         match item:
             case Received():
                 actions = self._received(item, now)
-            case LinkUp() | LinkDown():
-                actions = self._link(item, now)
-            case LinkStatusChanged() | LinkGoingDown() | LinkGoingDownCancelled():
+            case LinkStatusChanged():
                 m.scout.indicated(item, now)
             case PoAListConfirm():
-                if item.result is Result.ACK:
+                if item.result is _ACK:
                     m.scout.listed(item.poas, now)
                 actions = self._resolve(now)
+            case LinkUp() | LinkDown():
+                actions = self._link(item, now)
+            case BindingUpdated():
+                actions = self._binding_updated(item, now)
+            case LinkGoingDown() | LinkGoingDownCancelled():
+                m.scout.indicated(item, now)
             case PoAFound():
                 m.scout.found(item.poas)
                 actions = self._resolve(now)
@@ -117,24 +133,34 @@ class MobileNode:
                 actions = self._departure.connect_refused(item, now)
             case AddressConfigured(address):
                 actions = self._imposed.configured(address, now) or self._arrival.configured(address, now)
-            case BindingUpdated():
-                actions = self._binding_updated(item, now)
             case _:
                 assert_never(item)
         return self._settle(actions, now)
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        if not self._is_due_known:
-            self._is_due_known = True
-            self._due = earliest(
-                self._departure.next_timeout(),
-                self._arrival.next_timeout(),
-                self._imposed.next_timeout(),
-                self._m.tunnels.next_timeout(),
-                self._m.discovery.next_timeout(),
-                self._probing.next_timeout() if self._probing is not None else None,
-            )
+        if self._is_due_known:
+            return self._due
+        self._is_due_known = True
+        m = self._m
+        # asked after every item, so that what has no time to keep is passed over
+        due: float | None = None
+        if m.handover is not None or m.hold_until is not None or m.connect_until is not None:
+            due = self._departure.next_timeout()
+        elif m.state is _ATTACHED:
+            due = m.scout.poll_at
+        arrival = self._arrival
+        if arrival.una is not None or arrival.rs is not None or arrival.untold is not None:
+            due = sooner(due, arrival.next_timeout())
+        if m.tunnels.kept or m.tunnels.farewells:
+            due = sooner(due, m.tunnels.next_timeout())
+        if m.discovery.backoff is not None:
+            due = sooner(due, m.discovery.backoff.due)
+        if m.kept is not None:
+            due = sooner(due, self._imposed.next_timeout())
+        if self._probing is not None:
+            due = sooner(due, self._probing.next_timeout())
+        self._due = due
         return self._due
 
     def handle_timeout(self, now: float) -> list[Action]:
@@ -150,11 +176,15 @@ class MobileNode:
         return self._settle(actions, now)
 
     def _settle(self, actions: list[Action], now: float) -> list[Action]:
-        actions += self._arrival.settle(now)
-        self._imposed.kept(now)
+        m, arrival = self._m, self._arrival
+        if arrival.rebinding is not None or arrival.untold is not None:
+            actions += arrival.settle(now)
+        if m.kept is not self._imposed.known:
+            self._imposed.kept(now)
         if self._probing is not None:
             actions += self._probing.consider(now)
-        actions += self._departure.consider(now)
+        if not m.scout.content and m.state is _ATTACHED:
+            actions += self._departure.consider(now)
         return actions
 
     # link events
@@ -196,7 +226,9 @@ class MobileNode:
     def _received(self, item: Received, now: float) -> list[Action]:
         m = self._m
         # not what the router itself sent to our link-layer address: a NAACK, the answer to an RtSolPr
-        if item.destination == m.coa and not item.source.is_link_local:
+        coa = m.coa
+        here = coa is not None and item.destination.packed == coa.packed
+        if here and not is_link_local(item.source.packed):
             self._arrival.heard_of()
         match item.message:
             case RouterAdvertisement() as ra:
@@ -215,13 +247,13 @@ class MobileNode:
 
     def _proxy_advertised(self, adv: PrRtAdv, item: Received, now: float) -> list[Action]:
         m = self._m
-        if m.state not in _AT_ROUTER or not item.source.is_link_local or m.c.mode is Mode.NONE:
+        if m.state not in _AT_ROUTER or m.c.mode is _NO_FAST or not is_link_local(item.source.packed):
             return []
         assert m.router is not None
         if m.router.link_local not in {None, item.source}:
             return []
         actions = self._rtsolpr(m.discovery.advertised(adv, now))
-        ordered = adv.code == PrRtAdvCode.HANDOVER and adv.identifier == 0 and adv.access_points
+        ordered = adv.identifier == 0 and adv.code == PrRtAdvCode.HANDOVER and adv.access_points
         if ordered and m.state is S.ATTACHED:  # 3.3
             poa = poa_of(adv.access_points[0].access_point)
             if poa != m.scout.poa and m.reachable(poa):

@@ -16,6 +16,7 @@ from lies.events import (
     Header,
     Indication,
     Link,
+    LinkActionFailed,
     LinkDown,
     LinkGoingDown,
     LinkGoingDownCancelled,
@@ -56,7 +57,15 @@ _EVENTS = (
 )
 _WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
 _PUT_OFF_S = 0.005  # what can wait for the FBack, and then for the LinkDown, each at most so long
-_PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
+_PRIMITIVES = (
+    "link_up",
+    "link_down",
+    "link_status_changed",
+    "link_going_down",
+    "link_action",
+    "poa_found",
+    "poa_lost",
+)
 
 
 class MobileShell:
@@ -128,6 +137,9 @@ class MobileShell:
                 self._done.clear()
                 if isinstance(event, LinkDown):
                     self._prepare()
+        elif isinstance(event, LinkActionFailed):
+            if event.header.link.name == self._link and event.poa is not None:
+                self._runtime.feed(ConnectRefused(event.poa, event.detail))
         elif isinstance(event, BindingUpdated):
             self._runtime.feed(event)
 

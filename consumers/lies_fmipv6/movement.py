@@ -25,6 +25,29 @@ class Movement:
     still that of an earlier router's link.
     """
 
+    __slots__ = (
+        "_sequencer",
+        "c",
+        "coa",
+        "connect_until",
+        "connecting",
+        "discovery",
+        "down_ns",
+        "handover",
+        "held",
+        "hold_until",
+        "kept",
+        "p",
+        "poa",
+        "reporter",
+        "router",
+        "scout",
+        "state",
+        "tunnels",
+        "up",
+        "up_ns",
+    )
+
     def __init__(self, config: MobileNodeConfig, parameters: Parameters, policy: Policy) -> None:
         self.c = config
         self.p = parameters

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
+from lies.packet import address_of
 from lies.timers import Timers
 from lies_fmipv6.actions import AccessRouterAction as Action
 from lies_fmipv6.actions import (
@@ -62,7 +63,7 @@ class NewRouter:
         self._nodes = self._guests.by_address
         self._routed: dict[bytes, IPv6Address] = {}  # link-layer address -> PCoA that has a host route
         self._neighbours = {n.address: n for n in config.neighbours}
-        self.timers: Timers[IPv6Address] = Timers()
+        self.timers: Timers[bytes] = Timers()  # octets of addresses are found more quickly than addresses
 
     @property
     def expected(self) -> int:
@@ -90,7 +91,7 @@ class NewRouter:
         if neighbour is None:
             self._drop("HI from no neighbour")
             hack: HandoverAcknowledge | None = HandoverAcknowledge(hi.sequence, HAckCode.PROHIBITED)
-        elif hi.ncoa is None or hi.ncoa not in self._c.prefix:
+        elif hi.ncoa is None or not self._c.has(hi.ncoa):
             hack = HandoverAcknowledge(hi.sequence, HAckCode.UNSPECIFIED)
         else:
             hack = self._process(neighbour, hi, hi.ncoa, now, actions)
@@ -102,7 +103,7 @@ class NewRouter:
         """Process a UNA (6.3): the node is there, or has to use another address."""
         node = self._nodes.get(una.target)
         routed = node is not None and node.tunnel is not None
-        if item.source != una.target or not (una.target in self._c.prefix or routed):
+        if item.source != una.target or not (self._c.has(una.target) or routed):
             self._drop("UNA for an address of another link, or not from its target")
             return []
         pcoa = self._routed.get(una.lla)
@@ -158,8 +159,9 @@ class NewRouter:
         node.go(ExpectedEvent.LEFT)
         return [*([ForgetNode(address)] if awaited else []), *self._remove_route(address, node)]
 
-    def timeout(self, address: IPv6Address, now: float) -> list[Action]:
-        """A probe's time, PROXY_ND_LIFETIME, or the time of a host route is over."""
+    def timeout(self, octets: bytes, now: float) -> list[Action]:
+        """A probe's time, PROXY_ND_LIFETIME, or the time of a host route is over; octets: of the address."""
+        address = address_of(octets)
         node = self._nodes[address]
         if node.asked is not None:
             return self._not_contradicted(address, node, node.asked, now)
@@ -269,7 +271,7 @@ class NewRouter:
             actions.append(ExpectNode(address, hi.mn_lla, hi.buffer))
         self._guests.wait_for(node, par)
         node.go(ExpectedEvent.HI)
-        self.timers.set(address, now + self._p.proxy_nd_lifetime_s)
+        self.timers.set(address.packed, now + self._p.proxy_nd_lifetime_s)
         return node
 
     def _admit(self, address: IPv6Address, node: Guest, now: float) -> list[Action]:
@@ -277,7 +279,7 @@ class NewRouter:
         self._wait_no_more(address, node)
         node.go(ExpectedEvent.UNA)
         if node.tunnel is not None:  # the PAR says nothing when its binding ends, at the latest then
-            self.timers.set(address, now + self._p.max_fbu_lifetime_s)
+            self.timers.set(address.packed, now + self._p.max_fbu_lifetime_s)
         admitted: list[Action] = [AdmitNode(address, node.lla)]
         if asked is not None:  # it is here, and nobody contradicted it
             hack = HandoverAcknowledge(asked.hi.sequence, HAckCode.NCOA_VALID)
@@ -288,7 +290,7 @@ class NewRouter:
         """Duplicate address detection for a node that is not there yet (RFC 4862 section 5.4.2)."""
         assert node.asked is not None
         node.asked = Asked(node.asked.par, node.asked.hi, node.asked.left - 1)
-        self.timers.set(ncoa, now + self._p.dad_retrans_s)
+        self.timers.set(ncoa.packed, now + self._p.dad_retrans_s)
         return SendMessage(NeighbourSolicitation(ncoa), UNSPECIFIED, solicited_node(ncoa))
 
     def _not_contradicted(self, ncoa: IPv6Address, node: Guest, asked: Asked, now: float) -> list[Action]:
@@ -316,13 +318,13 @@ class NewRouter:
     def _remove_route(self, address: IPv6Address, node: Guest) -> list[Action]:
         if node.tunnel is None:
             return []
-        self.timers.cancel(address)
+        self.timers.cancel(address.packed)
         if self._routed.get(node.lla) == address:
             del self._routed[node.lla]
         return [RemoveHostRoute(address, node.tunnel)]
 
     def _wait_no_more(self, address: IPv6Address, node: Guest) -> None:
-        self.timers.cancel(address)
+        self.timers.cancel(address.packed)
         self._guests.wait_no_more(node)
 
 

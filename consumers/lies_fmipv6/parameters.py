@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
 
-from attrs import field, fields, frozen
+from attrs import Factory, field, fields, frozen
 
 from lies.errors import ConfigError
 from lies.packet import address_of
@@ -135,6 +135,15 @@ class Neighbour:
     dhcp: bool = False
 
 
+def prefix_octets(prefix: IPv6Network) -> bytes:
+    """The octets of a /64 prefix."""
+    return prefix.network_address.packed[:8]
+
+
+def _octets_of(config: "AccessRouterConfig") -> bytes:
+    return prefix_octets(config.prefix)
+
+
 @frozen
 class AccessRouterConfig:
     """An access router.
@@ -173,6 +182,11 @@ class AccessRouterConfig:
     duplicates: Duplicates = Duplicates.ASSIGN
     dad_transmits: int = 0
     dhcp: bool = False
+    _octets: bytes = field(init=False, eq=False, repr=False, default=Factory(_octets_of, takes_self=True))
+
+    def has(self, address: IPv6Address) -> bool:
+        """Whether an address is of the access link's prefix."""
+        return address.packed[:8] == self._octets
 
     @property
     def unproven(self) -> bool:
@@ -206,7 +220,7 @@ def other_address(prefix: IPv6Network, lla: bytes, attempt: int) -> IPv6Address:
 
 def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:
     """The address of a /64 prefix and a 64-bit interface identifier (RFC 4862 section 5.5.3)."""
-    return address_of(prefix.network_address.packed[:8] + (interface_id & ((1 << 64) - 1)).to_bytes(8))
+    return address_of(prefix_octets(prefix) + (interface_id & ((1 << 64) - 1)).to_bytes(8))
 
 
 def newer(sequence: int, than: int) -> bool:

@@ -10,11 +10,12 @@ from typing import Protocol
 from attrs import frozen
 
 from lies.events import Condition, PoACondition, Quality
+from lies.values import value
 
 _MAX_S = 3600
 
 
-@frozen
+@value
 class Situation:
     """What a decision rests on; times in s on the engine's clock.
 

@@ -18,7 +18,7 @@ from lies_fmipv6.messages import (
     HandoverInitiate,
     HICode,
 )
-from lies_fmipv6.parameters import AccessRouterConfig, Neighbour, Parameters, newer
+from lies_fmipv6.parameters import AccessRouterConfig, Neighbour, Parameters, newer, prefix_octets
 from lies_fmipv6.states import BINDING, BindingEvent, BindingState
 
 _KNOWN_REFUSALS = {FBackStatus.PROHIBITED, FBackStatus.INSUFFICIENT_RESOURCES}
@@ -93,9 +93,9 @@ class PreviousRouter:
         self._hi_of: dict[int, Binding] = {}
         self._sequence = config.first_sequence
         self._active = 0
-        self.timers: Timers[tuple[str, IPv6Address]] = Timers()
-        # longest match (F21): the longest prefix first
-        self._neighbours = sorted(config.neighbours, key=lambda n: -n.prefix.prefixlen)
+        self.timers: Timers[tuple[str, Binding]] = Timers()
+        # longest match (F21): all prefixes are of 64 bits
+        self._neighbours = {prefix_octets(n.prefix): n for n in reversed(config.neighbours)}
 
     @property
     def bindings(self) -> int:
@@ -149,7 +149,7 @@ class PreviousRouter:
         if not (item.authenticated or self._c.unproven):
             return "FBU without a valid BADF"
         elsewhere = fbu.alternate_coa is not None and item.source not in (pcoa, fbu.alternate_coa)
-        if elsewhere or pcoa not in self._c.prefix:
+        if elsewhere or not self._c.has(pcoa):
             return "FBU for a PCoA that is not of this link, or from elsewhere than PCoA or NCoA"
         return None
 
@@ -162,8 +162,8 @@ class PreviousRouter:
 
     def _update(self, binding: Binding, item: Received, fbu: FastBindingUpdate, now: float) -> list[Action]:
         ncoa = fbu.alternate_coa or item.source
-        neighbour = next((n for n in self._neighbours if ncoa in n.prefix), None)
-        if neighbour is None or not self._c.trusts(neighbour) or ncoa in self._c.prefix:
+        neighbour = self._neighbours.get(ncoa.packed[:8])
+        if neighbour is None or not self._c.trusts(neighbour) or self._c.has(ncoa):
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.PROHIBITED)
         if not binding.lla:  # F24: the HI could not say who the node is
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.UNSPECIFIED)
@@ -196,7 +196,7 @@ class PreviousRouter:
             status = ack.code if ack.code in _KNOWN_REFUSALS else FBackStatus.UNSPECIFIED
             return self._refused(binding, status, now)
         if binding.state is BindingState.HI_SENT:
-            self.timers.cancel(("memory", binding.pcoa))
+            self.timers.cancel(("memory", binding))
         binding.go(BindingEvent.HACK)
         self._forget_hi(binding)
         binding.proposed, binding.supplied = pending.proposed, supplied
@@ -230,11 +230,10 @@ class PreviousRouter:
             return []
         return self._end(binding, BindingEvent.RETURNED, now)
 
-    def timeout(self, kind: str, pcoa: IPv6Address, now: float) -> list[Action]:
+    def timeout(self, kind: str, binding: Binding, now: float) -> list[Action]:
         """A timer of this role has come."""
-        binding = self._bindings[pcoa]
         if kind == "memory":
-            del self._bindings[pcoa]
+            del self._bindings[binding.pcoa]
             return []
         if kind == "lifetime":
             return self._expired(binding, now)
@@ -265,7 +264,7 @@ class PreviousRouter:
         binding.go(BindingEvent.FBU if was_ended else BindingEvent.FBU_ELSEWHERE)
         if was_ended:
             self._active += 1
-            self.timers.cancel(("memory", binding.pcoa))
+            self.timers.cancel(("memory", binding))
         self._forget_hi(binding)
         self._sequence = (self._sequence + 1) & 0xFFFF
         predictive = binding.reply_to == binding.pcoa
@@ -312,17 +311,17 @@ class PreviousRouter:
 
     def _send_hi(self, binding: Binding, pending: _Pending) -> Action:
         assert pending.backoff.due is not None
-        self.timers.set(("hi", binding.pcoa), pending.backoff.due)
+        self.timers.set(("hi", binding), pending.backoff.due)
         return SendMessage(pending.hi, self._c.address, pending.neighbour.address)
 
     def _forget_hi(self, binding: Binding) -> None:
         if binding.pending is not None:
             self._hi_of.pop(binding.pending.hi.sequence, None)
             binding.pending = None
-            self.timers.cancel(("hi", binding.pcoa))
+            self.timers.cancel(("hi", binding))
 
     def _grant(self, binding: Binding, lifetime_s: int, now: float) -> list[Action]:
-        self.timers.set(("lifetime", binding.pcoa), now + lifetime_s)
+        self.timers.set(("lifetime", binding), now + lifetime_s)
         supplied = binding.supplied if binding.supplied != binding.proposed else None
         status = FBackStatus.ACCEPTED if supplied is None else FBackStatus.ACCEPTED_USE_SUPPLIED
         ack = FastBindingAck(status, binding.sequence, lifetime_s, supplied)
@@ -381,9 +380,9 @@ class PreviousRouter:
     def _remove_tunnel(self, binding: Binding, *, returned: bool = False) -> list[Action]:
         endpoint, binding.endpoint, binding.proposed = binding.endpoint, None, None
         binding.supplied = None
-        self.timers.cancel(("lifetime", binding.pcoa))
+        self.timers.cancel(("lifetime", binding))
         return [RemoveTunnel(binding.pcoa, endpoint, returned)] if endpoint is not None else []
 
     def _remember(self, binding: Binding, now: float) -> None:
         """Keep the sequence number, so that a late or repeated FBU does nothing."""
-        self.timers.set(("memory", binding.pcoa), now + self._p.memory_s)
+        self.timers.set(("memory", binding), now + self._p.memory_s)

@@ -24,6 +24,24 @@ class Refresh(Enum):
 class Scout:
     """Keeps the present PoA's condition, a standing prediction, the candidates, and the penalties."""
 
+    __slots__ = (
+        "_asked_at",
+        "_attached_at",
+        "_cancelled_at",
+        "_candidates",
+        "_condition",
+        "_down_at",
+        "_going_down",
+        "_listed_at",
+        "_p",
+        "_penalties",
+        "_policy",
+        "_previous",
+        "content",
+        "poa",
+        "poll_at",
+    )
+
     def __init__(self, policy: Policy, parameters: Parameters) -> None:
         self.poa: str | None = None
         self.poll_at: float | None = None

@@ -11,7 +11,6 @@ from math import ceil
 
 from attrs import define
 
-from lies.timers import earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.exchange import FbuExchange
 from lies_fmipv6.handover import Handover, Reporter, to_ns
@@ -19,6 +18,8 @@ from lies_fmipv6.items import Received
 from lies_fmipv6.messages import FastBindingAck
 from lies_fmipv6.parameters import Parameters
 from lies_fmipv6.states import TUNNEL, TunnelEvent, TunnelState
+
+_PENDING = TunnelState.PENDING
 
 
 @define(eq=False)
@@ -40,6 +41,15 @@ class Tunnel:
 class Tunnels:
     """All previous care-of addresses, oldest first, and the last words to their PARs."""
 
+    __slots__ = (
+        "_new_exchange",
+        "_p",
+        "_reporter",
+        "_unproven",
+        "farewells",
+        "kept",
+    )
+
     def __init__(
         self,
         parameters: Parameters,
@@ -52,11 +62,11 @@ class Tunnels:
         self._new_exchange = new_exchange
         self._reporter = reporter
         self._unproven = unproven
-        self._tunnels: list[Tunnel] = []
-        self._farewells: dict[IPv6Address, FbuExchange] = {}  # by pcoa
+        self.kept: list[Tunnel] = []
+        self.farewells: dict[IPv6Address, FbuExchange] = {}  # by pcoa
 
     def __len__(self) -> int:
-        return len(self._tunnels)
+        return len(self.kept)
 
     def open(self, handover: Handover, now: float) -> Tunnel:
         """A handover came to its new link: tunnelled if its FBack was there before, else pending."""
@@ -66,31 +76,31 @@ class Tunnels:
             self._granted(tunnel, granted, now)
         else:
             tunnel = Tunnel(handover, TunnelState.PENDING, now, now, exchange=handover.exchange)
-        self._tunnels.append(tunnel)
+        self.kept.append(tunnel)
         return tunnel
 
     def of(self, ncoa: IPv6Address) -> Tunnel | None:
         """The newest one that ends at an address of ours."""
-        return next((t for t in reversed(self._tunnels) if t.handover.ncoa == ncoa), None)
+        return next((t for t in reversed(self.kept) if t.handover.ncoa == ncoa), None)
 
     def keep(self, handover: Handover, expires: float) -> None:
         """Keep a previous care-of address that has no tunnel of ours, until `expires` or a BA's grace."""
-        self._tunnels.append(Tunnel(handover, TunnelState.TUNNELLED, expires, expires))
+        self.kept.append(Tunnel(handover, TunnelState.TUNNELLED, expires, expires))
 
     def drop(self, tunnel: Tunnel) -> Action:
         """Its near end was given up; pcoa stays, and there is nothing to report yet."""
         tunnel.go(TunnelEvent.NCOA_REFUSED)
-        self._tunnels.remove(tunnel)
+        self.kept.remove(tunnel)
         return tunnel.handover.end(keep_address=True)
 
     def received(self, item: Received, now: float) -> list[Action]:
         """Take an FBack in, if it is one of these conversations'."""
-        for pcoa, farewell in list(self._farewells.items()):
+        for pcoa, farewell in list(self.farewells.items()):
             ack = farewell.answered_by(item, now, unproven=self._unproven)
             if ack is not None:
-                del self._farewells[pcoa]
+                del self.farewells[pcoa]
                 return self._late(pcoa, ack, now)
-        for tunnel in self._tunnels:
+        for tunnel in self.kept:
             if tunnel.exchange is None:
                 continue
             ack = tunnel.exchange.answered_by(item, now, unproven=self._unproven)
@@ -101,7 +111,7 @@ class Tunnels:
     def binding_updated(self, now: float) -> list[Action]:
         """The home agent sends to the present address: every older one has a grace, and ends."""
         actions: list[Action] = []
-        for tunnel in list(self._tunnels):
+        for tunnel in list(self.kept):
             if tunnel.state is TunnelState.CLOSING:
                 continue
             h = tunnel.handover
@@ -118,7 +128,7 @@ class Tunnels:
         """The node is back where `address` belongs (5.6): what to do before it is used, and after."""
         before: list[Action] = []
         after: list[Action] = []
-        for tunnel in [t for t in self._tunnels if t.handover.pcoa == address]:
+        for tunnel in [t for t in self.kept if t.handover.pcoa == address]:
             before += self._end(tunnel, TunnelEvent.RETURNED, now, keep_address=True)
             after += self.farewell(tunnel.handover, address, 0, now)
         return before, after
@@ -126,36 +136,42 @@ class Tunnels:
     def farewell(self, h: Handover, source: IPv6Address, lifetime_s: int, now: float) -> list[Action]:
         """Tell a PAR how long its binding of h.pcoa is still of use; repeated until it answers."""
         exchange = self._new_exchange(h.pcoa, h.ncoa, h.par, lifetime_s)
-        self._farewells[h.pcoa] = exchange
+        self.farewells[h.pcoa] = exchange
         return [exchange.send(source, now)]
 
     def supersede(self, pcoa: IPv6Address) -> None:
         """A new FBU for pcoa goes out, so older words about it are void."""
-        self._farewells.pop(pcoa, None)
+        self.farewells.pop(pcoa, None)
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
         first: float | None = None
-        for t in self._tunnels:
-            asks = t.exchange.next_timeout() if t.exchange is not None else None
-            ends = None if t.state is TunnelState.PENDING else t.expires
-            first = earliest(first, t.refresh, asks, ends)
-        for e in self._farewells.values():
-            first = earliest(first, e.next_timeout())
+        for t in self.kept:
+            due = t.exchange.next_timeout() if t.exchange is not None else None
+            if due is not None and (first is None or due < first):
+                first = due
+            if t.refresh is not None and (first is None or t.refresh < first):
+                first = t.refresh
+            if (first is None or t.expires < first) and t.state is not _PENDING:
+                first = t.expires
+        for farewell in self.farewells.values():
+            due = farewell.next_timeout()
+            if due is not None and (first is None or due < first):
+                first = due
         return first
 
     def handle_timeout(self, now: float) -> list[Action]:
         """Repeat, refresh, end."""
         actions: list[Action] = []
-        for pcoa, farewell in list(self._farewells.items()):
+        for pcoa, farewell in list(self.farewells.items()):
             due = farewell.next_timeout()
             if due is not None and due <= now:
                 again = farewell.handle_timeout(now)
                 if again is None:
-                    del self._farewells[pcoa]
+                    del self.farewells[pcoa]
                 else:
                     actions.append(again)
-        for tunnel in list(self._tunnels):
+        for tunnel in list(self.kept):
             actions += self._timeout(tunnel, now)
         return actions
 
@@ -198,7 +214,7 @@ class Tunnels:
 
     def _late(self, pcoa: IPv6Address, ack: FastBindingAck, now: float) -> list[Action]:
         """A tunnel whose BA came before its first FBack: what is held for PCoA can go now."""
-        for tunnel in self._tunnels:
+        for tunnel in self.kept:
             h = tunnel.handover
             if h.pcoa == pcoa and tunnel.state is TunnelState.CLOSING and h.mode == "none":
                 if ack.status != 0 or ack.lifetime_s == 0:
@@ -220,7 +236,7 @@ class Tunnels:
         self, tunnel: Tunnel, event: TunnelEvent, now: float, *, keep_address: bool = False
     ) -> list[Action]:
         tunnel.go(event)
-        self._tunnels.remove(tunnel)
+        self.kept.remove(tunnel)
         h = tunnel.handover
         report = [] if h.kept else [self._reporter.done(h, now)]  # a kept one was done when it was kept
         return [h.end(keep_address=keep_address), *report]

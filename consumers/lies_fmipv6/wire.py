@@ -48,3 +48,13 @@ MH_OPTION_ADDRESS = 34  # section 11; section 6.4.2 says 17, which another optio
 MH_OLD_COA = 1  # section 6.4.2, Option-Code
 MH_NEW_COA = 2
 MH_LLA_OF_MN = 2  # section 6.4.4
+
+SPI_OF_SEND = 0  # section 6.4.5
+AUTHENTICATOR_OCTETS = 12  # section 6.4.5: the first 96 bits of HMAC_SHA1
+
+BINDING_UPDATE = struct.Struct("!HHH")  # sequence, flags, lifetime
+BINDING_ACK = struct.Struct("!BBHH")  # status, flags, sequence, lifetime
+HANDOVER = struct.Struct("!HBB")  # sequence, flags, code
+BINDING_A, BINDING_H, BINDING_L, BINDING_K = 0x8000, 0x4000, 0x2000, 0x1000  # RFC 6275 section 6.1.7
+BINDING_ACK_K = 0x80  # RFC 6275 section 6.1.8
+HI_S, HI_U = 0x80, 0x40  # section 6.2.1.1

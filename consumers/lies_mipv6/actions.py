@@ -2,13 +2,12 @@
 
 from ipaddress import IPv6Address
 
-from attrs import frozen
-
 from lies.events import BindingUpdated
+from lies.values import value
 from lies_mipv6.messages import Message
 
 
-@frozen
+@value
 class SendMessage:
     """Send a message; the message's own home_address decides on Home Address option or routing header."""
 
@@ -20,7 +19,7 @@ class SendMessage:
 # Mobile node
 
 
-@frozen
+@value
 class AcceptCareOf:
     """From now on what the home agent tunnels to coa is accepted; comes before the BU that names coa.
 
@@ -31,7 +30,7 @@ class AcceptCareOf:
     home_agent: IPv6Address
 
 
-@frozen
+@value
 class UseTunnel:
     """What is sent from the home address is tunnelled to the home agent from coa.
 
@@ -44,14 +43,14 @@ class UseTunnel:
     previous_coa: IPv6Address | None
 
 
-@frozen
+@value
 class DropCareOf:
     """The grace is over: nothing tunnelled to coa is accepted any more."""
 
     coa: IPv6Address
 
 
-@frozen
+@value
 class Publish:
     """Publish a report; publisher, epoch and sequence of its header are for the bus client to set."""
 
@@ -61,7 +60,7 @@ class Publish:
 # Home agent
 
 
-@frozen
+@value
 class SetBinding:
     """Packets to the home address are intercepted and tunnelled to coa, and accepted from coa.
 
@@ -72,7 +71,7 @@ class SetBinding:
     coa: IPv6Address
 
 
-@frozen
+@value
 class AcceptFrom:
     """For a grace, packets of home_address tunnelled from an earlier coa are accepted too."""
 
@@ -80,7 +79,7 @@ class AcceptFrom:
     coa: IPv6Address
 
 
-@frozen
+@value
 class RefuseFrom:
     """Packets of home_address tunnelled from coa are refused from now on (RFC 6275 section 10.4.5)."""
 
@@ -88,7 +87,7 @@ class RefuseFrom:
     coa: IPv6Address
 
 
-@frozen
+@value
 class RemoveBinding:
     """Stop serving the home address: no interception, and nothing is accepted from any coa of it."""
 

@@ -11,18 +11,16 @@ from typing import NamedTuple
 
 from lies.errors import MalformedMessage, ProtocolViolation
 from lies.packet import (
+    ALTERNATE_COA_AT_12,
     ICMPV6,
     MOBILITY,
     ND_HOP_LIMIT,
     UNSPECIFIED,
     Ipv6Packet,
-    MobilityOption,
     OtherProtocol,
     address_of,
-    alternate_coa_option,
     build_icmpv6,
     build_ipv6,
-    build_mobility_header,
     build_nd_option,
     is_routable_unicast,
     pack_identifier,
@@ -31,7 +29,7 @@ from lies.packet import (
     parse_mobility_options,
     parse_nd_message,
     parse_nd_options,
-    seal_mobility_header,
+    seal_mobility_message,
     unpack_identifier,
 )
 from lies_mipv6.messages import (
@@ -108,24 +106,21 @@ def _units(lifetime_s: int) -> int:
 def _encode_mobility(message: MobilityMessage, source: bytes, destination: bytes) -> bytes:
     home_address: bytes | None = None
     routing_address: bytes | None = None
-    match message:
-        case BindingUpdate():
-            header = _update(message, source)
-            if message.home_address.packed != source:
-                home_address = message.home_address.packed
-        case BindingAcknowledgement():
-            flags = _K_OF_ACK if message.key_management else 0
-            lifetime = _units(message.lifetime_s)
-            data = _BINDING_ACK.pack(message.status, flags, message.sequence, lifetime)
-            header = build_mobility_header(MH_BA, data)
-            if message.home_address is not None:
-                routing_address = message.home_address.packed
-                if not is_routable_unicast(routing_address):
-                    raise ProtocolViolation(f"{message.home_address} cannot be a home address")
-        case BindingError():
-            data = _BINDING_ERROR.pack(message.status, 0, message.home_address.packed)
-            header = build_mobility_header(MH_BE, data)
-    seal_mobility_header(header, home_address or source, routing_address or destination)
+    if isinstance(message, BindingUpdate):
+        kind, body = MH_BU, _update(message, source)
+        if message.home_address.packed != source:
+            home_address = message.home_address.packed
+    elif isinstance(message, BindingAcknowledgement):
+        flags = _K_OF_ACK if message.key_management else 0
+        lifetime = _units(message.lifetime_s)
+        kind, body = MH_BA, _BINDING_ACK.pack(message.status, flags, message.sequence, lifetime)
+        if message.home_address is not None:
+            routing_address = message.home_address.packed
+            if not is_routable_unicast(routing_address):
+                raise ProtocolViolation(f"{message.home_address} cannot be a home address")
+    else:
+        kind, body = MH_BE, _BINDING_ERROR.pack(message.status, 0, message.home_address.packed)
+    header = seal_mobility_message(kind, body, home_address or source, routing_address or destination)
     return build_ipv6(
         source,
         destination,
@@ -137,7 +132,8 @@ def _encode_mobility(message: MobilityMessage, source: bytes, destination: bytes
     )
 
 
-def _update(message: BindingUpdate, source: bytes) -> bytearray:
+def _update(message: BindingUpdate, source: bytes) -> bytes:
+    """What stands behind the checksum of a Binding Update."""
     coa = source if message.alternate_coa is None else message.alternate_coa.packed
     if not is_routable_unicast(coa) or not is_routable_unicast(message.home_address.packed):
         raise ProtocolViolation("the addresses of a Binding Update must be routable unicast addresses")
@@ -147,11 +143,8 @@ def _update(message: BindingUpdate, source: bytes) -> bytearray:
         | (_L if message.link_local else 0)
         | (_K if message.key_management else 0)
     )
-    options: tuple[MobilityOption, ...] = ()
-    if message.alternate_coa is not None:
-        options = (alternate_coa_option(coa),)
-    data = _BINDING_UPDATE.pack(message.sequence, flags, _units(message.lifetime_s))
-    return build_mobility_header(MH_BU, data, options)
+    body = _BINDING_UPDATE.pack(message.sequence, flags, _units(message.lifetime_s))
+    return body if message.alternate_coa is None else body + ALTERNATE_COA_AT_12 + coa
 
 
 def _decode_mobility(packet: Ipv6Packet) -> MobilityMessage:
@@ -194,10 +187,10 @@ def _parse_update(packet: Ipv6Packet, header: bytes, alternate_coa: bytes | None
         units * LIFETIME_UNIT_S,
         address_of(home_address),
         None if alternate_coa is None else address_of(alternate_coa),
-        bool(flags & _A),
-        bool(flags & _H),
-        bool(flags & _L),
-        bool(flags & _K),
+        flags & _A != 0,
+        flags & _H != 0,
+        flags & _L != 0,
+        flags & _K != 0,
     )
 
 

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from ipaddress import IPv6Address, IPv6Network
+from typing import Any
 
 from attrs import field, frozen
 
@@ -20,15 +21,28 @@ class Role(StrEnum):
     HOME_AGENT = "home-agent"
 
 
+@frozen(kw_only=True)
+class OtherLink:
+    """A table `[[consumers.NAME.others]]`: a link that may carry the node in place of `link`.
+
+    link: its name, and its interface; router: its router, None where packets are just sent on it (a modem
+    without an Ethernet of its own); poa: where to connect it, None: the best PoA that is heard.
+    """
+
+    link: str
+    router: IPv6Address | None = None
+    poa: str | None = None
+
+
 @frozen
 class Config:
     """Options of the consumer.
 
     role; insecure: Binding Updates without IPsec, for a test network only; tunnels: how the kernel makes
-    them. mobile-node: link, home_address,
-    home_agent, mtu of what applications send. home-agent: address, home_prefix, backbone interface, grace_s
-    (how long the previous care-of address may still tunnel after the BU that replaced it; 0 is strict
-    RFC 6275 section 10.4.5).
+    them. mobile-node: link, home_address, home_agent, mtu of what applications send; others: further links in
+    order of preference, whose care-of addresses are those that the kernel has there; policy: between
+    them. home-agent: address, home_prefix, backbone interface, grace_s (how long the previous care-of address
+    may still tunnel after the BU that replaced it; 0 is strict RFC 6275 section 10.4.5).
     """
 
     role: Role
@@ -43,6 +57,8 @@ class Config:
     tunnels: TunnelKind = TunnelKind.AUTO
     grace_s: float = 2.0
     parameters: Parameters = field(factory=Parameters)
+    others: tuple[OtherLink, ...] = ()
+    policy: dict[str, Any] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         needed = {
@@ -52,6 +68,9 @@ class Config:
         for name in needed:
             if getattr(self, name) in {None, ""}:
                 raise ValueError(f"{name} is needed where role = {self.role.value!r}")
+        links = [self.link, *(other.link for other in self.others)]
+        if len(set(links)) < len(links) or not all(other.link for other in self.others):
+            raise ValueError("link and others name each link once")
         for name in ("home_address", "home_agent", "address"):
             value: IPv6Address | None = getattr(self, name)
             if value is not None and (

@@ -5,6 +5,7 @@ from ipaddress import IPv6Address
 
 from attrs import define, field
 
+from lies.packet import address_of, is_routable_unicast
 from lies.timers import Timers
 from lies_mipv6.actions import AcceptFrom, RefuseFrom, RemoveBinding, SendMessage, SetBinding
 from lies_mipv6.actions import HomeAgentAction as Action
@@ -44,7 +45,7 @@ class HomeAgent:
         self._p = parameters or Parameters()
         self._bindings: dict[IPv6Address, _Binding] = {}
         self._served = frozenset(config.home_addresses) if config.home_addresses is not None else None
-        self._timers: Timers[tuple[str, IPv6Address, IPv6Address]] = Timers()
+        self._timers: Timers[tuple[str, _Binding, bytes]] = Timers()  # with the octets of a care-of address
 
     def coa_of(self, home_address: IPv6Address) -> IPv6Address | None:
         """The registered care-of address."""
@@ -82,9 +83,10 @@ class HomeAgent:
         """What follows from time having come to `now`."""
         actions: list[Action] = []
         while (key := self._timers.pop_due(now)) is not None:
-            kind, home, coa = key
-            binding = self._bindings[home]
+            kind, binding, octets = key
+            home = binding.home_address
             if kind == "grace":
+                coa = address_of(octets)
                 binding.previous.remove(coa)
                 actions.append(RefuseFrom(home, coa))
                 continue
@@ -98,7 +100,7 @@ class HomeAgent:
         """Why a BU is not even answered; None if it is valid (9.5.1)."""
         if not (item.authenticated or self._c.insecure):
             return "BU without a security association"  # 5.1
-        if coa.is_multicast or coa.is_unspecified or coa.is_link_local or coa.is_loopback:
+        if not is_routable_unicast(coa.packed):
             return "BU whose care-of address is no unicast address"
         if not update.home_registration and update.home_address not in self._bindings:
             return "BU to a correspondent: route optimisation is switched off"
@@ -128,17 +130,17 @@ class HomeAgent:
         self, binding: _Binding, coa: IPv6Address, item: Received, update: BindingUpdate, now: float
     ) -> list[Action]:
         home, old = binding.home_address, binding.coa
-        self._timers.cancel(("memory", home, home))
+        self._timers.cancel(("memory", binding, b""))
         binding.go(BindingEvent.UPDATE)
         binding.sequence = update.sequence
         lifetime_s = min(update.lifetime_s, self._p.max_lifetime_s)
         lifetime_s -= lifetime_s % _UNIT_S
         lifetime_s = max(lifetime_s, _UNIT_S)
-        self._timers.set(("lifetime", home, home), now + lifetime_s)
+        self._timers.set(("lifetime", binding, b""), now + lifetime_s)
         actions: list[Action] = []
         if coa in binding.previous:  # back at an earlier one: its grace is void
             binding.previous.remove(coa)
-            self._timers.cancel(("grace", home, coa))
+            self._timers.cancel(("grace", binding, coa.packed))
         if coa != old:
             binding.coa = coa
             if old is not None and self._c.grace_s > 0:
@@ -151,11 +153,11 @@ class HomeAgent:
 
     def _begin_grace(self, binding: _Binding, old: IPv6Address, now: float) -> list[Action]:
         binding.previous.append(old)
-        self._timers.set(("grace", binding.home_address, old), now + self._c.grace_s)
+        self._timers.set(("grace", binding, old.packed), now + self._c.grace_s)
         if len(binding.previous) <= self._c.max_previous:
             return []
         oldest = binding.previous.pop(0)
-        self._timers.cancel(("grace", binding.home_address, oldest))
+        self._timers.cancel(("grace", binding, oldest.packed))
         return [RefuseFrom(binding.home_address, oldest)]
 
     def _deregister(
@@ -164,16 +166,15 @@ class HomeAgent:
         actions = self._clear(binding)
         binding.go(BindingEvent.ZERO)
         binding.sequence = update.sequence
-        home = binding.home_address
-        self._timers.set(("memory", home, home), now + self._p.max_delete_bce_timeout_s)
+        self._timers.set(("memory", binding, b""), now + self._p.max_delete_bce_timeout_s)
         return [*actions, self._ack(item, update, BAStatus.ACCEPTED, update.sequence, 0)]
 
     def _clear(self, binding: _Binding) -> list[Action]:
         home = binding.home_address
         for coa in binding.previous:
-            self._timers.cancel(("grace", home, coa))
+            self._timers.cancel(("grace", binding, coa.packed))
         binding.previous.clear()
-        self._timers.cancel(("lifetime", home, home))
+        self._timers.cancel(("lifetime", binding, b""))
         binding.coa = None
         return [RemoveBinding(home)]
 

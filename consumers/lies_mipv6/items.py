@@ -2,13 +2,12 @@
 
 from ipaddress import IPv6Address
 
-from attrs import frozen
-
 from lies.events import CareOfAddressChanged
+from lies.values import value
 from lies_mipv6.messages import Message
 
 
-@frozen
+@value
 class Received:
     """A message that arrived, decoded.
 
@@ -22,6 +21,14 @@ class Received:
     authenticated: bool = False
 
 
-MobileNodeItem = CareOfAddressChanged | Received
+@value
+class LinkMoved:
+    """A care-of address of another link, or of this one; before_works: the one before still does."""
+
+    report: CareOfAddressChanged
+    before_works: bool
+
+
+MobileNodeItem = CareOfAddressChanged | LinkMoved | Received
 HomeAgentItem = Received
 Item = MobileNodeItem | HomeAgentItem

@@ -8,7 +8,7 @@ the enumerations name the known ones and compare equal to them.
 from enum import IntEnum
 from ipaddress import IPv6Address
 
-from attrs import frozen
+from lies.values import value
 
 
 class BAStatus(IntEnum):
@@ -38,7 +38,7 @@ class BEStatus(IntEnum):
     UNRECOGNIZED_MH_TYPE = 2
 
 
-@frozen
+@value
 class BindingUpdate:
     """Binding Update, Mobility Header type 5 (RFC 6275 section 6.1.7)."""
 
@@ -60,7 +60,7 @@ class BindingUpdate:
     """K: IKE survives the movement (6.1.7)."""
 
 
-@frozen
+@value
 class BindingAcknowledgement:
     """Binding Acknowledgement, Mobility Header type 6 (RFC 6275 section 6.1.8)."""
 
@@ -76,7 +76,7 @@ class BindingAcknowledgement:
     """K (6.1.8)."""
 
 
-@frozen
+@value
 class BindingError:
     """Binding Error, Mobility Header type 7 (RFC 6275 section 6.1.9)."""
 
@@ -86,7 +86,7 @@ class BindingError:
     """From the Home Address option of the packet at fault; the unspecified address if it had none (6.1.9)."""
 
 
-@frozen
+@value
 class NeighbourAdvertisement:
     """Neighbour Advertisement (RFC 4861 section 4.4), as a home agent sends it for its mobile nodes."""
 

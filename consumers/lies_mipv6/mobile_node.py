@@ -5,11 +5,11 @@ from typing import assert_never
 
 from lies.events import BindingUpdated, CareOfAddressChanged, Header
 from lies.packet import read_address, text_of
-from lies.timers import Backoff, earliest
+from lies.timers import Backoff
 from lies_mipv6.actions import AcceptCareOf, DropCareOf, Publish, SendMessage, UseTunnel
 from lies_mipv6.actions import MobileNodeAction as Action
+from lies_mipv6.items import LinkMoved, Received
 from lies_mipv6.items import MobileNodeItem as Item
-from lies_mipv6.items import Received
 from lies_mipv6.messages import BAStatus, BindingAcknowledgement, BindingUpdate
 from lies_mipv6.parameters import MobileNodeConfig, Parameters
 from lies_mipv6.states import MOBILE_NODE
@@ -24,9 +24,27 @@ _PASSING = {BAStatus.UNSPECIFIED, BAStatus.INSUFFICIENT_RESOURCES}  # may go bet
 class MobileNode:
     """Keeps the home agent informed of the care-of address, and the tunnel's source right.
 
-    Driven by CareOfAddressChanged reports, Binding Acknowledgements and time. While the previous care-of
-    address works through a PAR's tunnel, it stays the source of the tunnel to the home agent until the BA.
+    Driven by CareOfAddressChanged reports, moves between links, Binding Acknowledgements and time. While the
+    previous care-of address works, through a PAR's tunnel or on another link, it stays the source of the
+    tunnel to the home agent until the BA.
     """
+
+    __slots__ = (
+        "_accepted",
+        "_backoff",
+        "_c",
+        "_expires",
+        "_header",
+        "_outstanding",
+        "_p",
+        "_refresh",
+        "_send_at",
+        "_sent",
+        "_sequence",
+        "_tunnel_coa",
+        "coa",
+        "state",
+    )
 
     def __init__(self, config: MobileNodeConfig, parameters: Parameters | None = None) -> None:
         self.state = S.IDLE
@@ -48,7 +66,11 @@ class MobileNode:
         """What follows from a new care-of address or a message."""
         match item:
             case CareOfAddressChanged():
-                return self._care_of(item, now)
+                return self._care_of(item, now, before_works=item.tunnel_from is not None)
+            case LinkMoved(report, before_works):
+                if read_address(report.coa) == self.coa and not before_works:
+                    return self._hurry()
+                return self._care_of(report, now, before_works=before_works)
             case Received():
                 return self._received(item, now)
             case _:
@@ -56,8 +78,15 @@ class MobileNode:
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
-        again = self._backoff.due if self._backoff is not None and self._send_at is None else None
-        return earliest(self._send_at, self._refresh, again, *self._accepted.values())
+        first = self._send_at
+        if first is None and self._backoff is not None:
+            first = self._backoff.due
+        if self._refresh is not None and (first is None or self._refresh < first):
+            first = self._refresh
+        for drop_at in self._accepted.values():
+            if drop_at is not None and (first is None or drop_at < first):
+                first = drop_at
+        return first
 
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
@@ -79,7 +108,13 @@ class MobileNode:
             actions += self._register(now)
         return actions
 
-    def _care_of(self, report: CareOfAddressChanged, now: float) -> list[Action]:
+    def _hurry(self) -> list[Action]:
+        """The address before works no more: the home agent's answer is not awaited."""
+        if self.coa is None or self._tunnel_coa == self.coa:
+            return []
+        return [self._use_tunnel(self.coa)]
+
+    def _care_of(self, report: CareOfAddressChanged, now: float, *, before_works: bool) -> list[Action]:
         self._header = report.header
         coa = read_address(report.coa)
         if coa == self.coa:
@@ -90,7 +125,7 @@ class MobileNode:
         self._accepted[coa] = None
         actions: list[Action] = [AcceptCareOf(coa, self._c.home_agent), *self._register(now)]
         # the BU goes first, so that the home agent knows coa when the first packet comes from there
-        if self._tunnel_coa is None or report.tunnel_from is None:
+        if self._tunnel_coa is None or not before_works:
             actions.append(self._use_tunnel(coa))
         return actions
 
@@ -132,8 +167,9 @@ class MobileNode:
         ack = item.message
         if not isinstance(ack, BindingAcknowledgement) or self.state is not S.REGISTERING:
             return []
-        trusted = item.source == self._c.home_agent and (item.authenticated or self._c.insecure)
-        if not trusted or ack.home_address not in {None, self._c.home_address}:
+        trusted = item.source.packed == self._c.home_agent.packed and (item.authenticated or self._c.insecure)
+        home = ack.home_address
+        if not trusted or (home is not None and home != self._c.home_address):
             return []
         if ack.status == BAStatus.SEQUENCE_OUT_OF_WINDOW:
             self._go(E.RESYNC)

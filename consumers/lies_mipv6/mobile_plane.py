@@ -1,6 +1,7 @@
 """The mobile node's kernel state for Mobile IPv6: the home address and its tunnel to the home agent."""
 
 import errno
+from collections.abc import Mapping
 from ipaddress import IPv6Address
 
 from lies.kernel import messages as m
@@ -14,16 +15,18 @@ from lies.kernel.tunnels import DEFAULT, GONE, Hold
 from lies_mipv6.config import OWNER
 
 _TABLE_HOME, _TABLE_HELD = 51900, 51901
-_PREFERENCE_HELD, _PREFERENCE_HOME = 79, 80
+_TABLE_OTHERS = 51910  # and one more for each link
+_PREFERENCE_HELD, _PREFERENCE_HOME, _PREFERENCE_OTHERS = 79, 80, 85
 _HELD_OCTETS = 1 << 20
 _HELD_NAMES = "lies-m0", "lies-m1"
 
 
 class MobilePlane:
-    """Carries out the data-plane actions of lies_mipv6.actions for one home address on one link.
+    """Carries out the data-plane actions of lies_mipv6.actions for one home address on one link, or several.
 
-    mtu: of what applications send from the home address, in octets. Begins by removing what a plane that
-    was killed has left in this namespace.
+    mtu: of what applications send from the home address, in octets; others: further links, with the router
+    of each, None where there is none between. What has a care-of address of theirs leaves by its own
+    link. Begins by removing what a plane that was killed has left in this namespace.
     """
 
     def __init__(
@@ -34,14 +37,20 @@ class MobilePlane:
         home_address: IPv6Address,
         mtu: int,
         tunnels: TunnelKind = TunnelKind.AUTO,
+        others: Mapping[str, IPv6Address | None] = {},
     ) -> None:
         self._netlink = netlink
-        self._index = index_of(link)
+        self._link = link
+        self._indices = {name: index_of(name) for name in (link, *others)}
+        self._tables = {name: _TABLE_OTHERS + number for number, name in enumerate(others)}
+        self._routers = others
+        self._links: dict[IPv6Address, str] = {}  # coa -> its link
+        self._used: str | None = None  # the link of the tunnel
         self._loopback = index_of("lo")
         self._home_address = home_address
         self._mtu = mtu
         self._accepted: dict[IPv6Address, IPv6Address] = {}  # coa -> home agent
-        self._sources = OuterSources(self._index)
+        self._sources = {name: OuterSources(index) for name, index in self._indices.items()}
         self._settled: list[bytes] = []
         sweep(netlink, OWNER)
         self._tunnelling = open_tunnels(netlink, tunnels, only_known_inner=False, owner=OWNER)
@@ -61,11 +70,30 @@ class MobilePlane:
             self.close()
             raise
 
+    def has_link(self, coa: IPv6Address, link: str) -> None:
+        """A care-of address is one of this link; those that are not said are of the first."""
+        self._links[coa] = link
+
     def accept(self, coa: IPv6Address, home_agent: IPv6Address) -> None:
         """Open what the home agent tunnels to coa (RFC 6275 section 11.3.3: from the home agent only)."""
-        opened = [*self._tunnelling.guard(coa), self._tunnelling.accept(coa, home_agent)]
+        opened = [*self._tunnelling.guard(coa), self._tunnelling.accept(coa, home_agent), *self._way(coa)]
         self._netlink.execute(opened, ignore=(errno.EEXIST,))
         self._accepted[coa] = home_agent
+
+    def _link_of(self, coa: IPv6Address) -> str:
+        return self._links.get(coa, self._link)
+
+    def _way(self, coa: IPv6Address) -> list[bytes]:
+        """What is sent from coa leaves by its own link; on the first one that is FMIPv6's business."""
+        link = self._link_of(coa)
+        table = self._tables.get(link)
+        if table is None:
+            return []
+        index, router = self._indices[link], self._routers[link]
+        return [
+            m.route(DEFAULT, table=table, oif=index, via=router, owner=OWNER),
+            m.rule(_PREFERENCE_OTHERS, table=table, source=coa, owner=OWNER),
+        ]
 
     def use_tunnel(self, home_agent: IPv6Address, coa: IPv6Address) -> None:
         """What is sent from the home address goes to the home agent with coa as outer source.
@@ -75,13 +103,17 @@ class MobilePlane:
         waits. What is sent then goes behind it, the way through the hold, until `settle`.
         """
         self.accept(coa, home_agent)
+        link = self._link_of(coa)
+        index = self._indices[link]
         held, route = (
-            self._tunnelling.towards(
-                DEFAULT, home_agent, local=coa, oif=self._index, table=table, mtu=self._mtu
-            )
+            self._tunnelling.towards(DEFAULT, home_agent, local=coa, oif=index, table=table, mtu=self._mtu)
             for table in (_TABLE_HELD, _TABLE_HOME)
         )
-        source = self._sources.choose(home_agent, coa)
+        source = self._sources[link].choose(home_agent, coa)
+        if self._used not in {None, link}:
+            # the far end's label is of one link: the others have it anew when they are used again
+            source = [*self._sources[self._used or link].forget(home_agent), *source]
+        self._used = link
         self._netlink.execute([*self._lane.take, *source, held, *self._lane.let_go], ignore=GONE)
         self._settled = [route]
 
@@ -94,14 +126,21 @@ class MobilePlane:
         """Open nothing any more that is tunnelled to coa."""
         home_agent = self._accepted.pop(coa, None)
         if home_agent is not None:
-            gone = [self._tunnelling.accept(coa, home_agent, add=False), *self._sources.forget(coa)]
+            link = self._link_of(coa)
+            gone = [self._tunnelling.accept(coa, home_agent, add=False), *self._sources[link].forget(coa)]
+            if link in self._tables:
+                gone.append(
+                    m.rule(_PREFERENCE_OTHERS, table=self._tables[link], source=coa, owner=OWNER, add=False)
+                )
+            self._links.pop(coa, None)
             self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:
         """Remove the home address and everything about it."""
         for coa in list(self._accepted):
             self.drop(coa)
-        self._netlink.execute(self._sources.forget_all(), ignore=GONE)
+        labels = [message for sources in self._sources.values() for message in sources.forget_all()]
+        self._netlink.execute(labels, ignore=GONE)
         sweep(self._netlink, OWNER)
         self._hold.close()
         self._tunnelling.close()

@@ -21,10 +21,13 @@ from lies_mipv6.codec import MH_BA, MH_BE, MH_BU, decode, encode
 from lies_mipv6.config import OWNER, Config, Role
 from lies_mipv6.home_agent import HomeAgent
 from lies_mipv6.home_plane import HomePlane
-from lies_mipv6.items import HomeAgentItem, MobileNodeItem, Received
+from lies_mipv6.items import HomeAgentItem, LinkMoved, MobileNodeItem, Received
+from lies_mipv6.link_policy import LinkPolicy
+from lies_mipv6.links_shell import LinksShell
 from lies_mipv6.mobile_node import MobileNode
 from lies_mipv6.mobile_plane import MobilePlane
 from lies_mipv6.parameters import HomeAgentConfig, MobileNodeConfig
+from lies_mipv6.policy_shell import make_link_policy
 
 if TYPE_CHECKING:
     from lies.sim import Part
@@ -36,7 +39,7 @@ _SETTLE_S = 0.05
 class MobileShell:
     """Runs lies_mipv6.mobile_node.MobileNode: care-of addresses in, Binding Updates out."""
 
-    def __init__(self, config: Config, bus: BusClient) -> None:
+    def __init__(self, config: Config, bus: BusClient, policy: LinkPolicy) -> None:
         if config.link is None or config.home_address is None or config.home_agent is None:
             raise ConfigError("a mobile node needs link, home_address and home_agent")
         self._bus = bus
@@ -51,6 +54,7 @@ class MobileShell:
                         home_address=config.home_address,
                         mtu=config.mtu,
                         tunnels=config.tunnels,
+                        others={other.link: other.router for other in config.others},
                     )
                 )
             )
@@ -58,7 +62,7 @@ class MobileShell:
                 closing(
                     Signalling(
                         netlink,
-                        [config.link],
+                        [config.link, *(other.link for other in config.others)],
                         self._on_packet,
                         addresses=None,
                         owner=OWNER,
@@ -76,6 +80,7 @@ class MobileShell:
         engine = MobileNode(engine_config, config.parameters)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._timer: asyncio.TimerHandle | None = None  # until what waited in a hold has gone
+        self._links = LinksShell(config, bus, policy, self._use_link) if config.others else None
 
     async def start(self) -> None:
         """Register for care-of addresses."""
@@ -83,17 +88,27 @@ class MobileShell:
         self._runtime.start()
         self._bus.on_event(self._on_event)
         await self._bus.register("report", "*")
+        if self._links is not None:
+            await self._links.start()
 
     async def stop(self) -> None:
         """Stop, and clear the kernel."""
+        if self._links is not None:
+            await self._links.stop()
         self._runtime.close()
         if self._timer is not None:
             self._timer.cancel()
         self._undo.close()  # in the reverse order; one that fails does not keep the others
 
     def _on_event(self, event: Indication | Raw) -> None:
-        if isinstance(event, CareOfAddressChanged) and event.header.link.name == self._link:
+        if self._links is not None:
+            self._links.on_event(event)
+        elif isinstance(event, CareOfAddressChanged) and event.header.link.name == self._link:
             self._runtime.feed(event)
+
+    def _use_link(self, link: str, moved: LinkMoved) -> None:
+        self._plane.has_link(IPv6Address(moved.report.coa), link)
+        self._runtime.feed(moved)
 
     def _on_packet(self, packet: bytes, _lla: bytes, _interface: str) -> None:
         try:
@@ -216,6 +231,7 @@ class Mipv6(Consumer):
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)
         self._shell: MobileShell | HomeShell | None = None
+        self._policy = make_link_policy(config.policy, name=name)  # faults in it show at once
 
     @classmethod
     def simulation(cls) -> "Part":
@@ -227,7 +243,7 @@ class Mipv6(Consumer):
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""
         if self.config.role is Role.MOBILE_NODE:
-            self._shell = MobileShell(self.config, self.bus)
+            self._shell = MobileShell(self.config, self.bus, self._policy)
         else:
             self._shell = HomeShell(self.config)
         await self._shell.start()

@@ -33,6 +33,12 @@ class MipPart:
 class MobileProgram:
     """lies_mipv6.mobile_node.MobileNode on a simulated host."""
 
+    __slots__ = (
+        "_host",
+        "_seat",
+        "engine",
+    )
+
     def __init__(self, host: MobileHost) -> None:
         f = host.facts
         self.engine = MobileNode(MobileNodeConfig(f.home_address, f.home_agent, insecure=True))
@@ -64,16 +70,17 @@ class MobileProgram:
     def _perform(self, action: a.MobileNodeAction) -> None:
         host = self._host
         match action:
-            case a.SendMessage(message, source, destination):
-                host.send(encode(message, source, destination), kind_of(message))
-            case a.AcceptCareOf(coa, home_agent):
-                host.accept_tunnel(coa, home_agent)
-            case a.UseTunnel(_, _, coa, _):
-                host.use_uplink(coa)
-            case a.DropCareOf(coa):
-                host.refuse_tunnel(coa, host.facts.home_agent)
-            case a.Publish(report):
-                host.publish(report)
+            case a.SendMessage():
+                message = action.message
+                host.send(encode(message, action.source, action.destination), kind_of(message))
+            case a.AcceptCareOf():
+                host.accept_tunnel(action.coa, action.home_agent)
+            case a.UseTunnel():
+                host.use_uplink(action.coa)
+            case a.DropCareOf():
+                host.refuse_tunnel(action.coa, host.facts.home_agent)
+            case a.Publish():
+                host.publish(action.report)
             case _:
                 assert_never(action)
 
@@ -107,15 +114,16 @@ class HomeProgram:
     def _perform(self, action: a.HomeAgentAction) -> None:
         host = self._host
         match action:
-            case a.SendMessage(message, source, destination):
-                host.send(encode(message, source, destination), kind_of(message))
-            case a.SetBinding(home_address, coa):
-                host.set_binding(home_address, coa)
-            case a.AcceptFrom(home_address, coa):
-                host.accept_from(home_address, coa)
-            case a.RefuseFrom(home_address, coa):
-                host.refuse_from(home_address, coa)
-            case a.RemoveBinding(home_address):
-                host.remove_binding(home_address)
+            case a.SendMessage():
+                message = action.message
+                host.send(encode(message, action.source, action.destination), kind_of(message))
+            case a.SetBinding():
+                host.set_binding(action.home_address, action.coa)
+            case a.AcceptFrom():
+                host.accept_from(action.home_address, action.coa)
+            case a.RefuseFrom():
+                host.refuse_from(action.home_address, action.coa)
+            case a.RemoveBinding():
+                host.remove_binding(action.home_address)
             case _:
                 assert_never(action)

@@ -11,9 +11,9 @@ from attrs import frozen
 
 from lies.events import Attached, Detached, DownReason
 from lies_nl80211 import messages as m
-from lies_nl80211.elements import ssid_text
-from lies_nl80211.items import Action, Ask, Feed, Query, Say
+from lies_nl80211.items import Action, Ask, Fail, Feed, Query, Say, Settle
 from lies_nl80211.measuring import Measuring
+from lies_nl80211.pending import Order, Pending
 from lies_nl80211.reasons import code_text, down_reason
 from lies_nl80211.sampling import SamplingRules
 
@@ -50,6 +50,8 @@ class Client:
         self.link = link
         self.serving: str | None = None
         self.measuring = Measuring(index, link, rules, scan_s, ssids)
+        self.pending = Pending()
+        self.watched: tuple[int, ...] = ()  # levels that the kernel was asked to tell of
         self._candidate: _Candidate | None = None
         self._ending: _Ending | None = None
         self._by_event = False  # the present association was told by its own event, not by a dump
@@ -69,7 +71,8 @@ class Client:
             due = min(due, self._ending.deadline)
         if self._look_at is not None and self._asked is None:
             due = min(due, self._look_at)
-        return due
+        ends = self.pending.due()
+        return due if ends is None else min(due, ends)
 
     def tick(self, now: float, out: list[Action]) -> None:
         """What is due."""
@@ -78,6 +81,53 @@ class Client:
         if self._look_at is not None and now >= self._look_at:
             self._ask(out)
         self.measuring.tick(now, self.serving, out)
+        why = self.pending.late(now)
+        if why is not None:
+            self.nothing_came(why, out)
+
+    # ---- requests
+
+    def begin(self, order: Order, now: float, out: list[Action]) -> int:
+        """A request is being followed; the number by which its answer is known."""
+        if self.pending.order is not None:
+            self.nothing_came("another request took its place", out)
+        self.pending.begin(order, now)
+        return self.pending.number
+
+    def taken(self, number: int, why: str | None, out: list[Action]) -> None:
+        """The request was accepted, or refused (why)."""
+        order = self.pending.order
+        if order is None or number != self.pending.number:
+            return
+        self.pending.taken()
+        if why is not None:
+            self.nothing_came(why, out)
+        elif order.poa == self.serving:
+            self._came_true(out)
+
+    def nothing_came(self, why: str, out: list[Action]) -> None:
+        """The request came to nothing."""
+        order = self.pending.order
+        if order is not None:
+            self.pending.end()
+            out.append(Settle(self.link))
+            out.append(Fail(self.link, order.action, order.poa, why))
+
+    def _came_true(self, out: list[Action]) -> None:
+        self.pending.end()
+        out.append(Settle(self.link))
+
+    def _judge_request(self, out: list[Action]) -> None:
+        """The link is somewhere else now."""
+        order = self.pending.order
+        if order is None:
+            return
+        if order.poa == self.serving:
+            self._came_true(out)
+        elif self.serving is not None:
+            why = self.pending.elsewhere(self.serving)
+            if why is not None:
+                self.nothing_came(why, out)
 
     def verify(self, out: list[Action]) -> None:
         """Events may have been missed: have the next dump decide."""
@@ -103,7 +153,9 @@ class Client:
                 self._disconnected(t_ns, message, out)
             case m.Parted(bssid=bssid, by_peer=by_peer, reason=reason):
                 if bssid == self.serving:
-                    self._down(t_ns, down_reason(by_peer, reason), code_text(by_peer, reason), out)
+                    self._down(t_ns, down_reason(by_peer, reason), code_text(by_peer, reason), out, reason)
+                elif self.pending.order is not None and bssid == self.pending.order.poa:
+                    self.pending.hint(f"{bssid}: {code_text(by_peer, reason)}")
                 self._drop_candidate(bssid, out)
             case m.StationGone(address=address):
                 if address == self.serving and self._ending is None:
@@ -121,7 +173,7 @@ class Client:
                 pass
             case m.ChannelSwitched(frequency_mhz=frequency, done=done):
                 if done:
-                    self.measuring.switched(now, frequency)
+                    self.measuring.switched(t_ns, now, frequency, self.serving, out)
                 elif self.serving is not None:
                     out.append(Say(f"{self.link}: {self.serving} will move to {frequency or 'another'} MHz"))
             case m.ScanDone(frequencies_mhz=frequencies):
@@ -138,15 +190,15 @@ class Client:
         """The interface's own switch and state."""
         self._passing = passing
         if not up:
-            self.off(t_ns, "the interface was switched off", out)
+            self.off(t_ns, DownReason.ADMIN_DOWN, "the interface was switched off", out)
         elif self._candidate is not None:
             self._ask(out)  # who manages it says that frames pass: most likely the port is authorised
 
-    def off(self, t_ns: int, why: str, out: list[Action]) -> None:
+    def off(self, t_ns: int, reason: DownReason, why: str, out: list[Action]) -> None:
         """Nothing passes any more."""
         self._candidate = None
         if self.serving is not None:
-            self._down(t_ns, DownReason.CARRIER, why, out)
+            self._down(t_ns, reason, why, out)
 
     # ---- answers
 
@@ -212,7 +264,9 @@ class Client:
     def _connected(self, t_ns: int, now: float, message: m.Connected, out: list[Action]) -> None:
         if message.status:
             who = message.bssid or "an access point"
-            out.append(Say(f"{self.link}: {who} refused the association, status {message.status}"))
+            why = f"{who} refused the association, status {message.status}"
+            self.pending.hint(why)
+            out.append(Say(f"{self.link}: {why}"))
             if message.bssid is not None:
                 self._drop_candidate(message.bssid, out)
         elif message.bssid is None:
@@ -237,7 +291,7 @@ class Client:
     def _disconnected(self, t_ns: int, message: m.Disconnected, out: list[Action]) -> None:
         if self._ending is not None or (self.serving is not None and self._by_event):
             by_peer, code = message.by_peer, message.reason
-            self._down(t_ns, down_reason(by_peer, code), code_text(by_peer, code), out)
+            self._down(t_ns, down_reason(by_peer, code), code_text(by_peer, code), out, code)
         elif self._candidate is not None and self._by_event:
             self._drop_candidate(self._candidate.bssid, out)
         elif self.serving is not None or self._candidate is not None:
@@ -253,21 +307,22 @@ class Client:
         self.serving = bssid
         self._candidate = None
         self._misses = 0
-        self.measuring.begin(now, bssid)
-        out.append(Feed(self.link, Attached(self.measuring.in_order(t_ns), bssid)))
-        bss = self.measuring.heard.get(bssid)
-        about = ""
-        if bss is not None:
-            name = ssid_text(bss.elements.ssid) if bss.elements.ssid is not None else "hidden network"
-            about = f" ({name}, {bss.frequency_mhz} MHz)"
+        network, frequency_mhz = self.measuring.begin(now, bssid)
+        at_ns = self.measuring.in_order(t_ns)
+        attached = Attached(at_ns, bssid, network=network, frequency_mhz=frequency_mhz)
+        out.append(Feed(self.link, attached))
+        about = f" ({network or 'hidden network'}, {frequency_mhz} MHz)" if frequency_mhz is not None else ""
         out.append(Say(f"{self.link}: attached to {bssid}{about}"))
+        self._judge_request(out)
         self._look_at = now
 
-    def _down(self, t_ns: int, reason: DownReason, why: str, out: list[Action]) -> None:
+    def _down(
+        self, t_ns: int, reason: DownReason, why: str, out: list[Action], code: int | None = None
+    ) -> None:
         """Frames pass no more: since the station was gone, where that was told first."""
         assert self.serving is not None
         left_ns = self.measuring.in_order(self._ending.t_ns if self._ending is not None else t_ns)
-        out.append(Feed(self.link, Detached(left_ns, self.serving, reason)))
+        out.append(Feed(self.link, Detached(left_ns, self.serving, reason, code or None, why)))
         out.append(Say(f"{self.link}: left {self.serving}: {why}"))
         self.serving = None
         self._ending = None
@@ -275,6 +330,7 @@ class Client:
         self._misses = 0
         self.measuring.end()
         self._renew(out)
+        self._judge_request(out)
 
     # ---- questions
 

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from lies.capabilities import NO_CAPABILITIES, Capability
-from lies.driver import Driver, DriverHost, LinkPort
+from lies.driver import Driver, DriverHost, LinkPort, Thresholds
 from lies.errors import LinkError, MalformedMessage
-from lies.events import Link
+from lies.events import Link, LinkAction
 from lies.runtime import Runtime
 from lies_nl80211 import interfaces
 from lies_nl80211.attributes import Frame, generic
 from lies_nl80211.channel import Listener
 from lies_nl80211.config import Nl80211Config
-from lies_nl80211.control import Plan, plan_connect, plan_disconnect
 from lies_nl80211.door import Door, KernelDoor
 from lies_nl80211.follow import Follower
 from lies_nl80211.items import (
@@ -22,17 +21,26 @@ from lies_nl80211.items import (
     Answer,
     Ask,
     Begin,
+    Carry,
     Close,
+    ControlAction,
+    Fail,
     Feed,
+    Instruct,
     Item,
+    LevelsAsked,
     NetTold,
     Open,
     Overrun,
     Say,
     Scan,
+    Settle,
+    Steer,
     Told,
+    Wanted,
     Watch,
 )
+from lies_nl80211.owners import Owners
 from lies_nl80211.questions import Questions
 from lies_nl80211.reader import read
 from lies_nl80211.switches import Switches
@@ -44,7 +52,11 @@ _NET_CLASS = Path("/sys/class/net")
 
 
 class Nl80211(Driver):
-    """Follows every wireless interface of its network namespace; door: where its sockets come from."""
+    """Follows every wireless interface of its network namespace.
+
+    door: where its sockets come from; dbus: address of the bus with wpa_supplicant and iwd, the system's
+    unless given.
+    """
 
     Config = Nl80211Config
     capabilities = frozenset({Capability.NET_ADMIN})
@@ -60,10 +72,18 @@ class Nl80211(Driver):
         return {"nl80211": {}} if any(_NET_CLASS.glob("*/phy80211")) else {}
 
     def __init__(
-        self, name: str, config: Nl80211Config, host: DriverHost, *, door: Door | None = None
+        self,
+        name: str,
+        config: Nl80211Config,
+        host: DriverHost,
+        *,
+        door: Door | None = None,
+        dbus: str | None = None,
     ) -> None:
         super().__init__(name, config, host)
         self._door = door or KernelDoor()
+        self._dbus = dbus
+        self._owners: Owners | None = None
         self._follower = Follower(config)
         self._ports: dict[str, LinkPort] = {}
         self._runtime: Runtime[Item, Action] | None = None
@@ -90,6 +110,9 @@ class Nl80211(Driver):
         for group in groups:
             self._door.join(events, group)
         self._switches = Switches(self._door, self._feed, self.host.now_ns)
+        if self.config.control:
+            self._owners = Owners(self._feed, self._feed, self.host.failed, address=self._dbus)
+            await self._owners.start()
         await questions.links(self._net_told)
         runtime.feed(Begin())
 
@@ -102,25 +125,24 @@ class Nl80211(Driver):
         self._listeners = []
         if self._switches is not None:
             self._switches.close()
+        if self._owners is not None:
+            await self._owners.stop()
+            self._owners = None
         if self._questions is not None:
             await self._questions.close()
             self._questions = None
 
     def link_connect(self, link: str, poa: str) -> None:
-        """Associate with an access point of an open network, where nobody manages the interface."""
-        self._follow_plan(f"LinkConnect of {link} to {poa}", plan_connect(self._follower, link, poa))
+        """Have who manages the interface associate with an access point."""
+        self._feed(Wanted(link, LinkAction.CONNECT, poa))
 
     def link_disconnect(self, link: str, poa: str | None) -> None:
-        """Leave the access point, where nobody manages the interface."""
-        self._follow_plan(f"LinkDisconnect of {link}", plan_disconnect(self._follower, link, poa))
+        """Have who manages the interface leave the access point."""
+        self._feed(Wanted(link, LinkAction.DISCONNECT, poa))
 
-    def _follow_plan(self, what: str, plan: Plan) -> None:
-        if not self.config.control:
-            plan = Plan(refusal="control = false in the configuration")
-        if plan.refusal:
-            log.warning("%s: %s is not followed: %s", self.name, what, plan.refusal)
-        elif plan.requests and self._questions is not None:
-            self._questions.carry_out(what, plan.requests)
+    def watch_levels(self, link: str, thresholds: Thresholds) -> None:
+        """Have the kernel wake the driver where a registration asks for it."""
+        self._feed(LevelsAsked(link, thresholds))
 
     # ---- in
 
@@ -175,6 +197,8 @@ class Nl80211(Driver):
                     self._ports[link].feed(item)
             case Say(sentence=sentence, serious=serious):
                 log.log(logging.WARNING if serious else logging.INFO, "%s: %s", self.name, sentence)
+            case Steer() | Instruct() | Carry() | Settle() | Fail():
+                self._control(action)
             case Ask() | Watch() | Scan():
                 if questions is not None:
                     questions.put(action)
@@ -186,6 +210,34 @@ class Nl80211(Driver):
             self._ports[link.name] = self.host.add_link(link, controllable=controllable)
         except LinkError as error:
             log.warning("%s: %s is not followed: %s", self.name, link.name, error)
+
+    def _control(self, action: ControlAction) -> None:
+        questions, owners = self._questions, self._owners
+        match action:
+            case Steer(link=link, controllable=controllable):
+                if link in self._ports:
+                    self._ports[link].steer(controllable=controllable)
+            case Instruct():
+                if owners is not None:
+                    owners.instruct(action)
+            case Carry():
+                if questions is not None:
+                    questions.carry_out(action, self._feed)
+            case Settle(link=link):
+                if owners is not None:
+                    owners.settle(link)
+            case Fail():
+                self._fail(action)
+            case _:
+                assert_never(action)
+
+    def _fail(self, failed: Fail) -> None:
+        what = f"Link{failed.action.capitalize()} of {failed.link}"
+        where = f" to {failed.poa}" if failed.action is LinkAction.CONNECT else ""
+        log.warning("%s: %s%s is not followed: %s", self.name, what, where, failed.why)
+        port = self._ports.get(failed.link)
+        if port is not None:
+            port.action_failed(failed.action, failed.poa, failed.why)
 
     def _once(self, cause: str) -> None:
         """Say what was malformed, once for each cause."""

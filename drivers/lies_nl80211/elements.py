@@ -51,9 +51,13 @@ def read_elements(data: bytes) -> Elements:
 
 
 def ssid_text(ssid: bytes) -> str:
-    """An SSID for people: UTF-8 where it is, with everything that cannot be printed escaped."""
-    shown = ssid.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
+    r"""An SSID as text, another one for each: UTF-8 that can be printed, and octets as \xNN; \ is \\."""
+    shown = ssid.decode("utf-8", "surrogateescape").replace("\\", "\\\\")
+    return "".join(c if c.isprintable() else _escaped(c) for c in shown)
+
+
+def _escaped(character: str) -> str:
+    return "".join(f"\\x{octet:02x}" for octet in character.encode("utf-8", "surrogateescape"))
 
 
 def _split(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,34 +1,43 @@
 """The follower: every wireless interface from what the kernel tells; no I/O, no clock.
 
-Driven by Begin, Told, NetTold, SwitchTold, Answer and Overrun; answers with actions for the shell. Each
-interface is a Client (station) or a Cell (access point); others are left alone.
+Driven by Begin, Told, NetTold, SwitchTold, Answer, Overrun, Wanted, OwnersTold and Taken; answers with
+actions for the shell. Each interface is a Client (station) or a Cell (access point); others are left alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from attrs import define
 
-from lies.events import DownReason, Link, Technology
+from lies.events import DownReason, Link, LinkAction, Technology
 from lies_nl80211 import messages as m
 from lies_nl80211.cell import Cell
 from lies_nl80211.client import Client
 from lies_nl80211.config import Nl80211Config
+from lies_nl80211.control import Plan, Steward, plan_connect, plan_disconnect, steward_of
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.items import (
     Action,
     Answer,
     Ask,
     Begin,
+    Carry,
     Close,
+    Fail,
+    Instruct,
     Item,
+    LevelsAsked,
     NetTold,
     Open,
     Overrun,
+    OwnersTold,
     Query,
     Say,
+    Steer,
     SwitchTold,
+    Taken,
     Told,
+    Wanted,
     Watch,
 )
 from lies_nl80211.sampling import SamplingRules
@@ -60,6 +69,8 @@ class Follower:
         self._asked = False
         self._ask_again = False
         self._retry_at: float | None = None
+        self._owners: Mapping[str, str] = {}
+        self._missing = ""
         self.overruns = 0
         self._said_none = False
 
@@ -81,6 +92,18 @@ class Follower:
                 self._answer(item, now, out)
             case Overrun(t_ns=_):
                 self._overrun(out)
+            case Wanted():
+                self._wanted(item, now, out)
+            case LevelsAsked(link=link, thresholds=thresholds):
+                self._watch(link, self._config.watched(thresholds), out)
+            case OwnersTold(owners=owners, missing=missing):
+                self._owned_by(owners, out)
+                self._missing = missing
+                self._reconsider(out)
+            case Taken(link=link, number=number, why=why):
+                client = self.client(link)
+                if client is not None:
+                    client.taken(number, why, out)
             case _:
                 assert_never(item)
         return out
@@ -104,7 +127,7 @@ class Follower:
                 followed.role.tick(now, out)
         return out
 
-    # ---- for the shell's control
+    # ---- requests
 
     def client(self, link: str) -> Client | None:
         """The state of a link of a station."""
@@ -113,10 +136,38 @@ class Follower:
                 return followed.role
         return None
 
-    def owned(self, index: int) -> bool:
-        """Whether somebody manages the interface."""
+    def steward(self, index: int, link: str) -> Steward:
+        """Who manages an interface."""
         net = self._nets.get(index)
-        return net is not None and net.owned
+        dormant = net is not None and net.owned
+        return steward_of(dormant=dormant, owner=self._owners.get(link), missing=self._missing)
+
+    def _owned_by(self, owners: Mapping[str, str], out: list[Action]) -> None:
+        """Who manages what has changed: what the one before was to do it will not do."""
+        before, self._owners = self._owners, owners
+        for link, owner in before.items():
+            client = self.client(link)
+            if client is not None and owners.get(link) != owner:
+                client.nothing_came(f"{owner} has gone, or let go of {link}", out)
+
+    def _wanted(self, item: Wanted, now: float, out: list[Action]) -> None:
+        client = self.client(item.link)
+        steward = self.steward(client.index, item.link) if client is not None else Steward("")
+        if not self._config.control:
+            plan = Plan(refusal="control = false in the configuration")
+        elif item.action is LinkAction.CONNECT:
+            plan = plan_connect(client, steward, item.link, item.poa or "")
+        else:
+            plan = plan_disconnect(client, steward, item.link, item.poa)
+        if client is None or plan.order is None:
+            if plan.refusal:
+                out.append(Fail(item.link, item.action, item.poa, plan.refusal))
+            return
+        number = client.begin(plan.order, now, out)
+        if plan.requests:
+            out.append(Carry(number, plan.order, plan.requests))
+        else:
+            out.append(Instruct(steward.name, number, plan.order))
 
     # ---- items
 
@@ -151,10 +202,10 @@ class Follower:
         match followed.role:
             case Client():
                 followed.role.net(t_ns, state.up, state.passing, out)
-                self._reconsider(followed, out)
+                self._reconsider(out)
             case Cell():
                 if not state.up:
-                    followed.role.off(t_ns, DownReason.CARRIER, out)
+                    followed.role.off(t_ns, DownReason.ADMIN_DOWN, out)
 
     def _switch(self, item: SwitchTold, out: list[Action]) -> None:
         if not item.switch.blocked:
@@ -166,9 +217,10 @@ class Follower:
             if item.wiphy is None:
                 followed.role.verify(out)  # whose switch it is cannot be told: look
             elif isinstance(followed.role, Client):
-                followed.role.off(item.t_ns, f"the radio was switched off {how}", out)
+                why = f"the radio was switched off {how}"
+                followed.role.off(item.t_ns, DownReason.ADMIN_DOWN, why, out)
             else:
-                followed.role.off(item.t_ns, DownReason.CARRIER, out)
+                followed.role.off(item.t_ns, DownReason.ADMIN_DOWN, out)
 
     def _overrun(self, out: list[Action]) -> None:
         self.overruns += 1
@@ -263,25 +315,29 @@ class Follower:
     def _open(self, info: m.Interface, out: list[Action]) -> None:
         config = self._config
         client = Client(info.index, info.name, self._rules, config.scan_s, config.ssids)
-        followed = _Followed(info, client, self._may_control(info.index))
+        followed = _Followed(info, client, self._may_control(client))
         self._by_index[info.index] = followed
         out.append(Open(Link(info.name, Technology.WIFI), controllable=followed.controllable))
         if config.cqm_dbm:
-            out.append(Watch(info.index, info.name))
+            self._watch(info.name, config.cqm_dbm, out)
         client.verify(out)
 
-    def _may_control(self, index: int) -> bool:
-        return self._config.control and not self.owned(index)
+    def _watch(self, link: str, levels_dbm: tuple[int, ...], out: list[Action]) -> None:
+        client = self.client(link)
+        if client is not None and client.watched != levels_dbm:
+            client.watched = levels_dbm
+            out.append(Watch(client.index, link, levels_dbm))
 
-    def _reconsider(self, followed: _Followed, out: list[Action]) -> None:
-        """Announce a link anew whose owner has come or gone; not while it is up."""
-        role = followed.role
-        controllable = self._may_control(role.index)
-        if controllable == followed.controllable or not isinstance(role, Client) or role.serving is not None:
-            return
-        followed.controllable = controllable
-        out.append(Close(role.link))
-        out.append(Open(Link(role.link, Technology.WIFI), controllable=controllable))
+    def _may_control(self, client: Client) -> bool:
+        return self._config.control and self.steward(client.index, client.link).follows
+
+    def _reconsider(self, out: list[Action]) -> None:
+        """Say of each link whose owner has come or gone whether requests can be followed now."""
+        for followed in self._by_index.values():
+            role = followed.role
+            if isinstance(role, Client) and self._may_control(role) != followed.controllable:
+                followed.controllable = not followed.controllable
+                out.append(Steer(role.link, followed.controllable))
 
     def _remove(self, index: int, t_ns: int, out: list[Action]) -> None:
         followed = self._by_index.pop(index, None)
@@ -289,7 +345,8 @@ class Follower:
             return
         match followed.role:
             case Client() as client:
-                client.off(t_ns, "the interface is gone", out)
+                client.off(t_ns, DownReason.REMOVED, "the interface is gone", out)
+                client.nothing_came("the interface is gone", out)
                 out.append(Close(client.link))
             case Cell() as cell:
-                cell.off(t_ns, DownReason.CARRIER, out)
+                cell.off(t_ns, DownReason.REMOVED, out)

@@ -50,7 +50,12 @@ class Heard:
                 found = self._best(found, serving)
         before, self._table = self._table, self._best(found, serving)
         return [
-            Neighbour(bssid, rssi_dbm=entry.bss.rssi_dbm if _is_new(before.get(bssid), entry) else None)
+            Neighbour(
+                bssid,
+                rssi_dbm=entry.bss.rssi_dbm if _is_new(before.get(bssid), entry) else None,
+                network=network_of(entry.bss),
+                frequency_mhz=entry.bss.frequency_mhz,
+            )
             for bssid, entry in self._table.items()
             if bssid != serving
         ]
@@ -107,6 +112,11 @@ class Heard:
             return bssid == serving, bssid in self._table, same, entry.bss.rssi_dbm or -200.0
 
         return dict(sorted(found.items(), key=worth, reverse=True)[:MOST])
+
+
+def network_of(bss: Bss) -> str | None:
+    """The name of its network, None where it is hidden."""
+    return None if bss.elements.ssid is None else ssid_text(bss.elements.ssid)
 
 
 def _is_new(before: _Entry | None, now: _Entry) -> bool:

@@ -1,12 +1,15 @@
 """What drives the follower, and what it wants done: plain values. All times are ns of CLOCK_MONOTONIC."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 from attrs import frozen
 
-from lies.events import Link, RawItem
+from lies.driver import Thresholds
+from lies.events import Link, LinkAction, RawItem
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.messages import Bss, Interface, Message, Station, Survey
+from lies_nl80211.pending import Order
 from lies_nl80211.rfkill import Switch
 
 
@@ -68,7 +71,41 @@ class Overrun:
     t_ns: int
 
 
-Item = Begin | Told | NetTold | SwitchTold | Answer | Overrun
+@frozen
+class Wanted:
+    """A LinkConnect to a PoA, or a LinkDisconnect (of it, or None: of whichever it is)."""
+
+    link: str
+    action: LinkAction
+    poa: str | None
+
+
+@frozen
+class LevelsAsked:
+    """What registrations ask of a link has changed."""
+
+    link: str
+    thresholds: Thresholds
+
+
+@frozen
+class OwnersTold:
+    """Who says on D-Bus that it manages which interface: link -> name; missing: why nobody can say so."""
+
+    owners: Mapping[str, str]
+    missing: str = ""
+
+
+@frozen
+class Taken:
+    """The order of that number has been accepted, or (why is not None) refused."""
+
+    link: str
+    number: int
+    why: str | None
+
+
+Item = Begin | Told | NetTold | SwitchTold | Answer | Overrun | Wanted | LevelsAsked | OwnersTold | Taken
 
 
 # ---- out
@@ -111,10 +148,11 @@ class Ask:
 
 @frozen
 class Watch:
-    """Have the kernel tell when the signal crosses the thresholds."""
+    """Have the kernel tell when the signal crosses these levels; none: no more."""
 
     index: int
     link: str
+    levels_dbm: tuple[int, ...]
 
 
 @frozen
@@ -127,6 +165,49 @@ class Scan:
 
 
 @frozen
+class Steer:
+    """Announce anew whether requests of a link can be followed."""
+
+    link: str
+    controllable: bool
+
+
+@frozen
+class Instruct:
+    """Have the owner of an interface follow an order, and feed Taken back."""
+
+    owner: str
+    number: int
+    order: Order
+
+
+@frozen
+class Carry:
+    """Have the kernel follow an order by these requests, and feed Taken back."""
+
+    number: int
+    order: Order
+    requests: tuple[bytes, ...]
+
+
+@frozen
+class Settle:
+    """The order of a link has come true or to nothing: what was changed for it alone is changed back."""
+
+    link: str
+
+
+@frozen
+class Fail:
+    """Indicate that a request came to nothing."""
+
+    link: str
+    action: LinkAction
+    poa: str | None
+    why: str
+
+
+@frozen
 class Say:
     """A sentence for people; serious: as a warning."""
 
@@ -134,4 +215,5 @@ class Say:
     serious: bool = False
 
 
-Action = Open | Close | Feed | Ask | Watch | Scan | Say
+ControlAction = Steer | Instruct | Carry | Settle | Fail
+Action = Open | Close | Feed | Ask | Watch | Scan | ControlAction | Say

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from lies.events import Neighbour, Sample
 from lies_nl80211 import messages as m
-from lies_nl80211.heard import CHUNK, Heard
+from lies_nl80211.heard import CHUNK, Heard, network_of
 from lies_nl80211.items import Action, Ask, Feed, Query, Scan
 from lies_nl80211.sampling import Sampling, SamplingRules
 from lies_nl80211.sweep import PAUSE_S, Sweep
@@ -29,6 +29,7 @@ class Measuring:
         self._noise_dbm: int | None = None
         self._frequency_mhz: int | None = None
         self._last_ns = 0
+        self._told: tuple[str | None, int | None] = (None, None)  # of the serving PoA
         self._attached_at = 0.0
         self._remind_at: float | None = None
         self._dump_at = 0.0
@@ -63,26 +64,44 @@ class Measuring:
         self._dump_at = now + DUMP_S
         out.append(Ask(Query.SCAN, self._index))
 
-    def begin(self, now: float, serving: str) -> None:
-        """Another PoA serves."""
-        bss = self.heard.get(serving)
-        self._frequency_mhz = None if bss is None else bss.frequency_mhz
+    def begin(self, now: float, serving: str) -> tuple[str | None, int | None]:
+        """Another PoA serves; its network and frequency, as far as they are known."""
+        self._told = self._known(serving)
+        self._frequency_mhz = self._told[1]
         self._retries = None
         self._noise_dbm = None
         self._attached_at = now
         self._survey_at = now
         self.sampling.begin()
+        return self._told
 
     def end(self) -> None:
         """No PoA serves."""
         self._survey_at = None
         self._sweep.end()
 
-    def switched(self, now: float, frequency_mhz: int | None) -> None:
+    def switched(
+        self, t_ns: int, now: float, frequency_mhz: int | None, serving: str | None, out: list[Action]
+    ) -> None:
         """The serving PoA is on another channel."""
         self._frequency_mhz = frequency_mhz or self._frequency_mhz
         if self._survey_at is not None:
             self._survey_at = now
+        if serving is not None:
+            self._tell(t_ns, serving, self._told[0], self._frequency_mhz, out)
+
+    def _known(self, serving: str) -> tuple[str | None, int | None]:
+        bss = self.heard.get(serving)
+        return (None, None) if bss is None else (network_of(bss), bss.frequency_mhz)
+
+    def _tell(
+        self, t_ns: int, serving: str, network: str | None, frequency_mhz: int | None, out: list[Action]
+    ) -> None:
+        """Say what is new of the serving PoA, which no scan lists as a neighbour."""
+        if (network, frequency_mhz) != self._told:
+            self._told = network, frequency_mhz
+            about = Neighbour(serving, network=network, frequency_mhz=frequency_mhz)
+            self._feed(Sample(t_ns, neighbours=(about,)), out)
 
     def level(self, t_ns: int, serving: str, rssi_dbm: int, out: list[Action]) -> None:
         """The signal of the serving PoA as the kernel gave it unasked."""
@@ -121,6 +140,8 @@ class Measuring:
         """The scan table."""
         self._remind_at = now + REMIND_S
         self._neighbours(t_ns, self.heard.take(t_ns, found, serving), out)
+        if serving is not None and serving in {b.bssid for b in found}:
+            self._tell(t_ns, serving, *self._known(serving), out)
 
     def surveyed(self, found: tuple[m.Survey, ...]) -> None:
         """The noise of the channels."""

@@ -14,7 +14,7 @@ from lies_nl80211.attributes import Frame, attributes, generic, text, unsigned
 from lies_nl80211.channel import Channel, Refused
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.door import Door
-from lies_nl80211.items import Answer, Ask, Query, Scan, Watch
+from lies_nl80211.items import Answer, Ask, Carry, Query, Scan, Taken, Watch
 from lies_nl80211.messages import Bss, Interface, Station, Survey
 from lies_nl80211.reader import read
 
@@ -59,6 +59,7 @@ class Questions:
         self._work = {True: asyncio.Event(), False: asyncio.Event()}  # by whether it is quick
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: set[int] = set()
+        self._levels: dict[int, tuple[int, ...]] = {}  # as wanted last
         self._said: set[str] = set()
 
     async def open(self) -> list[int]:
@@ -119,9 +120,9 @@ class Questions:
             case Scan():
                 self._spawn(self._scan(action))
 
-    def carry_out(self, what: str, bodies: tuple[bytes, ...]) -> None:
-        """Send requests in order, and say if one is refused; what: names them."""
-        self._spawn(self._carry_out(what, bodies))
+    def carry_out(self, carry: Carry, taken: Callable[[Taken], None]) -> None:
+        """Send the requests of an order in order, and say whether one is refused."""
+        self._spawn(self._carry_out(carry, taken))
 
     async def links(self, take: Callable[[Frame], None]) -> None:
         """Every interface as route netlink has it."""
@@ -183,10 +184,12 @@ class Questions:
 
     async def _watch(self, watch: Watch) -> None:
         """All thresholds, or the one that matters most, where the radio has room for one only."""
-        levels = self._config.cqm_dbm
-        nearest = min(levels, key=lambda level: abs(level - self._config.near_dbm))
+        levels = self._levels[watch.index] = watch.levels_dbm
+        nearest = sorted(levels, key=lambda level: abs(level - self._config.near_dbm))[:1]
         why = ""
-        for tried in (levels, (nearest,)):
+        for tried in (levels, tuple(nearest)):
+            if self._levels[watch.index] != levels:
+                return  # others are wanted by now
             try:
                 await self._set(requests.set_thresholds(watch.index, tried, self._config.cqm_hysteresis_db))
             except (LiesError, OSError) as error:
@@ -201,6 +204,8 @@ class Questions:
             else:
                 self._watched.add(watch.index)
                 return
+            if not levels:
+                return  # it was told of none before either, then
         self._say(logging.INFO, f"{watch.link} does not tell of signal levels ({why}): it is sampled instead")
 
     async def _scan(self, scan: Scan) -> None:
@@ -216,15 +221,15 @@ class Questions:
             elif _errno(error) not in _USUAL:
                 self._say(logging.INFO, f"no own scan: {error}")
 
-    async def _carry_out(self, what: str, bodies: tuple[bytes, ...]) -> None:
+    async def _carry_out(self, carry: Carry, taken: Callable[[Taken], None]) -> None:
+        why = None
         try:
-            for body in bodies:
+            for body in carry.requests:
                 await self._set(body)
         except (LiesError, OSError) as error:
-            hint = ""
-            if _errno(error) in _NOT_PERMITTED:
-                hint = "; run the daemon with CAP_NET_ADMIN"
-            log.warning("%s: the kernel refused it: %s%s", what, error, hint)
+            hint = "; run the daemon with CAP_NET_ADMIN" if _errno(error) in _NOT_PERMITTED else ""
+            why = f"the kernel refused it: {error}{hint}"
+        taken(Taken(carry.order.link, carry.number, why))
 
     def _say(self, level: int, sentence: str) -> None:
         """Once for each sentence."""

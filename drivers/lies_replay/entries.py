@@ -11,7 +11,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from lies.errors import TraceFormatError
-from lies.events import Attached, Detached, Header, Link, RawItem, RawState, Sample
+from lies.events import Attached, Detached, Header, Link, RawItem, RawState, Sample, Served, Warned
 from lies.trace import Timeline, Trace, attached_after, item_of
 from lies.trace.recording import Position, header_of, read_recording
 
@@ -36,13 +36,13 @@ def shifted(item: RawItem, by_ns: int) -> RawItem:
     """The item with all its times moved."""
     if not isinstance(item, Attached):
         return evolve(item, t_ns=item.t_ns + by_ns)
-    moved = (None if ns is None else ns + by_ns for ns in (item.port_out_ns, item.port_in_ns))
-    return Attached(item.t_ns + by_ns, item.poa, *moved)
+    out_ns, in_ns = (None if ns is None else ns + by_ns for ns in (item.port_out_ns, item.port_in_ns))
+    return evolve(item, t_ns=item.t_ns + by_ns, port_out_ns=out_ns, port_in_ns=in_ns)
 
 
 def renamed(item: RawItem, names: Mapping[str, str]) -> RawItem:
     """The item with its PoAs renamed."""
-    if not names:
+    if not names or isinstance(item, Served):
         return item
     if not isinstance(item, Sample):
         return evolve(item, poa=names.get(item.poa, item.poa))
@@ -56,6 +56,8 @@ def renamed(item: RawItem, names: Mapping[str, str]) -> RawItem:
 
 def poas_of(item: RawItem) -> set[str | None]:
     """The PoAs that an item names."""
+    if isinstance(item, Served):
+        return set()
     heard = item.neighbours if isinstance(item, Sample) else None
     return {item.poa, *(n.poa for n in heard or ())}
 
@@ -143,7 +145,7 @@ class RecordingPlayer:
         if link not in self._begun:
             self._begun[link] = header.epoch
             serving = before or (item.poa if isinstance(item, Sample) else None)
-            if isinstance(item, Detached):
+            if isinstance(item, Detached | Warned):
                 serving = item.poa
             if serving is not None and not isinstance(item, Attached):
                 yield Entry(offset_ns, item.t_ns, link, Attached(item.t_ns, serving))

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from attrs import evolve
+
 from lies.events import Neighbour, Sample, Technology
 from lies.radio import Measurement
 from lies.trace.merge import Heard, Hearing, Radio, same_scale
@@ -86,5 +88,4 @@ class TraceSource:
 
 
 def _renamed(value: Neighbour, names: Mapping[str, str]) -> Neighbour:
-    poa = names.get(value.poa, value.poa)
-    return Neighbour(poa, value.rssi_dbm, value.rsrp_dbm, value.rsrq_db, value.snr_db, value.bitrate_mbps)
+    return evolve(value, poa=names.get(value.poa, value.poa))

@@ -49,7 +49,9 @@ class ModelSource:
             self._last_scan, self._last_scan_group = self._model.scan(step), step // self._scan_steps
         own = self._model.hear(step).get(serving) if serving is not None else None
         neighbours = tuple(
-            Neighbour(s.poa, rssi_dbm=s.rssi_dbm, snr_db=s.snr_db)
+            Neighbour(
+                s.poa, rssi_dbm=s.rssi_dbm, snr_db=s.snr_db, network=s.network, frequency_mhz=s.frequency_mhz
+            )
             for s in self._last_scan.values()
             if s.poa != serving
         )

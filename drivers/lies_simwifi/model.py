@@ -40,6 +40,8 @@ class Signal:
     snr_db: float
     bitrate_mbps: float
     retries: int
+    network: str | None
+    frequency_mhz: int
 
 
 class Path:
@@ -160,7 +162,7 @@ class RadioModel:
         frames = FRAMES_PER_S * self.scenario.sample_ms / 1000
         mean = frames * retry_share(snr_db)
         retries = min(round(frames), max(0, round(stream.gauss(mean, math.sqrt(mean)))))
-        return Signal(ap.poa, rssi_dbm, snr_db, bitrate_mbps(snr_db), retries)
+        return Signal(ap.poa, rssi_dbm, snr_db, bitrate_mbps(snr_db), retries, ap.network, ap.frequency_mhz)
 
 
 def fading_db(p: Propagation, stream: random.Random) -> float:

@@ -30,7 +30,10 @@ class Fading(StrEnum):
 
 @frozen
 class AccessPoint:
-    """One access point; on_s, off_s: when it is switched on and off, from the start of the drive."""
+    """One access point; on_s, off_s: when it is switched on and off, from the start of the drive.
+
+    channel: of IEEE 802.11, in the 2.4 or 5 GHz band by its number; network: its SSID, None for a hidden one.
+    """
 
     poa: str
     x_m: float
@@ -39,10 +42,20 @@ class AccessPoint:
     channel: int = 1
     on_s: float = 0.0
     off_s: float | None = None
+    network: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if not self.poa:
             raise ValueError("poa must not be empty")
+        if not 1 <= self.channel <= 196:
+            raise ValueError("channel must lie between 1 and 196")
+
+    @property
+    def frequency_mhz(self) -> int:
+        """Centre of its channel (IEEE 802.11-2020, 15.4.4.3 and 17.3.8.4.2)."""
+        if self.channel < 14:
+            return 2407 + 5 * self.channel
+        return 2484 if self.channel == 14 else 5000 + 5 * self.channel
 
 
 @frozen

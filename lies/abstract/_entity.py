@@ -4,16 +4,24 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from lies.abstract._going_down import Verdict, claim_of, end, judge, tell, withdraw
+from lies.abstract._going_down import Verdict, claim_of, end, judge, tell, warn, withdraw
 from lies.abstract._hearing import Hearing
 from lies.abstract._levels import DOWN, QUALITIES, condition_of
-from lies.abstract._measure import is_sound, technology_of
+from lies.abstract._measure import (
+    detail_of,
+    frequency_of,
+    is_sound,
+    network_of,
+    reason_code_of,
+    technology_of,
+)
 from lies.abstract._neighbours import Changes, Neighbours, same_scale
 from lies.abstract._parameters import AeParameters, TechnologyParameters
 from lies.abstract._slope import Line, add, fit
-from lies.abstract._state import AeState, PoaMemory, decode, encode
+from lies.abstract._state import AeState, PoaMemory, Service, decode, encode
 from lies.events import (
     Attached,
+    ChangeReason,
     Condition,
     Detached,
     DownReason,
@@ -31,7 +39,9 @@ from lies.events import (
     Quality,
     RawItem,
     Sample,
+    Served,
     Technology,
+    Warned,
 )
 
 
@@ -55,9 +65,9 @@ class AbstractEntity:
     """Turns raw items of one link into indications (RFC 5184 section 7(1)); reads no clock, never raises.
 
     stamp: gives the next Header for an indication measured at t_ns. Driven by Sample (levels, PoAs,
-    LinkGoingDown), Attached and Detached (LinkUp, LinkDown); time passes only with items. Items that
-    are malformed, go back in time or detach from a PoA the link is not attached to are ignored and
-    counted in `refused`.
+    LinkGoingDown), Attached and Detached (LinkUp, LinkDown), Warned (LinkGoingDown) and Served (technology,
+    registration); time passes only with items. Items that are malformed, go back in time, or speak of the
+    end of a PoA the link is not attached to are ignored and counted in `refused`.
     """
 
     def __init__(self, link: Link, parameters: AeParameters, stamp: Callable[[int], Header]) -> None:
@@ -119,6 +129,10 @@ class AbstractEntity:
                 return self._attached(item)
             case Detached():
                 return self._detached(item)
+            case Warned():
+                return self._warned(item)
+            case Served():
+                return self._served(item)
 
     def _in_order(self, t_ns: int) -> bool:
         state = self._state
@@ -160,12 +174,15 @@ class AbstractEntity:
         out: list[Indication] = []
         if state.poa is not None:
             # The driver did not say how the old link ended, only that it did.
-            out.append(self._down(item.t_ns, DownReason.CARRIER))
+            out.append(self._down(Detached(item.t_ns, state.poa, DownReason.CARRIER)))
         changes = Changes()
-        memory = self._neighbours.attach(state, item.poa, self.link.technology, item.t_ns, changes)
+        service = state.service or Service()
+        technology = technology_of(service, self.link.technology)
+        memory = self._neighbours.attach(state, item.poa, technology, item.t_ns, changes)
+        memory.learn(network_of(item), frequency_of(item))
         state.poa = item.poa
         self._report(changes, item.t_ns, out)
-        out.append(LinkUp(self._stamp(item.t_ns), item.poa))
+        out.append(LinkUp(self._stamp(item.t_ns), item.poa, memory.network, memory.frequency_mhz))
         if memory.damped is not None and item.t_ns - memory.heard_ns > self._age_ns:
             memory.damped = None  # too old to tell the level of the new link
             memory.rank = 0
@@ -179,12 +196,10 @@ class AbstractEntity:
         if self._state.poa != item.poa:
             self._state.refused += 1
             return []
-        return [self._down(item.t_ns, item.reason)]
+        return [self._down(item)]
 
-    def _down(self, t_ns: int, reason: DownReason) -> LinkDown:
+    def _down(self, item: Detached) -> LinkDown:
         state = self._state
-        poa = state.poa
-        assert poa is not None
         end(state)
         state.poa = None
         state.rank = 0
@@ -192,8 +207,58 @@ class AbstractEntity:
         state.retries_hz = 0.0
         state.retries_ns = None
         self._forget_line()
-        state.due_ns = t_ns
-        return LinkDown(self._stamp(t_ns), poa, reason)
+        state.due_ns = item.t_ns
+        return LinkDown(self._stamp(item.t_ns), item.poa, item.reason, reason_code_of(item), detail_of(item))
+
+    # -- what the driver was told --
+
+    def _warned(self, item: Warned) -> list[Indication]:
+        state = self._state
+        if state.poa != item.poa:
+            state.refused += 1
+            return []
+        episode = state.episode
+        stands = episode is not None and episode.warned
+        if item.reason is None:
+            if not stands:
+                return []
+            state.episode = None
+            return [LinkGoingDownCancelled(self._stamp(item.t_ns), item.poa)]
+        if episode is not None and stands and episode.indication.reason is item.reason:
+            return []
+        in_ms = round(float(item.time_to_down_ms), 3)
+        told = LinkGoingDown(self._stamp(item.t_ns), item.poa, in_ms, 1.0, item.reason)
+        warn(state, told, item.t_ns)
+        return [told]
+
+    def _served(self, item: Served) -> list[Indication]:
+        state = self._state
+        before = state.service or Service()
+        previous = self._condition()
+        state.service = Service(item.technology, item.registration, item.limit_mbps)
+        if state.poa is None:
+            return []
+        out: list[Indication] = []
+        if item.technology != before.technology and item.technology is not None:
+            technology = technology_of(item, self.link.technology)
+            memory = state.poas[state.poa]
+            if not same_scale(memory.technology, technology):
+                memory.damped = None  # what was measured stands on another scale
+                self._forget_line()
+            memory.technology = technology
+            if before.technology is not None or technology is not self.link.technology:
+                self._changed(ChangeReason.TECHNOLOGY, item.technology, previous, item.t_ns, out)
+        if item.registration != before.registration and before.registration is not None:
+            self._changed(ChangeReason.REGISTRATION, item.registration, previous, item.t_ns, out)
+        return out
+
+    def _changed(
+        self, reason: ChangeReason, now: str | None, previous: Condition, t_ns: int, out: list[Indication]
+    ) -> None:
+        """Indicate what changed beside the level."""
+        poa = self._state.poa
+        assert poa is not None
+        out.append(LinkStatusChanged(self._stamp(t_ns), poa, self._condition(), previous, reason, now))
 
     # -- samples --
 
@@ -232,10 +297,16 @@ class AbstractEntity:
         self, rank: int, db: float | None, mbps: float | None, p: TechnologyParameters
     ) -> Condition:
         if mbps is not None:
-            return Condition(QUALITIES[rank], round(mbps, 3))
-        if db is None:
+            condition = Condition(QUALITIES[rank], round(mbps, 3))
+        elif db is None:
             return Condition(QUALITIES[rank], 0.0 if rank == 0 else None)
-        return condition_of(rank, db, p)
+        else:
+            condition = condition_of(rank, db, p)
+        service = self._state.service
+        limit = None if service is None else service.limit_mbps
+        if limit is None or (condition.bandwidth_mbps or 0.0) <= limit:
+            return condition
+        return Condition(condition.quality, limit)
 
     def _condition(self) -> Condition:
         state = self._state

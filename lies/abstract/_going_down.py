@@ -55,6 +55,8 @@ def judge(
 ) -> Verdict:
     """Whether to tell, to withdraw, or to be silent; only on a link that is up."""
     episode = state.episode
+    if episode is not None and episode.warned:
+        return Verdict.SILENT
     if episode is None:
         return Verdict.TELL if claim is not None and _may_begin(state, claim, a, t_ns) else Verdict.SILENT
     if line is not None and line.confidence < p.min_confidence / 2.0:
@@ -81,6 +83,12 @@ def tell(state: AeState, indication: LinkGoingDown, claim: Claim, a: AeParameter
     state.episode.level_db = min(state.episode.level_db, claim.level_db)
     state.episode.told_ns = t_ns
     state.episode.deadline_ns = deadline_ns
+
+
+def warn(state: AeState, indication: LinkGoingDown, t_ns: int) -> None:
+    """Hold for true what the driver was told, until it says otherwise or the link ends."""
+    in_ns = round(indication.time_to_down_ms * 1e6)
+    state.episode = Episode(indication, t_ns, t_ns, t_ns + in_ns, 0.0, warned=True)
 
 
 def withdraw(state: AeState, a: AeParameters, t_ns: int) -> None:

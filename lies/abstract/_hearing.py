@@ -2,7 +2,7 @@
 
 import math
 
-from lies.abstract._measure import signal_db
+from lies.abstract._measure import frequency_of, network_of, signal_db
 from lies.abstract._neighbours import Changes, Neighbours
 from lies.abstract._parameters import AeParameters, TechnologyParameters
 from lies.abstract._state import AeState
@@ -47,12 +47,15 @@ class Hearing:
         technology: Technology,
         item: Sample,
         changes: Changes,
+        about: Neighbour | None = None,
     ) -> float | None:
-        """Take one PoA's signal; without one it was only heard."""
+        """Take one PoA's signal, and what is said about it; without a signal it was only heard."""
         if db is not None:
-            self._neighbours.hear(state, poa, technology, db, item.t_ns, changes)
+            self._neighbours.hear(state, poa, technology, db, item.t_ns, changes, about)
         elif (memory := state.poas.get(poa)) is not None:
             memory.heard_ns = item.t_ns
+            if about is not None:
+                memory.learn(network_of(about), frequency_of(about))
         return db
 
     def _scan(
@@ -71,8 +74,12 @@ class Hearing:
         for heard in scan:
             if heard.poa == skip:
                 continue
-            db = self._one(state, heard.poa, signal_db(heard, technology, p), technology, item, changes)
+            db = self._one(
+                state, heard.poa, signal_db(heard, technology, p), technology, item, changes, heard
+            )
             if db is None:
+                if heard.available:
+                    self._neighbours.listed(state, heard, technology, item.t_ns, changes)
                 continue
             if heard.poa == state.poa:
                 serving_db = db

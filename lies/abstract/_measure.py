@@ -6,26 +6,39 @@ the largest of the shortfalls of RSRQ and SNR below their onsets and of the retr
 most penalty_max_db. The largest and not the sum, because they have the same cause.
 """
 
+from typing import Protocol
+
 from lies.abstract._parameters import TechnologyParameters
-from lies.events import Attached, Detached, DownReason, Neighbour, RawItem, Sample, Technology
+from lies.events import Attached, Detached, DownReason, Neighbour, RawItem, Sample, Served, Technology, Warned
 
 _TECHNOLOGIES = {t.value: t for t in Technology}
 _CELLULAR = frozenset({Technology.LTE, Technology.NR, Technology.UMTS, Technology.GSM})
-_MAX_NAME = 255  # characters of a PoA's name
+_MAX_NAME = 255  # characters of a PoA's name, of a network's, and of a detail
+_MAX_MHZ = 1e7  # beyond any radio
+_MAX_CODE = 1 << 32  # likewise of a technology's reason codes
 _MAX_SIGNAL_DB = 300.0  # beyond any dB or dBm there is
 _MAX_VALUE = 1e9  # likewise of Mbit/s and m/s
 _NUMBERS = (int, float)
-_ITEMS = (Sample, Attached, Detached)
+_ITEMS = (Sample, Attached, Detached, Warned, Served)
 _SCANS = (tuple, list)
 _MAX_RETRIES = 1 << 40
 _MAX_NS = 1 << 62
 
 
-def technology_of(sample: Sample, own: Technology) -> Technology:
-    """The technology that the sample names, else the link's own; an unknown name is OTHER."""
-    if sample.technology is None:
+class Named(Protocol):
+    """What may name a technology."""
+
+    @property
+    def technology(self) -> str | None:
+        """Its name."""
+        ...
+
+
+def technology_of(said: Named, own: Technology) -> Technology:
+    """The technology that is named, else the link's own; an unknown name is OTHER."""
+    if said.technology is None:
         return own
-    return _TECHNOLOGIES.get(sample.technology, Technology.OTHER)
+    return _TECHNOLOGIES.get(said.technology, Technology.OTHER)
 
 
 def signal_db(
@@ -63,7 +76,30 @@ def _number(value: object, limit: float) -> bool:
     return value is None or (isinstance(value, _NUMBERS) and -limit < value < limit)
 
 
-def _name(value: object) -> bool:
+def network_of(item: Neighbour | Attached) -> str | None:
+    """The network's name if it is usable; what is said beside a measurement does not make it worse."""
+    return item.network if is_name(item.network) else None
+
+
+def frequency_of(item: Neighbour | Attached) -> float | None:
+    """The frequency if it is one."""
+    mhz = item.frequency_mhz
+    return mhz if isinstance(mhz, _NUMBERS) and 0 < mhz < _MAX_MHZ else None
+
+
+def reason_code_of(item: Detached) -> int | None:
+    """The technology's reason code if it is one."""
+    code = item.reason_code
+    return code if isinstance(code, int) and 0 <= code < _MAX_CODE else None
+
+
+def detail_of(item: Detached) -> str | None:
+    """The detail if it can be shown."""
+    return item.detail if is_name(item.detail) else None
+
+
+def is_name(value: object) -> bool:
+    """Whether a value is a name of usable length that can be shown."""
     return isinstance(value, str) and 0 < len(value) <= _MAX_NAME and value.isprintable()
 
 
@@ -77,10 +113,19 @@ def _sound_heard(heard: Sample | Neighbour) -> bool:
     )
 
 
+def _sound_neighbour(heard: object) -> bool:
+    return (
+        isinstance(heard, Neighbour)
+        and is_name(heard.poa)
+        and isinstance(heard.available, bool)
+        and _sound_heard(heard)
+    )
+
+
 def _sound_sample(item: Sample, max_neighbours: int) -> bool:
     retries = item.retries
     if not (
-        (item.poa is None or _name(item.poa))
+        (item.poa is None or is_name(item.poa))
         and (item.technology is None or isinstance(item.technology, str))
         and _sound_heard(item)
         and _number(item.speed_mps, _MAX_VALUE)
@@ -89,9 +134,7 @@ def _sound_sample(item: Sample, max_neighbours: int) -> bool:
         return False
     heard = item.neighbours
     return heard is None or (
-        isinstance(heard, _SCANS)
-        and len(heard) <= max_neighbours
-        and all(isinstance(n, Neighbour) and _name(n.poa) and _sound_heard(n) for n in heard)
+        isinstance(heard, _SCANS) and len(heard) <= max_neighbours and all(_sound_neighbour(n) for n in heard)
     )
 
 
@@ -104,4 +147,25 @@ def is_sound(item: RawItem, max_neighbours: int) -> bool:
         return False
     if isinstance(item, Sample):
         return _sound_sample(item, max_neighbours)
-    return _name(item.poa) and (isinstance(item, Attached) or isinstance(item.reason, DownReason))
+    if isinstance(item, Attached | Detached):
+        return is_name(item.poa) and (isinstance(item, Attached) or isinstance(item.reason, DownReason))
+    return _sound_warned(item) if isinstance(item, Warned) else _sound_served(item)
+
+
+def _sound_warned(item: Warned) -> bool:
+    in_ms = item.time_to_down_ms
+    return (
+        is_name(item.poa)
+        and (item.reason is None or isinstance(item.reason, DownReason))
+        and isinstance(in_ms, _NUMBERS)
+        and 0.0 <= in_ms < _MAX_VALUE
+    )
+
+
+def _sound_served(item: Served) -> bool:
+    limit = item.limit_mbps
+    return (
+        (item.technology is None or isinstance(item.technology, str))
+        and (item.registration is None or is_name(item.registration))
+        and (limit is None or (isinstance(limit, _NUMBERS) and 0.0 < limit < _MAX_VALUE))
+    )

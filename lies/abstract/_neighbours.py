@@ -2,13 +2,14 @@
 
 import math
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from lies.abstract._damping import begin, update
-from lies.abstract._levels import DOWN, condition_of, next_rank, rank_of
+from lies.abstract._levels import DOWN, QUALITIES, condition_of, next_rank, rank_of
+from lies.abstract._measure import frequency_of, network_of
 from lies.abstract._parameters import AeParameters, TechnologyParameters
 from lies.abstract._state import AeState, PoaMemory
-from lies.events import Condition, PoACondition, Technology
+from lies.events import Condition, Neighbour, PoACondition, Quality, Technology
 
 _KEEP = 4  # a lost PoA is remembered this many ages more, so that a faint one does not flap
 _SAME_SCALE = {Technology.NR: Technology.LTE}  # 5G NSA reports its LTE anchor
@@ -22,15 +23,15 @@ class Changes:
     lost: dict[str, PoACondition] = field(factory=dict)
     floor_db: float = -math.inf
 
-    def find(self, name: str, condition: Condition) -> None:
+    def find(self, couple: PoACondition) -> None:
         """A PoA is found; one lost at the same item was never away."""
-        if self.lost.pop(name, None) is None:
-            self.found[name] = PoACondition(name, condition)
+        if self.lost.pop(couple.poa, None) is None:
+            self.found[couple.poa] = couple
 
-    def lose(self, name: str, condition: Condition) -> None:
+    def lose(self, couple: PoACondition) -> None:
         """A PoA is lost; one found at the same item was never there."""
-        if self.found.pop(name, None) is None:
-            self.lost[name] = PoACondition(name, condition)
+        if self.found.pop(couple.poa, None) is None:
+            self.lost[couple.poa] = couple
 
 
 def same_scale(a: Technology, b: Technology) -> bool:
@@ -51,8 +52,12 @@ class Neighbours:
     def condition(self, memory: PoaMemory) -> Condition:
         """The condition of a PoA, with the bandwidth estimated from its damped signal."""
         if memory.damped is None:
-            return DOWN
+            return Condition(QUALITIES[memory.rank], None) if memory.rank else DOWN
         return condition_of(memory.rank, memory.damped.db, self._by_technology[memory.technology])
+
+    def couple(self, name: str, memory: PoaMemory) -> PoACondition:
+        """What is said of a PoA."""
+        return PoACondition(name, self.condition(memory), memory.network, memory.frequency_mhz)
 
     def margin_db(self, memory: PoaMemory) -> float:
         """Damped signal above the lowest level's threshold: comparable between technologies."""
@@ -61,9 +66,16 @@ class Neighbours:
         return memory.damped.db - self._by_technology[memory.technology].bad_db
 
     def hear(
-        self, state: AeState, name: str, technology: Technology, db: float, t_ns: int, changes: Changes
+        self,
+        state: AeState,
+        name: str,
+        technology: Technology,
+        db: float,
+        t_ns: int,
+        changes: Changes,
+        about: Neighbour | None = None,
     ) -> PoaMemory | None:
-        """Take one measurement of a PoA; None if the table is full of stronger ones."""
+        """Take one measurement of a PoA, about: what else is said; None if the table is full of others."""
         p: TechnologyParameters = self._by_technology[technology]
         memory = state.poas.get(name)
         if memory is None:
@@ -78,16 +90,38 @@ class Neighbours:
             memory.rank = next_rank(memory.rank, memory.damped.db, p)
         memory.technology = technology
         memory.heard_ns = t_ns
+        if about is not None:
+            memory.learn(network_of(about), frequency_of(about))
         if state.due_ns is None:
             state.due_ns = t_ns + self._age_ns
         if memory.rank >= self._least:
             if not memory.found:
                 memory.found = True
-                changes.find(name, self.condition(memory))
+                changes.find(self.couple(name, memory))
         elif memory.found and name != state.poa:
             memory.found = False
-            changes.lose(name, self.condition(memory))
+            changes.lose(self.couple(name, memory))
         return memory
+
+    def listed(
+        self, state: AeState, heard: Neighbour, technology: Technology, t_ns: int, changes: Changes
+    ) -> None:
+        """Take a PoA that can be attached to, of which no level is known: it is BAD at worst."""
+        name = heard.poa
+        memory = state.poas.get(name)
+        if memory is None:
+            if len(state.poas) >= self._p.max_poas and not self._make_room(state, -math.inf, changes):
+                return
+            memory = state.poas[name] = PoaMemory(technology, t_ns)
+        memory.learn(network_of(heard), frequency_of(heard))
+        memory.heard_ns = t_ns
+        if state.due_ns is None:
+            state.due_ns = t_ns + self._age_ns
+        if memory.damped is None and name != state.poa:
+            memory.rank = Quality.BAD.rank
+            if not memory.found and memory.rank >= self._least:
+                memory.found = True
+                changes.find(self.couple(name, memory))
 
     def age(self, state: AeState, t_ns: int, changes: Changes) -> None:
         """Lose what was not heard for too long, and forget it later."""
@@ -103,7 +137,7 @@ class Neighbours:
                 memory.rank = 0
                 if memory.found:
                     memory.found = False
-                    changes.lose(name, DOWN)
+                    changes.lose(evolve(self.couple(name, memory), condition=DOWN))
             if age > _KEEP * self._age_ns:
                 gone.append(name)
                 continue
@@ -130,7 +164,7 @@ class Neighbours:
             (-self.margin_db(m), name, m) for name, m in state.poas.items() if m.found or name == state.poa
         ]
         listed.sort(key=lambda item: item[:2])
-        return tuple(PoACondition(name, self.condition(m)) for _, name, m in listed)
+        return tuple(self.couple(name, m) for _, name, m in listed)
 
     def _make_room(self, state: AeState, margin_db: float, changes: Changes) -> bool:
         """Drop the weakest PoA (of equals the oldest) if it is weaker than the newcomer."""
@@ -149,5 +183,5 @@ class Neighbours:
             return False
         memory = state.poas.pop(name)
         if memory.found:
-            changes.lose(name, self.condition(memory))
+            changes.lose(self.couple(name, memory))
         return True

@@ -8,6 +8,7 @@ import msgspec
 from attrs import define, field
 
 from lies.abstract._damping import Damped
+from lies.abstract._measure import is_name
 from lies.abstract._slope import Line
 from lies.errors import MalformedMessage
 from lies.events import LinkGoingDown, Technology
@@ -18,7 +19,7 @@ class PoaMemory:
     """One PoA that was heard, or is attached to.
 
     heard_ns: when last; rank: its level by hysteresis, 0 NONE ... 4 EXCELLENT; found: indicated by PoAFound
-    and not yet by PoALost; damped: None where it was never measured.
+    and not yet by PoALost; damped: None where it was never measured; network, frequency_mhz: said last.
     """
 
     technology: Technology
@@ -26,6 +27,15 @@ class PoaMemory:
     rank: int = 0
     found: bool = False
     damped: Damped | None = None
+    network: str | None = None
+    frequency_mhz: float | None = None
+
+    def learn(self, network: str | None, frequency_mhz: float | None) -> None:
+        """Take what was said; None says nothing."""
+        if network is not None:
+            self.network = network
+        if frequency_mhz is not None:
+            self.frequency_mhz = frequency_mhz
 
 
 @define
@@ -34,7 +44,7 @@ class Episode:
 
     indication: the last one; began_ns: of the first; told_ns: of the last; deadline_ns: withdrawn then;
     level_db: lowest margin to the break it was told at; sound_ns: since when the signal looks sound again,
-    None while it does not.
+    None while it does not; warned: the driver was told so, and will be told if it is no longer so.
     """
 
     indication: LinkGoingDown
@@ -43,6 +53,16 @@ class Episode:
     deadline_ns: int
     level_db: float
     sound_ns: int | None = None
+    warned: bool = False
+
+
+@define
+class Service:
+    """What the network said last of how it serves the link; as in Served."""
+
+    technology: str | None = None
+    registration: str | None = None
+    limit_mbps: float | None = None
 
 
 @define
@@ -53,7 +73,7 @@ class AeState:
     indicated; bitrate_mbps, bitrate_ns: damped, and when; retries_hz, retries_ns: likewise; nearest_db,
     nearest_ns: strongest neighbour of the last scan; line, line_ns: margin to the break and its last time;
     quiet_ns, told_db: no LinkGoingDown before, unless far below; failures: withdrawals in a row; due_ns: a
-    PoA may be too old then.
+    PoA may be too old then; service: as last told.
     """
 
     kind: Literal["lies-ae-1"] = "lies-ae-1"
@@ -76,9 +96,11 @@ class AeState:
     failures: int = 0
     due_ns: int | None = None
     poas: dict[str, PoaMemory] = field(factory=dict)
+    service: Service | None = None
 
 
 _FIELDS = frozenset(a.name for a in attrs.fields(AeState))
+_SINCE = frozenset({"service"})  # fields that memories of older recordings lack
 _LIMIT = 1e12  # beyond every sum of dB and of squares that the memory keeps
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AeState)
@@ -115,12 +137,14 @@ def _measured_ns(state: AeState) -> Iterator[int]:
 
 def _faults(state: AeState, raw: dict[str, Any], max_poas: int) -> Iterator[str]:
     """Why no entity can have this memory."""
-    if raw.keys() != _FIELDS:
+    if raw.keys() | _SINCE != _FIELDS:
         yield "fields are missing or unknown"
     if not all(isinstance(n, int) or -_LIMIT < n < _LIMIT for n in _numbers(raw)):
         yield "a number is out of range"
     if not all(0 <= rank <= 4 for rank in (state.rank, *(m.rank for m in state.poas.values()))):
         yield "a level is none of the five"
+    if not all(is_name(m.network) for m in state.poas.values() if m.network is not None):
+        yield "a network's name is too long or cannot be shown"
     if len(state.poas) > max_poas:
         yield f"more than {max_poas} PoAs"
     if state.poa is None and state.episode is not None:

@@ -8,11 +8,12 @@ from typing import Any
 from lies.bus._parties import Counters, Publisher, Session
 from lies.bus._registration import EVERY_LINK, Registration
 from lies.bus.frames import Event
-from lies.bus.messages import Gap, LinkState, Snapshot
+from lies.bus.messages import Gap, LevelsWanted, LinkState, Snapshot
 from lies.errors import LinkError, LinkErrorReason
-from lies.events import BindingUpdated, CareOfAddressChanged, Header, LinkDown, LinkUp
+from lies.events import BindingUpdated, CareOfAddressChanged, Header, LinkDown, LinkUp, Quality
 
 MAX_REGISTRATIONS = 4096  # of one session: eight primitives of 512 links
+LEVELS = {"link_status_changed", "link_going_down"}  # what a driver can have its radio watch for
 _STANDING = (CareOfAddressChanged, BindingUpdated)
 
 
@@ -107,6 +108,8 @@ class Delivery:
             del self._wanted[key]
         if registration.primitive == "raw":
             self.tell_raw(registration.link, on=False)
+        elif registration.primitive in LEVELS:
+            self.tell_levels(registration.link)
 
     def tell_raw(self, link: str, *, on: bool) -> None:
         """Tell the publishers concerned that a registration for raw messages came or went."""
@@ -115,6 +118,20 @@ class Delivery:
             owner = self.owners.get(name)
             if owner is not None and (on or not self.wanting("raw", name)):
                 owner.port.raw_wanted(name, on=on)
+
+    def tell_levels(self, link: str) -> None:
+        """Tell the publishers concerned what registrations ask of their links, where that has changed."""
+        for state in tuple(self.states_of(link)):
+            name = state.link.name
+            owner = self.owners.get(name)
+            if owner is None:
+                continue
+            asked = {q for r in self.wanting("link_status_changed", name) for q in r.levels}
+            levels = tuple(q for q in Quality if q in asked and q is not Quality.NONE)
+            wanted = LevelsWanted(name, levels, bool(self.wanting("link_going_down", name)))
+            if owner.levels.get(name, LevelsWanted(name)) != wanted:
+                owner.levels[name] = wanted
+                owner.port.levels_wanted(wanted)
 
     # ---- events
 

@@ -6,7 +6,7 @@ from attrs import define
 
 from lies.bus._registration import Registration
 from lies.bus.frames import Event
-from lies.bus.messages import Action, Gap, Snapshot
+from lies.bus.messages import Action, Gap, LevelsWanted, Snapshot
 from lies.bus.rights import Who
 from lies.errors import MalformedMessage
 from lies.events import Confirm, Header
@@ -43,6 +43,10 @@ class PublisherPort(Protocol):
 
     def raw_wanted(self, link: str, *, on: bool) -> None:
         """Somebody new wants the link's raw messages, RawState first; or nobody does any more."""
+        ...
+
+    def levels_wanted(self, wanted: LevelsWanted) -> None:
+        """Which levels of a link registrations ask for has changed."""
         ...
 
 
@@ -94,6 +98,7 @@ class Publisher:
         self.closed = False
         self.sequence: int | None = None  # last one seen
         self.links: set[str] = set()
+        self.levels: dict[str, LevelsWanted] = {}  # link -> as told last
         self._said: tuple[Header, int] | None = None
 
     def heard(self, header: Header, mono_ns: int) -> None:

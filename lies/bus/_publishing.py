@@ -131,6 +131,8 @@ class PublishDesk:
         self._become(before, state, header)
         if delivery.wanting("raw", name):
             publisher.port.raw_wanted(name, on=True)
+        publisher.levels.pop(name, None)  # a driver that announces anew may have been told otherwise
+        delivery.tell_levels(name)
 
     def _become(self, before: LinkState, after: LinkState, header: Header) -> None:
         for message in _differences(before, after, header):

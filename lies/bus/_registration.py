@@ -66,6 +66,16 @@ class Registration:
             return self._request.threshold
         return None
 
+    @property
+    def levels(self) -> tuple[Quality, ...]:
+        """The levels whose thresholds it asks for: of a registration for LinkStatusChanged."""
+        request = self._request
+        if not isinstance(request, LinkStatusChangedRequest):
+            return ()
+        if request.event is Crossing.ANY or request.threshold is None:
+            return tuple(q for q in Quality if q is not Quality.NONE)
+        return (request.threshold,)
+
     def start(self, request: Any, states: Iterable[LinkState]) -> None:  # noqa: ANN401 - as above
         """(Re)enable with these parameters; `states` are what the session learns from the snapshot."""
         self._request = request

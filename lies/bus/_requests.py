@@ -4,7 +4,7 @@ from typing import Any
 
 from attrs import evolve
 
-from lies.bus._delivery import Delivery
+from lies.bus._delivery import LEVELS, Delivery
 from lies.bus._parties import MAX_NAME, Session
 from lies.bus._registration import EVERY_LINK, PRIMITIVE_OF_REQUEST, check_parameters
 from lies.bus.frames import Event
@@ -162,6 +162,8 @@ class RequestDesk:
         session.sink.snapshot(evolve(snapshot, registration=registration.id))
         if primitive == "raw":
             delivery.tell_raw(request.link, on=True)
+        elif primitive in LEVELS:
+            delivery.tell_levels(request.link)
         if primitive == "report" and known is None:
             delivery.catch_up(registration)
 

@@ -270,6 +270,18 @@ class RawWanted:
     on: bool
 
 
+@frozen
+class LevelsWanted:
+    """What registrations ask of a link, so that the driver can have its radio tell; sent when it changes.
+
+    levels: whose thresholds somebody is to be told of, best first; going_down: LinkGoingDown is wanted.
+    """
+
+    link: str
+    levels: tuple[Quality, ...] = ()
+    going_down: bool = False
+
+
 _REQUEST, _CONFIRM, _INDICATION = PrimitiveClass.REQUEST, PrimitiveClass.CONFIRM, PrimitiveClass.INDICATION
 
 BUS_MESSAGES: dict[tuple[PrimitiveClass, str], type[Any]] = {
@@ -290,5 +302,6 @@ BUS_MESSAGES: dict[tuple[PrimitiveClass, str], type[Any]] = {
     (_REQUEST, "publish"): Publish,
     (_REQUEST, "action"): Action,
     (_REQUEST, "raw_wanted"): RawWanted,
+    (_REQUEST, "levels_wanted"): LevelsWanted,
 }
 """Class and name in the tag -> class of the body; the layer is `BUS`, the protocol `lies`."""

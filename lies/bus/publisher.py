@@ -15,6 +15,7 @@ from lies.bus.frames import Received, bus_frames, publish_frames
 from lies.bus.messages import (
     Action,
     Hello,
+    LevelsWanted,
     LinkState,
     Publish,
     PublishLink,
@@ -33,6 +34,7 @@ _CAUSES_KEPT = 100
 Tell = Callable[[str, str], None]
 Act = Callable[[Action], None]
 Wish = Callable[[str, bool], None]
+Levels = Callable[[LevelsWanted], None]
 
 
 def _nothing(*_: object) -> None:
@@ -51,13 +53,17 @@ class LocalPublisher:
         self._core = core
         self._act: Act = _nothing
         self._wish: Wish = _nothing
+        self._levels: Levels = _nothing
         self._publisher = core.open_publisher(name, self.epoch, os.geteuid() if uid is None else uid, self)
 
-    def bind(self, act: Act, raw_wanted: Wish, refused: Tell = _nothing) -> None:
-        """Where type 3 actions and wishes for raw messages go; refused: `announce` says it itself here."""
+    def bind(
+        self, act: Act, raw_wanted: Wish, refused: Tell = _nothing, levels_wanted: Levels = _nothing
+    ) -> None:
+        """Where type 3 actions and wishes go; refused: `announce` says it itself here."""
         del refused
         self._act = act
         self._wish = raw_wanted
+        self._levels = levels_wanted
 
     def announce(self, header: Header, state: LinkState) -> None:
         """A link and its state; LinkError(INVALID) if it is another driver's."""
@@ -91,6 +97,14 @@ class LocalPublisher:
         """Somebody new wants the link's raw messages, or nobody does any more."""
         self._wish(link, on)
 
+    def levels_wanted(self, wanted: LevelsWanted) -> None:
+        """Which levels registrations ask for has changed; told when the requester has its answer."""
+        asyncio.get_running_loop().call_soon(self._levels_if_open, wanted)
+
+    def _levels_if_open(self, wanted: LevelsWanted) -> None:
+        if not self._publisher.closed:
+            self._levels(wanted)
+
     def _act_if_open(self, action: Action) -> None:
         if not self._publisher.closed:
             self._act(action)
@@ -110,6 +124,8 @@ class RemotePublisher(Handler):
         self.dropped = 0
         self._act: Act = _nothing
         self._wish: Wish = _nothing
+        self._levels: Levels = _nothing
+        self._watched: set[str] = set()  # links of which somebody wants to be told levels
         self._links: dict[str, tuple[Header, LinkState]] = {}
         self._sequence = 0
         self._behind = False
@@ -131,11 +147,14 @@ class RemotePublisher(Handler):
         """The daemon answered and is still heard."""
         return self._connection.up
 
-    def bind(self, act: Act, raw_wanted: Wish, refused: Tell = _nothing) -> None:
-        """Where type 3 actions, wishes for raw messages, and refusals of links go: (link, reason)."""
+    def bind(
+        self, act: Act, raw_wanted: Wish, refused: Tell = _nothing, levels_wanted: Levels = _nothing
+    ) -> None:
+        """Where type 3 actions, wishes, and refusals of links go: (link, reason)."""
         self._act = act
         self._wish = raw_wanted
         self._told = refused
+        self._levels = levels_wanted
 
     def announce(self, header: Header, state: LinkState) -> None:
         """A link and its state; if the daemon refuses it, `refused` is called and its events go nowhere."""
@@ -191,11 +210,14 @@ class RemotePublisher(Handler):
         self._announce_all()
 
     def disconnected(self, reason: str) -> None:
-        """Nobody wants raw messages of who is not there."""
+        """Nobody wants anything of who is not there."""
         del reason
         raw, self._raw = self._raw, set()
         for link in raw:
             self._wish(link, False)
+        watched, self._watched = self._watched, set()
+        for link in watched:
+            self._levels(LevelsWanted(link))
 
     def received(self, received: Received) -> None:
         """Actions and wishes."""
@@ -205,6 +227,9 @@ class RemotePublisher(Handler):
             case RawWanted(link=link, on=on):
                 (self._raw.add if on else self._raw.discard)(link)
                 self._wish(link, on)
+            case LevelsWanted(link=link):
+                self._watched.add(link)
+                self._levels(received.message)
             case Refused(link=str() as link, reason=reason):
                 self._refused_link(link, reason)
             case Refused(reason=reason):

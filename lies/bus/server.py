@@ -19,6 +19,7 @@ from lies.bus.messages import (
     Action,
     Gap,
     Hello,
+    LevelsWanted,
     LinkState,
     PluginsRequest,
     Publish,
@@ -142,6 +143,10 @@ class _Driver(Peer):
     def raw_wanted(self, link: str, *, on: bool) -> None:
         """Somebody new wants the link's raw messages, or nobody does any more."""
         self.outbox.control(bus_frames(RawWanted(link, on)))
+
+    def levels_wanted(self, wanted: LevelsWanted) -> None:
+        """Which levels of a link registrations ask for has changed."""
+        self.outbox.control(bus_frames(wanted))
 
 
 class _Drivers(Endpoint[_Driver]):

@@ -1,6 +1,8 @@
 """Events as lines of text, and the kinds that can be asked for on the command line."""
 
 import difflib
+import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +24,7 @@ from lies.events import (
     Raw,
 )
 
+_PLAIN = re.compile(r"[^\s\"'\\(){}=,]+")  # what needs no quotes: it can be taken for nothing else
 REGISTRABLE = [p.name for p in PRIMITIVES.values() if p.kind is PrimitiveType.EVENT]
 
 
@@ -61,7 +64,7 @@ def _unknown(word: str) -> str:
 
 
 class Lines:
-    """Events as text, one line each; style: how a line begins."""
+    """Events as text, one line each, without what is as usual; style: how a line begins."""
 
     def __init__(self, style: TimeStyle) -> None:
         self._style = style
@@ -73,7 +76,7 @@ class Lines:
         words = [f"{INDICATION_NAMES[type(event)]:<21}", header.link.name]
         for field in attrs.fields(type(event)):
             value = getattr(event, field.name)
-            if field.name != "header" and value is not None:
+            if field.name != "header" and value is not None and value != field.default:
                 words.append(f"{field.name}={shown(value)}")
         return self._time(header) + clean(" ".join(words))
 
@@ -101,16 +104,23 @@ def shown(value: Any) -> str:  # noqa: ANN401 - any parameter of an event
         case Condition(quality=quality, bandwidth_mbps=bandwidth):
             text = quality.value if bandwidth is None else f"{quality.value}/{bandwidth:g}Mbps"
         case PoACondition(poa=poa, condition=condition):
-            text = f"{poa}({shown(condition)})"
+            about = [] if value.network is None else [shown(value.network)]
+            about += [] if value.frequency_mhz is None else [f"{value.frequency_mhz:g}MHz"]
+            text = f"{shown(poa)}({' '.join([*about, shown(condition)])})"
         case bytes():
             text = f"{len(value)}octets"
+        case StrEnum():
+            text = value.value
+        case str():
+            text = value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
         case tuple():
             text = ",".join(shown(v) for v in value)
         case float():
             text = f"{value:g}"
         case _ if attrs.has(type(value)):
-            fields = ((f.name, getattr(value, f.name)) for f in attrs.fields(type(value)))
-            text = "{" + " ".join(f"{n}={shown(v)}" for n, v in fields if v is not None) + "}"
+            fields = ((f, getattr(value, f.name)) for f in attrs.fields(type(value)))
+            said = (f"{f.name}={shown(v)}" for f, v in fields if v is not None and v != f.default)
+            text = "{" + " ".join(said) + "}"
         case _:
             text = str(value)
     return text

@@ -10,9 +10,10 @@ from attrs import evolve
 
 from lies.bus.messages import LinkState, PluginState, PluginStatus
 from lies.cli._client import connected, on_reader_gone
-from lies.cli._events import REGISTRABLE
+from lies.cli._events import REGISTRABLE, shown
 from lies.cli._output import clean, on_terminal, print_json, print_table
 from lies.errors import TimedOut
+from lies.events import PoACondition
 
 REFRESH_S = 0.5  # a watched table is read again this soon after an event at most
 LOOK_S = 2.0  # and after this long without one: a plugin that cannot start causes no event
@@ -20,7 +21,7 @@ LOOK_S = 2.0  # and after this long without one: a plugin that cannot start caus
 
 def link_object(state: LinkState) -> dict[str, Any]:
     """The JSON object of one link, of type link_status."""
-    going_down = state.going_down
+    going_down, serving = state.going_down, serving_of(state)
     return {
         "type": "link_status",
         "link": state.link.name,
@@ -28,12 +29,19 @@ def link_object(state: LinkState) -> dict[str, Any]:
         "publisher": state.publisher,
         "up": state.up,
         "poa": state.poa,
+        "network": None if serving is None else serving.network,
+        "frequency_mhz": None if serving is None else serving.frequency_mhz,
         "condition": msgspec.to_builtins(state.condition),
         "poas": len(state.poas),
         "going_down_confidence": None if going_down is None else going_down.confidence,
         "controllable": state.controllable,
         "lost": None if state.lost is None else state.lost.value,
     }
+
+
+def serving_of(state: LinkState) -> PoACondition | None:
+    """The PoA that the link is attached to, with what is known of it."""
+    return next((p for p in state.poas if p.poa == state.poa), None)
 
 
 def plugin_object(plugin: PluginState) -> dict[str, Any]:
@@ -55,7 +63,7 @@ def print_links(states: Sequence[LinkState], plugins: Sequence[PluginState], *, 
                 print_json(plugin_object(plugin))
         return
     print_table(
-        ("link", "technology", "state", "PoA", "quality", "Mbit/s", "PoAs", "driver"),
+        ("link", "technology", "state", "PoA", "network", "quality", "Mbit/s", "PoAs", "driver"),
         [_row(s) for s in states],
     )
     for plugin in plugins:
@@ -69,12 +77,13 @@ def _row(state: LinkState) -> tuple[str, ...]:
         word = "going down"
     else:
         word = "up" if state.up else "down"
-    bandwidth = state.condition.bandwidth_mbps
+    bandwidth, serving = state.condition.bandwidth_mbps, serving_of(state)
     return (
         state.link.name,
         state.link.technology.value,
         word,
         state.poa or "-",
+        "-" if serving is None or serving.network is None else shown(serving.network),
         state.condition.quality.value,
         "-" if bandwidth is None else f"{bandwidth:.1f}",
         str(len(state.poas)),

@@ -14,7 +14,9 @@ from lies.cli._options import Json, new_app
 
 if TYPE_CHECKING:
     from lies.events import HandoverDone
+    from lies.testbed.measure import Verdict
     from lies.testbed.result import DriveResult
+    from lies.testbed.vertical import LinkChange
 
 app = new_app()
 
@@ -44,6 +46,13 @@ def demo(
         ),
     ] = None,
     start: Annotated[float, typer.Option(min=0, help="Second of the trace to start at.")] = 0.0,
+    vertical: Annotated[
+        bool,
+        typer.Option(
+            "--vertical",
+            help="With a cellular link: the Wi-Fi ends in the middle, cellular takes over and back.",
+        ),
+    ] = False,
     app_: Annotated[
         AppChoice | None,
         typer.Option(
@@ -80,6 +89,8 @@ def demo(
         from lies.testbed.applications import application_of
 
         application_of(app_.value)  # whether its program is there
+    if vertical and trace:
+        raise typer.BadParameter("recorded radio has no road with a hole in it", param_hint="--vertical")
     modes = MODES if mode is ModeChoice.ALL else (mode.value,)
     plans = [
         make_plan(
@@ -97,6 +108,7 @@ def demo(
                 start_s=start,
                 duration_s=duration,
                 traces=tuple(trace or ()),
+                vertical=vertical,
             )
         )
         for m in modes
@@ -148,8 +160,16 @@ def _steps(report: "HandoverDone | None") -> dict[str, float | None] | None:
     return {name: None if ns is None else _ms((ns - down) / 1e6) for name, ns in steps.items()}
 
 
-def _mode_of(report: "HandoverDone | None") -> str:
-    return "unknown" if report is None else str(report.mode)
+def _modes(result: "DriveResult") -> list[str]:
+    """How each handover was made."""
+    links = {(c.from_link, c.to_link) for c in result.changes}
+    judged = zip(result.verdicts, result.reports, strict=True)
+    return [
+        "vertical"
+        if (v.move.from_poa, v.move.to_poa) in links
+        else ("unknown" if report is None else str(report.mode))
+        for v, report in judged
+    ]
 
 
 def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
@@ -158,13 +178,18 @@ def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
 
     names = Names(result.plan)
     lines = []
-    for number, (verdict, report) in enumerate(zip(result.verdicts, result.reports, strict=True), 1):
+    judged = zip(result.verdicts, result.reports, _modes(result), strict=True)
+    changes = iter(result.changes)
+    for number, (verdict, report, mode) in enumerate(judged, 1):
         move = verdict.move
+        if mode == "vertical":
+            lines.append(_vertical_line(number, verdict, next(changes)))
+            continue
         lines.append(
             {
                 "type": "handover",
                 "number": number,
-                "handover_mode": _mode_of(report),
+                "handover_mode": mode,
                 "from": names.of(move.from_poa),
                 "to": names.of(move.to_poa),
                 "from_poa": move.from_poa,
@@ -182,18 +207,37 @@ def _json_lines(result: "DriveResult") -> list[dict[str, Any]]:
     return [*lines, *application_lines(result), summary(result)]
 
 
+def _vertical_line(number: int, verdict: "Verdict", change: "LinkChange") -> dict[str, Any]:
+    """A change of links; ba_ms: Binding Update to Acknowledgement."""
+    lead = None if change.warned_ns is None else (change.bu_ns - change.warned_ns) / 1e6
+    return {
+        "type": "handover",
+        "number": number,
+        "handover_mode": "vertical",
+        "from": change.from_link,
+        "to": change.to_link,
+        "bu_ba_ms": _ms((change.ba_ns - change.bu_ns) / 1e6),
+        "total_gap_ms": _ms(verdict.total_gap_ms),
+        "old_link_worked": change.before_worked,
+        "after_going_down_ms": _ms(lead),
+        "lost": verdict.lost,
+    }
+
+
 def summary(result: "DriveResult") -> dict[str, Any]:
     """The `summary` line of a drive; counts add up both directions, what was not measured is null."""
     from lies.testbed.measure import path_difference_ms
 
     options = result.plan.options
-    modes = [_mode_of(r) for r in result.reports]
+    modes = _modes(result)
     return {
         "type": "summary",
         "mode": options.mode,
         "handovers": len(result.verdicts),
         "predictive": modes.count("predictive"),
         "reactive": modes.count("reactive"),
+        "vertical": modes.count("vertical"),
+        "cellular": result.cellular,
         "packets_sent": result.packets_sent,
         "packets_lost": result.packets_lost,
         "duplicated": sum(d.duplicated for d in result.directions),
@@ -224,20 +268,20 @@ def _print_result(result: "DriveResult") -> None:
     from lies.cli._output import print_table
 
     names = Names(result.plan)
-    judged = zip(result.verdicts, result.reports, strict=True)
+    judged = zip(result.verdicts, result.reports, _modes(result), strict=True)
     rows = [
         [
             str(number),
             names.of(v.move.from_poa),
             names.of(v.move.to_poa),
-            _mode_of(report),
-            _cell(v.l2_gap_ms),
+            mode,
+            _cell(None if mode == "vertical" else v.l2_gap_ms),
             _cell(v.total_gap_ms),
-            _cell(v.l3_gap_ms),
+            _cell(None if mode == "vertical" else v.l3_gap_ms),
             str(v.lost),
             _cell(_fbu_fback(report)),
         ]
-        for number, (v, report) in enumerate(judged, 1)
+        for number, (v, report, mode) in enumerate(judged, 1)
     ]
     heads = ["#", "from", "to", "mode", "L2 gap ms", "total gap ms", "L3 ms", "lost", "FBU-FBack ms"]
     print_table(heads, rows)
@@ -250,8 +294,22 @@ def _print_result(result: "DriveResult") -> None:
         f"{overtaken}; "
         f"set up in {result.setup_s:.1f} s, torn down in {result.teardown_s:.1f} s"
     )
+    if result.cellular is not None:
+        print(f"cellular: {result.cellular}")
+        for change in result.changes:
+            _print_change(change)
     if result.streams:
         print_application(result)
+
+
+def _print_change(change: "LinkChange") -> None:
+    took = (change.ba_ns - change.bu_ns) / 1e6
+    how = "make before break" if change.before_worked else "the old link was gone"
+    after = ""
+    if change.warned_ns is not None:
+        after = f", {(change.bu_ns - change.warned_ns) / 1e6:.0f} ms after LinkGoingDown"
+    way = f"{change.from_link} to {change.to_link}"
+    print(f"{way}: {how}{after}; Binding Update to Acknowledgement {took:.2f} ms")
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -20,6 +20,7 @@ def poas(link: LinkName, *, json: Json = False, runtime_dir: RuntimeDir = None) 
 
 async def _show(link: str, *, json: bool) -> None:
     from lies.cli._client import connected
+    from lies.cli._events import shown
     from lies.cli._output import print_json, print_table
 
     async with connected("poas") as client:
@@ -35,9 +36,11 @@ async def _show(link: str, *, json: bool) -> None:
         (
             "*" if p.poa == status.poa else "",
             p.poa,
+            "-" if p.network is None else shown(p.network),
+            "-" if p.frequency_mhz is None else f"{p.frequency_mhz:g}",
             p.condition.quality.value,
             "-" if p.condition.bandwidth_mbps is None else f"{p.condition.bandwidth_mbps:.1f}",
         )
         for p in confirm.poas
     ]
-    print_table(("", "PoA", "quality", "Mbit/s"), rows)
+    print_table(("", "PoA", "network", "MHz", "quality", "Mbit/s"), rows)

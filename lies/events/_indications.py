@@ -2,37 +2,51 @@
 
 from attrs import frozen
 
-from lies.events._types import Condition, DownReason, Header, PoACondition
+from lies.events._types import ChangeReason, Condition, DownReason, Header, LinkAction, PoACondition
 
 
 @frozen
 class LinkUp:
-    """A link is connected and IP packets pass (L2-LinkUp.indication, RFC 5184 section 4.5)."""
+    """A link is connected and IP packets pass (L2-LinkUp.indication, RFC 5184 section 4.5).
+
+    network, frequency_mhz: of the PoA, as in a PoA List; None where the driver does not know.
+    """
 
     header: Header
     poa: str
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen
 class LinkDown:
-    """A link is disconnected and IP packets do not pass (L2-LinkDown.indication, RFC 5184 section 4.6)."""
+    """A link is disconnected and IP packets do not pass (L2-LinkDown.indication, RFC 5184 section 4.6).
+
+    reason_code: the technology's own number for it (Wi-Fi: IEEE 802.11 reason code), None where it has none;
+    detail: the same for people, in a few words.
+    """
 
     header: Header
     poa: str
     reason: DownReason
+    reason_code: int | None = None
+    detail: str | None = None
 
 
 @frozen
 class LinkStatusChanged:
-    """The quality level changed (L2-LinkStatusChanged.indication, RFC 5184 section 4.7).
+    """The status changed: most often the level (L2-LinkStatusChanged.indication, RFC 5184 section 4.7).
 
-    previous: the level before; a registration's event type and threshold compare the two.
+    previous: the condition before; a registration's event type and threshold compare the two levels. reason:
+    what changed; detail: what it is now, None for a level (ours).
     """
 
     header: Header
     poa: str
     condition: Condition
     previous: Condition
+    reason: ChangeReason = ChangeReason.LEVEL
+    detail: str | None = None
 
 
 @frozen
@@ -55,6 +69,20 @@ class LinkGoingDownCancelled:
 
     header: Header
     poa: str
+
+
+@frozen
+class LinkActionFailed:
+    """A LinkConnect or LinkDisconnect that was acknowledged came to nothing (ours; IEEE 802.21 Link_Action).
+
+    poa: that was asked for, None for a LinkDisconnect of whichever it is; detail: why, in one sentence. The
+    link is where it was, unless a LinkDown says otherwise.
+    """
+
+    header: Header
+    action: LinkAction
+    poa: str | None
+    detail: str
 
 
 @frozen
@@ -157,6 +185,7 @@ Indication = (
     | LinkStatusChanged
     | LinkGoingDown
     | LinkGoingDownCancelled
+    | LinkActionFailed
     | PoAFound
     | PoALost
     | CareOfAddressChanged

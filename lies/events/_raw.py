@@ -1,7 +1,7 @@
 """Raw measurements and driver inputs: what an abstract entity is fed, and what recordings keep.
 
-Bare items (`Sample`, `Attached`, `Detached`) go into the abstract entity; on the bus they travel beside
-the indications, each in its Raw* class with a header, to who registered for the primitive `raw`.
+Bare items (`Sample`, `Attached`, `Detached`, `Warned`, `Served`) go into the abstract entity; on the bus
+they travel beside the indications, each in its Raw* class with a header, to who registered for `raw`.
 """
 
 from attrs import frozen
@@ -11,7 +11,11 @@ from lies.events._types import DownReason, Header
 
 @frozen
 class Neighbour:
-    """One PoA heard in a scan; every value None where the radio does not say."""
+    """One PoA heard in a scan; every value None where the radio does not say.
+
+    network, frequency_mhz: as in PoACondition; what was said once stands until something else is said.
+    available: the radio says that it can be attached to, and measures no level.
+    """
 
     poa: str
     rssi_dbm: float | None = None
@@ -19,6 +23,9 @@ class Neighbour:
     rsrq_db: float | None = None
     snr_db: float | None = None
     bitrate_mbps: float | None = None
+    network: str | None = None
+    frequency_mhz: float | None = None
+    available: bool = False
 
 
 @frozen
@@ -47,22 +54,54 @@ class Sample:
 class Attached:
     """Driver input: frames pass to this PoA since t_ns.
 
-    port_out_ns, port_in_ns: when the radio left the old PoA and entered this one, where the driver knows.
+    port_out_ns, port_in_ns: when the radio left the old PoA and entered this one, where the driver knows;
+    network, frequency_mhz: as in PoACondition.
     """
 
     t_ns: int
     poa: str
     port_out_ns: int | None = None
     port_in_ns: int | None = None
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen
 class Detached:
-    """Driver input: no frame passes to this PoA since t_ns."""
+    """Driver input: no frame passes to this PoA since t_ns; reason_code, detail: as in LinkDown."""
 
     t_ns: int
     poa: str
     reason: DownReason
+    reason_code: int | None = None
+    detail: str | None = None
+
+
+@frozen
+class Warned:
+    """Driver input: it was told that frames will cease to pass, which no signal shows.
+
+    reason: why; None: it is no longer so. time_to_down_ms: from t_ns, as far as is known.
+    """
+
+    t_ns: int
+    poa: str
+    reason: DownReason | None
+    time_to_down_ms: float
+
+
+@frozen
+class Served:
+    """Driver input: how the network serves the link since t_ns, whether it is attached or not.
+
+    technology: as in Sample, None while it is not known; registration: what the network says of it, in the
+    technology's own words; limit_mbps: what the connection allows at most, None where that is not known.
+    """
+
+    t_ns: int
+    technology: str | None = None
+    registration: str | None = None
+    limit_mbps: float | None = None
 
 
 @frozen
@@ -90,6 +129,22 @@ class RawDetached:
 
 
 @frozen
+class RawWarned:
+    """A Warned on the bus."""
+
+    header: Header
+    warned: Warned
+
+
+@frozen
+class RawServed:
+    """A Served on the bus."""
+
+    header: Header
+    served: Served
+
+
+@frozen
 class RawState:
     """The abstract entity's memory at this point of the raw stream: a recording starts with it.
 
@@ -100,5 +155,5 @@ class RawState:
     state: bytes
 
 
-RawItem = Sample | Attached | Detached
-Raw = RawSample | RawAttached | RawDetached | RawState
+RawItem = Sample | Attached | Detached | Warned | Served
+Raw = RawSample | RawAttached | RawDetached | RawWarned | RawServed | RawState

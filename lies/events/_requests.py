@@ -220,6 +220,21 @@ class LinkDisconnectConfirm:
 
 
 @frozen
+class LinkActionRequest(_Registration):
+    """Registration for LinkActionFailed (ours)."""
+
+
+@frozen
+class LinkActionConfirm(_RegistrationConfirm):
+    """Confirm of LinkActionRequest (ours)."""
+
+
+@frozen
+class LinkActionResponse(_Response):
+    """Response to LinkActionFailed (ours)."""
+
+
+@frozen
 class RawRequest(_Registration):
     """Registration for raw samples and driver inputs (ours)."""
 
@@ -246,6 +261,7 @@ RegistrationRequest = (
     | LinkGoingDownRequest
     | PoAFoundRequest
     | PoALostRequest
+    | LinkActionRequest
     | RawRequest
     | ReportRequest
 )
@@ -259,6 +275,7 @@ RegistrationConfirm = (
     | LinkGoingDownConfirm
     | PoAFoundConfirm
     | PoALostConfirm
+    | LinkActionConfirm
     | RawConfirm
     | ReportConfirm
 )
@@ -272,4 +289,5 @@ Response = (
     | LinkGoingDownResponse
     | PoAFoundResponse
     | PoALostResponse
+    | LinkActionResponse
 )

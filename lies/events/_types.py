@@ -66,7 +66,24 @@ class DownReason(StrEnum):
     ADMIN_DOWN = "admin_down"  # the interface was set down, or put elsewhere, by command
     REMOVED = "removed"  # the interface is gone: deleted, unplugged, renamed, in another namespace
     DRIVER_LOST = "driver_lost"  # nobody watches the link any more
+    MOVED = "moved"  # the network moved it to another PoA; IP goes on there, with the same addresses
+    DENIED = "denied"  # the network does not serve it: registration denied, roaming not allowed
     FADING = "fading"  # the signal is falling (LinkGoingDown)
+
+
+class LinkAction(StrEnum):
+    """What a type 3 request asks for (RFC 5184 sections 4.8 and 4.9)."""
+
+    CONNECT = "connect"
+    DISCONNECT = "disconnect"
+
+
+class ChangeReason(StrEnum):
+    """Why LinkStatusChanged is indicated."""
+
+    LEVEL = "level"  # the quality level is another one
+    TECHNOLOGY = "technology"  # another radio technology serves the link
+    REGISTRATION = "registration"  # the network registers the link in another way
 
 
 @frozen
@@ -87,10 +104,16 @@ class Condition:
 
 @frozen
 class PoACondition:
-    """One couple of a PoA List (RFC 5184 section 6.3); poa: unique identifier of the PoA (section 6.1)."""
+    """One couple of a PoA List (RFC 5184 section 6.3); poa: unique identifier of the PoA (section 6.1).
+
+    Ours, both None where the driver does not know: network: the name of what the PoA belongs to (Wi-Fi: the
+    SSID, escaped), frequency_mhz: of its channel.
+    """
 
     poa: str
     condition: Condition
+    network: str | None = None
+    frequency_mhz: float | None = None
 
 
 @frozen

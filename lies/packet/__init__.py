@@ -19,13 +19,16 @@ from lies.packet._ipv6 import (
     parse_ipv6,
 )
 from lies.packet._mobility import (
+    ALTERNATE_COA_AT_12,
     MobilityOption,
     OtherProtocol,
     alternate_coa_option,
     build_mobility_header,
+    mobility_option,
     parse_mobility_header,
     parse_mobility_options,
     seal_mobility_header,
+    seal_mobility_message,
 )
 from lies.packet._nd import (
     ND_HOP_LIMIT,
@@ -38,6 +41,7 @@ from lies.packet._nd import (
 )
 
 __all__ = [
+    "ALTERNATE_COA_AT_12",
     "ICMPV6",
     "MOBILITY",
     "ND_HOP_LIMIT",
@@ -56,6 +60,7 @@ __all__ = [
     "forget_addresses",
     "is_link_local",
     "is_routable_unicast",
+    "mobility_option",
     "pack_identifier",
     "parse_ipv6",
     "parse_mobility_header",
@@ -64,6 +69,7 @@ __all__ = [
     "parse_nd_options",
     "read_address",
     "seal_mobility_header",
+    "seal_mobility_message",
     "text_of",
     "unpack_identifier",
 ]

@@ -3,10 +3,16 @@
 The caches are bounded, and what is in them depends on nothing but the argument.
 """
 
+import struct
 from functools import lru_cache
 from ipaddress import IPv6Address
 
 _REMEMBERED = 16384
+_HEXTETS = struct.Struct("!8H")
+_ZEROS = [":" + "0:" * n for n in range(7, 1, -1)]  # RFC 5952 section 4.2
+_NOT_COMMON = bytes(10)  # IPv4-mapped addresses and others
+
+_by_text: dict[str, IPv6Address] = {}
 
 
 class _Address(IPv6Address):
@@ -28,9 +34,9 @@ class _Address(IPv6Address):
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, _Address):
-            return self.packed == other.packed
-        return super().__eq__(other)
+        if self is other:  # as a rule, because they are remembered
+            return True
+        return self.packed == other.packed if isinstance(other, _Address) else super().__eq__(other)
 
     def __repr__(self) -> str:
         return f"IPv6Address({str(self)!r})"
@@ -47,7 +53,28 @@ def address_of(octets: bytes) -> IPv6Address:
 
 @lru_cache(_REMEMBERED)
 def _text(octets: bytes) -> str:
-    return str(address_of(octets))
+    """The standard class's text, which it takes five times as long to make; and reading it is prepared."""
+    address = address_of(octets)
+    if octets.startswith(_NOT_COMMON):  # its text depends on the version of Python
+        return str(address)
+    text = _shorten(":" + ":".join([f"{hextet:x}" for hextet in _HEXTETS.unpack(octets)]) + ":")
+    _remember(text, address)
+    return text
+
+
+def _shorten(text: str) -> str:
+    """Text of eight numbers in colons, with `::` for the longest run of zeros, the first of equal ones."""
+    for zeros in _ZEROS:
+        at = text.find(zeros)
+        if at >= 0:
+            return f"{text[1:at]}::{text[at + len(zeros) : -1]}"
+    return text[1:-1]
+
+
+def _remember(text: str, address: IPv6Address) -> None:
+    if len(_by_text) >= _REMEMBERED:
+        _by_text.clear()
+    _by_text[text] = address
 
 
 def text_of(address: IPv6Address) -> str:
@@ -55,13 +82,17 @@ def text_of(address: IPv6Address) -> str:
     return _text(address.packed)  # octets are found more quickly than addresses
 
 
-@lru_cache(_REMEMBERED)
 def read_address(text: str) -> IPv6Address:
     """The address that a text means; ValueError if it is none."""
-    return address_of(IPv6Address(text).packed)
+    address = _by_text.get(text)
+    if address is None:
+        address = address_of(IPv6Address(text).packed)
+        _remember(text, address)
+    return address
 
 
 def forget_addresses() -> None:
     """Nothing is remembered any more: for who measures memory."""
-    for cache in (address_of, _text, read_address):
-        cache.cache_clear()
+    address_of.cache_clear()
+    _text.cache_clear()
+    _by_text.clear()

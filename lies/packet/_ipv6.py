@@ -17,6 +17,9 @@ UNSPECIFIED = bytes(16)
 
 _HEADER = struct.Struct("!IHBB16s16s")
 _HEADER_LENGTH = 40
+_NEXT_HEADER_AT = 6
+_BEHIND_HOME_ADDRESS = 64  # where a header ends that follows at once and has nothing else
+_HOP_LIMIT_AT = 7
 _VERSION = 6 << 28
 _PAD1 = 0
 _HOME_ADDRESS_OPTION = 0xC9  # RFC 6275 section 6.3
@@ -65,10 +68,9 @@ def is_link_local(address: bytes) -> bool:
 
 def is_routable_unicast(address: bytes) -> bool:
     """Whether the address can be a home or care-of address (RFC 6275 sections 6.1.7, 6.3 and 6.4)."""
-    first = address[0]
-    if first & 0xE0 == 0x20:  # 2000::/3, all of which is so (RFC 4291 section 2.4)
+    if address[0] & 0xE0 == 0x20:  # 2000::/3, all of which is so (RFC 4291 section 2.4)
         return True
-    if first == 0xFF or is_link_local(address):
+    if address[0] == 0xFF or is_link_local(address):
         return False
     return any(address[:15]) and address[:12] != _V4_MAPPED
 
@@ -79,7 +81,9 @@ def checksum(source: bytes, destination: bytes, next_header: int, payload: bytes
     Over a payload that holds its own checksum it is 0 if that is right.
     """
     length = len(payload)
-    octets = b"".join((source, destination, payload, b"\x00" if length & 1 else b""))
+    octets = source + destination + payload
+    if length & 1:
+        octets += b"\x00"
     # 65536 is 1 modulo 65535, so the remainder is the end-around-carry sum of all 16-bit words
     return 0xFFFF - ((int.from_bytes(octets, "big") + length + next_header) % 0xFFFF or 0xFFFF)
 
@@ -97,25 +101,24 @@ def build_ipv6(
     """An IPv6 packet; the routing header comes before the Home Address option (RFC 6275 section 6.3)."""
     if source[0] == 0xFF:
         raise ProtocolViolation("no packet comes from a multicast address")
-    extensions = b""
     if home_address is not None:
-        extensions = bytes((next_header,)) + _HOME_ADDRESS_HEADER + home_address
+        payload = bytes((next_header,)) + _HOME_ADDRESS_HEADER + home_address + payload
         next_header = DESTINATION_OPTIONS
     if routing_address is not None:
-        extensions = bytes((next_header,)) + _TYPE_2 + routing_address + extensions
+        payload = bytes((next_header,)) + _TYPE_2 + routing_address + payload
         next_header = ROUTING
-    length = len(extensions) + len(payload)
+    length = len(payload)
     if length > 0xFFFF:
         raise ProtocolViolation(f"{length} octets do not fit into an IPv6 packet")
-    header = _HEADER.pack(_VERSION, length, next_header, hop_limit, source, destination)
-    return b"".join((header, extensions, payload))
+    return _HEADER.pack(_VERSION, length, next_header, hop_limit, source, destination) + payload
 
 
 def parse_ipv6(packet: bytes) -> Ipv6Packet:
     """Take a packet apart; octets behind its Payload Length are link padding and ignored."""
-    if len(packet) < _HEADER_LENGTH:
-        raise MalformedMessage("the packet is shorter than an IPv6 header")
-    first, length, next_header, hop_limit, source, destination = _HEADER.unpack_from(packet)
+    try:
+        first, length, next_header, hop_limit, source, destination = _HEADER.unpack_from(packet)
+    except struct.error:
+        raise MalformedMessage("the packet is shorter than an IPv6 header") from None
     if first >> 28 != 6:
         raise MalformedMessage("the packet is not IPv6")
     end = _HEADER_LENGTH + length
@@ -123,10 +126,20 @@ def parse_ipv6(packet: bytes) -> Ipv6Packet:
         raise MalformedMessage("the packet is shorter than its payload length")
     if source[0] == 0xFF:
         raise MalformedMessage("the source address is multicast")
+    if next_header in _EXTENSIONS:
+        return _parse_extensions(packet, end)
+    return Ipv6Packet(source, destination, hop_limit, next_header, packet[_HEADER_LENGTH:end])
+
+
+def _parse_extensions(packet: bytes, end: int) -> Ipv6Packet:
+    """A packet with extension headers, that ends at `end`."""
     home_address: bytes | None = None
     routing_address: bytes | None = None
-    at = _HEADER_LENGTH
-    headers = 0
+    next_header, at, headers = packet[_NEXT_HEADER_AT], _HEADER_LENGTH, 0
+    if next_header == DESTINATION_OPTIONS and end >= _BEHIND_HOME_ADDRESS:  # as every mobile node sends it
+        option = packet[41:48]
+        if option == _HOME_ADDRESS_HEADER and is_routable_unicast(packet[48:64]):
+            home_address, next_header, at, headers = packet[48:64], packet[40], _BEHIND_HOME_ADDRESS, 1
     while next_header in _EXTENSIONS:
         headers += 1
         if headers > _MAX_EXTENSION_HEADERS:
@@ -143,6 +156,7 @@ def parse_ipv6(packet: bytes) -> Ipv6Packet:
                 raise MalformedMessage("a hop-by-hop header is out of place or has a Home Address option")
         next_header = packet[at]
         at += size
+    source, destination, hop_limit = packet[8:24], packet[24:40], packet[_HOP_LIMIT_AT]
     return Ipv6Packet(
         source, destination, hop_limit, next_header, packet[at:end], home_address, routing_address
     )

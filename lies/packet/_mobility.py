@@ -10,9 +10,12 @@ _PAD1 = 0
 _PADN = 1
 _ALTERNATE_COA = 3  # RFC 6275 section 6.2.5
 _FIXED_LENGTH = 6
+# An Alternate Care-of Address option behind 12 octets, but for the address: PadN puts it at 8n + 6
+ALTERNATE_COA_AT_12 = bytes((_PADN, 0, _ALTERNATE_COA, 16))
 _MAX_LENGTH = 8 + 8 * 255  # Header Len counts 8-octet units behind the first
 # the padding of n octets: nothing, Pad1, or one PadN (section 6.2.3)
 _PADDING = (b"", b"\x00", *(bytes((_PADN, n - 2)) + bytes(n - 2) for n in range(2, 8)))
+_PADDINGS = frozenset(_PADDING)
 
 
 class OtherProtocol(MalformedMessage):
@@ -67,6 +70,25 @@ def seal_mobility_header(header: bytearray, source: bytes, destination: bytes) -
     header[4], header[5] = divmod(checksum(source, destination, MOBILITY, header), 256)
 
 
+def seal_mobility_message(kind: int, body: bytes, source: bytes, destination: bytes) -> bytes:
+    """A Mobility Header of what stands behind its checksum, padded to 8 octets and with that checksum.
+
+    source is the home address and destination the final one (RFC 6275 section 6.1.1).
+    """
+    body += _PADDING[-(_FIXED_LENGTH + len(body)) % 8]
+    length = _FIXED_LENGTH + len(body)
+    if length > _MAX_LENGTH:
+        raise ProtocolViolation(f"{length} octets do not fit into a Mobility Header")
+    fixed = bytes((NO_NEXT_HEADER, length // 8 - 1, kind, 0))
+    checked = checksum(source, destination, MOBILITY, fixed + b"\x00\x00" + body)
+    return fixed + checked.to_bytes(2, "big") + body
+
+
+def mobility_option(kind: int, value: bytes, at: int, modulus: int = 1, remainder: int = 0) -> bytes:
+    """An option that follows `at` octets of the header, with the padding before it (RFC 6275 section 6.2)."""
+    return _PADDING[(remainder - at) % modulus] + bytes((kind, len(value))) + value
+
+
 def parse_mobility_header(packet: Ipv6Packet) -> bytes:
     """The Mobility Header of a packet, checked as RFC 6275 section 9.2 orders; its type is octet 2.
 
@@ -74,15 +96,15 @@ def parse_mobility_header(packet: Ipv6Packet) -> bytes:
     """
     if packet.next_header != MOBILITY:
         raise OtherProtocol(packet, -1, "the packet has no Mobility Header")
-    payload = packet.payload
-    if len(payload) < 8:
-        raise MalformedMessage("the Mobility Header is cut off")
-    length = 8 + 8 * payload[1]
-    if length > len(payload):
-        raise MalformedMessage("the Mobility Header is cut off")
-    header = payload[:length]
-    source, destination = packet.home_address, packet.routing_address
-    if checksum(source or packet.source, destination or packet.destination, MOBILITY, header):
+    header = packet.payload
+    size = len(header)
+    length = 8 + 8 * header[1] if size >= 8 else 8
+    if length != size:
+        if length > size:
+            raise MalformedMessage("the Mobility Header is cut off")
+        header = header[:length]
+    checked = (packet.home_address or packet.source) + (packet.routing_address or packet.destination) + header
+    if (int.from_bytes(checked, "big") + length + MOBILITY) % 0xFFFF:  # see `checksum`
         raise MalformedMessage("the checksum of the Mobility Header is wrong")
     if header[0] != NO_NEXT_HEADER:
         raise MalformedMessage("something follows the Mobility Header")
@@ -94,6 +116,8 @@ def parse_mobility_options(header: bytes, at: int) -> list[tuple[int, bytes, int
     end = len(header)
     if at > end:
         raise MalformedMessage("the Mobility Header is too short for its type")
+    if header[at:] in _PADDINGS:
+        return []
     options: list[tuple[int, bytes, int]] = []
     while at < end:
         kind = header[at]
@@ -101,9 +125,9 @@ def parse_mobility_options(header: bytes, at: int) -> list[tuple[int, bytes, int
             at += 1
             continue
         start = at + 2
-        if start > end or start + header[at + 1] > end:
+        at = start + header[at + 1] if start <= end else end + 1
+        if at > end:
             raise MalformedMessage("a mobility option is cut off")
-        at = start + header[at + 1]
         if kind != _PADN:
             options.append((kind, header[start:at], at))
     return options

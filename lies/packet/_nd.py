@@ -14,10 +14,9 @@ _MAX_IDENTIFIER = 253  # keeps an option's length far below its 8 bits
 
 def build_icmpv6(kind: int, code: int, body: bytes, source: bytes, destination: bytes) -> bytes:
     """An ICMPv6 message with its checksum (RFC 4443 section 2.3)."""
-    message = bytearray((kind, code, 0, 0))
-    message += body
-    message[2], message[3] = divmod(checksum(source, destination, ICMPV6, message), 256)
-    return bytes(message)
+    head = bytes((kind, code))
+    checked = checksum(source, destination, ICMPV6, head + b"\x00\x00" + body)
+    return head + checked.to_bytes(2, "big") + body
 
 
 def parse_nd_message(packet: Ipv6Packet, minimums: dict[int, int]) -> bytes:
@@ -52,7 +51,8 @@ def build_nd_option(kind: int, body: bytes) -> bytes:
     units = (size + 7) // 8
     if units > 0xFF:
         raise ProtocolViolation(f"{size} octets do not fit into a neighbour discovery option")
-    return bytes((kind, units)) + body + bytes(8 * units - size)
+    option = bytes((kind, units)) + body
+    return option if size == 8 * units else option + bytes(8 * units - size)
 
 
 def parse_nd_options(message: bytes, at: int) -> Iterable[tuple[int, bytes]]:
@@ -60,15 +60,13 @@ def parse_nd_options(message: bytes, at: int) -> Iterable[tuple[int, bytes]]:
     end = len(message)
     options: list[tuple[int, bytes]] = []
     while at < end:
-        if at + 2 > end:
+        behind = at + 8 * message[at + 1] if at + 2 <= end else end + 1
+        if behind > end:
             raise MalformedMessage("a neighbour discovery option is cut off")
-        size = 8 * message[at + 1]
-        if not size:
+        if behind == at:
             raise MalformedMessage("a neighbour discovery option has length 0")
-        if at + size > end:
-            raise MalformedMessage("a neighbour discovery option is cut off")
-        options.append((message[at], message[at + 2 : at + size]))
-        at += size
+        options.append((message[at], message[at + 2 : behind]))
+        at = behind
     return options
 
 
@@ -90,9 +88,9 @@ def pack_identifier(identifier: bytes, *, shortest: int = 1) -> bytes:
 
 def unpack_identifier(padded: bytes) -> bytes:
     """What pack_identifier was given, from the octets with padding; it can be sent again."""
-    if len(padded) >= _EUI48_LENGTH and not any(padded[_EUI48_LENGTH:]):
-        return padded[:_EUI48_LENGTH]
     identifier = padded.rstrip(b"\x00")
+    if len(identifier) <= _EUI48_LENGTH <= len(padded):
+        return padded[:_EUI48_LENGTH]
     if not 0 < len(identifier) <= _MAX_IDENTIFIER:
         raise MalformedMessage(f"a link-layer address has not 1 to {_MAX_IDENTIFIER} octets")
     return identifier

@@ -59,6 +59,13 @@ class Memory:
 class _Shuttle:
     """Moves one node from router to router, round and round."""
 
+    __slots__ = (
+        "_at",
+        "_leaving",
+        "_net",
+        "_radio",
+    )
+
     def __init__(self, net: Network, host: MobileHost, at: int, first_s: float) -> None:
         self._net = net
         self._at = at

@@ -35,6 +35,24 @@ class MobileFacts:
 class MobileHost:
     """A mobile node. Programs act on it by the methods that follow `send`."""
 
+    __slots__ = (
+        "_home",
+        "_home_agent",
+        "_link_local",
+        "accepted",
+        "addresses",
+        "correspondent",
+        "crew",
+        "facts",
+        "flows",
+        "handovers",
+        "held",
+        "net",
+        "radio",
+        "reverse",
+        "uplink",
+    )
+
     def __init__(self, net: "Network", facts: MobileFacts, correspondent: bytes) -> None:
         self.net = net
         self.facts = facts
@@ -115,14 +133,16 @@ class MobileHost:
         octets = address.packed
         if octets in self.addresses:
             return False
-        self.touch()
+        if self.flows:
+            self.touch()
         self.net.owns(self, octets)
         self.addresses[octets] = None
         return True
 
     def remove_address(self, address: IPv6Address) -> None:
         """An address is none any more."""
-        self.touch()
+        if self.flows:
+            self.touch()
         self.addresses.pop(address.packed, None)
 
     def hold(self, pcoa: IPv6Address) -> None:
@@ -130,46 +150,54 @@ class MobileHost:
         if pcoa.packed in self.held:
             self.net.broken(f"node {self.facts.number} holds {pcoa} twice")
             return
-        self.touch()
+        if self.flows:
+            self.touch()
         self.held[pcoa.packed] = Buffer(self.net.buffer_packets)
 
     def release(self, pcoa: IPv6Address) -> None:
         """What waits goes; nothing held is no error."""
-        self.touch()
+        if self.flows:
+            self.touch()
         buffer = self.held.pop(pcoa.packed, None)
         for packet in buffer.packets if buffer is not None else ():
             self.net.follow(self.emit(packet))
 
     def drop_held(self, pcoa: IPv6Address) -> None:
         """What waits is lost."""
-        self.touch()
+        if self.flows:
+            self.touch()
         buffer = self.held.pop(pcoa.packed, None)
         if buffer is not None:
             self.net.lose(buffer, "held too long")
 
     def accept_tunnel(self, address: IPv6Address, peer: IPv6Address) -> None:
         """What peer tunnels to an address of the node is opened."""
-        self.touch()
+        if self.flows:
+            self.touch()
         self.accepted[address.packed, peer.packed] = None
 
     def refuse_tunnel(self, address: IPv6Address, peer: IPv6Address) -> None:
         """No more."""
-        self.touch()
+        if self.flows:
+            self.touch()
         self.accepted.pop((address.packed, peer.packed), None)
 
     def send_back(self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address) -> None:
         """What is sent from pcoa goes through a tunnel from ncoa to par."""
-        self.touch()
+        if self.flows:
+            self.touch()
         self.reverse[pcoa.packed] = (ncoa.packed, par.packed)
 
     def send_straight(self, pcoa: IPv6Address) -> None:
         """No more."""
-        self.touch()
+        if self.flows:
+            self.touch()
         self.reverse.pop(pcoa.packed, None)
 
     def use_uplink(self, coa: IPv6Address) -> None:
         """What is sent from the home address goes through a tunnel from coa to the home agent."""
-        self.touch()
+        if self.flows:
+            self.touch()
         self.uplink = coa.packed
         self.net.bound(self._home)
 

@@ -174,6 +174,8 @@ class Network:
 
     def touch(self, address: bytes) -> None:
         """What is known of a care-of address is about to change."""
+        if self._interval_s is None:  # there are no flows
+            return
         host = self._by_interface.get(address[8:]) or self._by_address.get(address)
         if host is not None:
             host.touch()
@@ -261,13 +263,16 @@ class Network:
 
     def land(self, hop: Hop) -> None:
         """A packet is at the end of a link."""
-        air = hop.air
-        if air is not None and air.radio.generation != hop.generation:
-            self._drop(hop.packet, "in the air when the link broke")
+        air, packet = hop.air, hop.packet
+        if air is None:
+            self.follow(hop.host.arrive(packet, hop.sender))
             return
-        step = hop.host.arrive(hop.packet, hop.sender)
-        if air is not None and air is hop.host and not isinstance(step, Here):
-            data = hop.packet.inmost
+        if air.radio.generation != hop.generation:
+            self._drop(packet, "in the air when the link broke")
+            return
+        step = hop.host.arrive(packet, hop.sender)
+        if air is hop.host and not isinstance(step, Here):
+            data = packet.inmost
             if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()
         self.follow(step)
@@ -289,9 +294,7 @@ class Network:
 
     def count(self, kind: str, packet: bytes) -> None:
         """A message was sent."""
-        counted = self.tally.signalling.get(kind)
-        if counted is None:
-            counted = self.tally.signalling[kind] = [0, 0]
+        counted = self.tally.signalling[kind]
         counted[0] += 1
         counted[1] += len(packet)
 

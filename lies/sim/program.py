@@ -68,7 +68,7 @@ class Part(Protocol):
 class Seat(Generic[ItemT, ActionT]):
     """Runs an engine on the virtual clock, as lies.runtime.Runtime runs it on a real one."""
 
-    __slots__ = ("_armed", "_busy", "_clock", "_closed", "_pending", "_perform", "engine")
+    __slots__ = ("_armed", "_busy", "_clock", "_closed", "_due", "_pending", "_perform", "engine")
 
     def __init__(
         self, clock: "VirtualClock", engine: "Engine[ItemT, ActionT]", perform: Callable[[ActionT], None]
@@ -77,6 +77,7 @@ class Seat(Generic[ItemT, ActionT]):
         self._clock = clock
         self._perform = perform
         self._armed: list[float] = []  # when it wakes up, the next time last
+        self._due: float | None = None  # when the engine wants to be woken up
         self._pending: list[ItemT] = []
         self._busy = self._closed = False
 
@@ -90,42 +91,58 @@ class Seat(Generic[ItemT, ActionT]):
 
     def start(self) -> None:
         """Arm the timer before the first item."""
-        self._arm(self.engine.next_timeout())
+        due = self._due = self.engine.next_timeout()
+        if due is not None:
+            self._arm(due)
 
     def close(self) -> None:
         """Nothing is done any more."""
         self._closed = True
 
     def _perform_all(self, actions: Sequence[ActionT]) -> None:
-        perform, pending = self._perform, self._pending
         for action in actions:
-            perform(action)
+            self._perform(action)
+        if self._pending:
+            self._catch_up()
+        self._busy = False
+        due = self._due = self.engine.next_timeout()
+        armed = self._armed
+        if due is not None and (not armed or due < armed[-1]):
+            self._arm(due)
+
+    def _catch_up(self) -> None:
+        """Give the engine what came while it was busy."""
+        pending = self._pending
         while pending:
             for action in self.engine.receive(pending.pop(0), self._clock.now):
-                perform(action)
-        self._busy = False
-        self._arm(self.engine.next_timeout())
+                self._perform(action)
 
-    def _arm(self, due: float | None) -> None:
+    def _arm(self, due: float) -> None:
         """A timer that was armed for earlier stays armed: it costs less to wake up once too often."""
-        if due is not None and (not self._armed or due < self._armed[-1]):
-            self._armed.append(due)
-            self._clock.at(due, self._wake)
+        self._armed.append(due)
+        self._clock.at(due, self._wake)
 
     def _wake(self) -> None:
-        self._armed.pop()
-        if self._closed:
+        armed, due = self._armed, self._due
+        armed.pop()
+        if self._closed or due is None:
             return
-        wanted = self.engine.next_timeout()
-        if wanted is not None and wanted <= self._clock.now:
+        now = self._clock.now
+        if due <= now:
             self._busy = True
-            self._perform_all(self.engine.handle_timeout(self._clock.now))
-        else:
-            self._arm(wanted)
+            self._perform_all(self.engine.handle_timeout(now))
+        elif not armed or due < armed[-1]:
+            self._arm(due)
 
 
 class Crew:
     """The programs of one host."""
+
+    __slots__ = (
+        "_net",
+        "_programs",
+        "_took",
+    )
 
     def __init__(self, net: "Network") -> None:
         self._net = net

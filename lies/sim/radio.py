@@ -39,6 +39,24 @@ class Radio:
     called when the link is down and nothing is under way.
     """
 
+    __slots__ = (
+        "_clock",
+        "_down_s",
+        "_host",
+        "_l2_gap_s",
+        "_last_poa",
+        "_link",
+        "_moving",
+        "_sequence",
+        "_told",
+        "came",
+        "gap",
+        "generation",
+        "hear",
+        "idle",
+        "poa",
+    )
+
     def __init__(self, host: "MobileHost") -> None:
         self.poa: str | None = None
         self.generation = 0  # changes with every attachment and detachment

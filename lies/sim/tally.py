@@ -1,7 +1,7 @@
 """What is counted on the virtual network."""
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -23,7 +23,7 @@ class Tally:
     change of access point; what: the first things that no program may do; broken_rules: how many.
     """
 
-    signalling: dict[str, list[int]] = field(factory=dict)
+    signalling: defaultdict[str, list[int]] = field(factory=lambda: defaultdict(lambda: [0, 0]))
     signalling_lost: int = 0
     lost: Counter[str] = field(factory=Counter)
     malformed: Counter[str] = field(factory=Counter)

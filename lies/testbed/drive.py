@@ -24,7 +24,7 @@ from lies.events import (
     RawDetached,
 )
 from lies.runtime import monotonic_ns, now_s, wall_ns
-from lies.testbed import delay, relay
+from lies.testbed import delay, modem, relay, vertical
 from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
@@ -93,6 +93,7 @@ class Drive:
     _start_file: Path = Path()
     _first_poa: str | None = None
     _floor_ns: list[int] = field(factory=list)
+    _cellular: str | None = None
     _applications: Applications = field(factory=Applications)
 
     def run(self) -> DriveResult:
@@ -142,7 +143,9 @@ class Drive:
     def _set_up(self, directory: Path) -> None:
         options = self.plan.options
         self.watcher.on_stage(f"building {self.plan.routers} access routers")
-        self.topology = t.Topology(self.plan.routers, delayed_backbone=options.backbone_ms > 0)
+        self.topology = t.Topology(
+            self.plan.routers, delayed_backbone=options.backbone_ms > 0, cellular=options.vertical
+        )
         make = Configurations(self.plan, self.topology, directory)
         self._start_file = make.start_file
         gc.collect()
@@ -157,11 +160,19 @@ class Drive:
 
             self._spawn("core", delay_line)
             os.close(read)
+        bus_file = directory / "modem-bus"
+        if options.vertical:
+            missing = modem.rig_missing()
+            self._cellular = modem.described(missing)
+            if missing is None:
+                self.watcher.on_stage("starting ModemManager with a modem")
+                self._spawn("core", partial(modem.run_rig, bus_file))
         self._daemon("ha", make.home_agent())
         for router in self.topology.routers:
             self._daemon(router.name, make.access_router(router))
         self._wait_ready()
-        self._daemon("mn", make.mobile_node())
+        modem_bus = bus_file.read_text("utf-8") if bus_file.exists() else None
+        self._daemon("mn", make.mobile_node(modem_bus))
         self._flow("cn", t.CORRESPONDENT, t.HOME_ADDRESS)
         self._flow("mn", t.HOME_ADDRESS, t.CORRESPONDENT)
         if options.floor:
@@ -332,7 +343,7 @@ class Drive:
                 raise DriveFailed(f"a process of {node.name} ended with {status}{self._why(node.name)}")
 
     def _moves(self) -> list[tuple[str, str, int, int]]:
-        return moves_of(self._events, self._first_poa)
+        return moves_of(self._events, self._first_poa, t.MOBILE_LINK)
 
     def _reports(self) -> list[HandoverDone]:
         return [e for e in self._events if isinstance(e, HandoverDone) and e.from_poa is not None]
@@ -348,6 +359,9 @@ class Drive:
         first = min((d.sent_ns[0] for d in directions if len(d.sent_ns)), default=0)
         moves = [(f, to, out + to_wall, into + to_wall) for f, to, out, into in self._moves()]
         driven = [Move(f, to, out, into) for f, to, out, into in moves if into >= first]
+        changes = [c for c in vertical.changes_of(self._events) if c.ba_ns + to_wall >= first]
+        if self.plan.options.vertical:
+            driven = vertical.with_changes(driven, changes, to_wall)
         matched = matching(driven, self._reports(), to_wall)
         verdicts = judge(driven, directions)
         return DriveResult(
@@ -356,6 +370,8 @@ class Drive:
             tuple(matched),
             directions,
             streams=self._applications.streams,
+            changes=tuple(changes),
+            cellular=self._cellular,
             floor_ns=tuple(self._floor_ns),
         )
 

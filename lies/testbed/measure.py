@@ -153,8 +153,10 @@ class Verdict:
         return None if self.total_gap_ms is None else self.total_gap_ms - self.l2_gap_ms
 
 
-def moves_of(events: Iterable[Indication | Raw], first_poa: str | None) -> list[tuple[str, str, int, int]]:
-    """(from, to, port out, port in) of every change of PoA, in ns on the clock of the driver inputs.
+def moves_of(
+    events: Iterable[Indication | Raw], first_poa: str | None, link: str
+) -> list[tuple[str, str, int, int]]:
+    """(from, to, port out, port in) of every change of a link's PoA, in ns on the clock of the driver inputs.
 
     first_poa: where the node was before the first of them.
     """
@@ -162,6 +164,8 @@ def moves_of(events: Iterable[Indication | Raw], first_poa: str | None) -> list[
     here = first_poa
     left_ns: int | None = None
     for event in events:
+        if event.header.link.name != link:
+            continue
         if isinstance(event, RawDetached):
             left_ns = event.detached.t_ns
         elif isinstance(event, RawAttached):

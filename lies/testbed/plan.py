@@ -37,7 +37,8 @@ class DriveOptions:
     the road; floor: measure how long a bare message takes where FBU and FBack go; duration_s: of the drive,
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
-    daemon; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
+    daemon; vertical: with a cellular link beside the Wi-Fi, which ends for hole_m in the middle of the
+    road; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
     abstract, fmipv6, access: further options of the abstract entity, of the mobile node's FMIPv6 and of the
     access routers'; access_of: of single ones, by name.
     """
@@ -60,6 +61,8 @@ class DriveOptions:
     grace_s: float = 2.0
     isolate_radio: bool = False
     isolate_fmipv6: bool = False
+    vertical: bool = False
+    hole_m: float = 330.0
     app: str | None = None
     app_mbps: float = 15.0
     abstract: Mapping[str, Any] = field(factory=dict)
@@ -93,7 +96,7 @@ def make_plan(options: DriveOptions) -> Plan:
     if options.shuttles:
         return Plan(options, 2, (options.shuttles + 1) * options.shuttle_s, {}, "wifi")
     if not options.traces:
-        length_m = (options.routers - 1) * options.spacing_m
+        length_m = (options.routers - 1) * options.spacing_m + (options.hole_m if options.vertical else 0.0)
         whole_s = length_m / (options.speed_kmh / 3.6) + _AT_LAST_S
         duration = min(whole_s, options.duration_s) if options.duration_s is not None else whole_s
         return Plan(options, options.routers, duration, {}, "wifi")
@@ -171,8 +174,11 @@ class Configurations:
         }
         return self._config(router.name, consumers=(ConsumerConfig("fmipv6", "fmipv6", options=options),))
 
-    def mobile_node(self) -> Config:
-        """The mobile node's daemon: radio and FMIPv6 in it, Mobile IPv6 beside it on ZeroMQ."""
+    def mobile_node(self, modem_bus: str | None = None) -> Config:
+        """The mobile node's daemon: radio and FMIPv6 in it, Mobile IPv6 beside it on ZeroMQ.
+
+        modem_bus: where ModemManager is, None: the cellular link is an interface that is always up.
+        """
         plan = self._plan
         fmipv6 = {
             "role": "mobile-node",
@@ -194,7 +200,11 @@ class Configurations:
             ConsumerConfig("fmipv6", "fmipv6", isolate=plan.options.isolate_fmipv6, options=fmipv6),
             ConsumerConfig("mipv6", "mipv6", isolate=True, options=mipv6),
         )
-        return self._config("mn", drivers=(self._radio(),), consumers=consumers)
+        drivers = [self._radio()]
+        if plan.options.vertical and self._topology.cell is not None:
+            mipv6["others"] = [{"link": t.CELL_LINK, "router": str(self._topology.cell.address)}]
+            drivers.append(_cellular(modem_bus))
+        return self._config("mn", drivers=tuple(drivers), consumers=consumers)
 
     def _radio(self) -> DriverConfig:
         plan = self._plan
@@ -224,9 +234,19 @@ class Configurations:
             "speed_kmh": plan.options.speed_kmh,
             "start_file": str(self.start_file),
             **(shuttle(plan.options) if plan.options.shuttles else {}),
+            **(self._two_towns() if plan.options.vertical else {}),
             **common,
         }
         return DriverConfig("simwifi", "simwifi", **radio, options=options)
+
+    def _two_towns(self) -> dict[str, Any]:
+        """Half of the access points at each end of the road, and nothing between."""
+        options, routers = self._plan.options, self._topology.routers
+        half = (len(routers) + 1) // 2
+        places = [
+            (r, n * options.spacing_m + (options.hole_m if n >= half else 0.0)) for n, r in enumerate(routers)
+        ]
+        return {"access_points": [{"poa": r.bssid, "x_m": x, "y_m": 10.0} for r, x in places]}
 
     def _config(
         self,
@@ -237,6 +257,12 @@ class Configurations:
     ) -> Config:
         daemon = DaemonConfig(runtime_dir=self.runtime_dir(name), log_level=LogLevel.WARNING)
         return Config(daemon=daemon, drivers=drivers, consumers=consumers)
+
+
+def _cellular(modem_bus: str | None) -> DriverConfig:
+    if modem_bus is None:
+        return DriverConfig("cellular", "rtnetlink", options={"interfaces": [t.CELL_LINK]})
+    return DriverConfig("cellular", "cellular", options={"bus": modem_bus, "apn": "internet"})
 
 
 def shuttle(options: DriveOptions) -> dict[str, Any]:

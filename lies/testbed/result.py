@@ -8,6 +8,7 @@ from lies.events import HandoverDone
 from lies.testbed.measure import Direction, Move, Verdict
 from lies.testbed.plan import Plan
 from lies.testbed.rates import Stream
+from lies.testbed.vertical import LinkChange
 
 _NEAR_NS = 1_000_000_000
 
@@ -23,6 +24,8 @@ class DriveResult:
     setup_s: float = 0.0
     teardown_s: float = 0.0
     streams: tuple[Stream, ...] = ()  # of the application
+    changes: tuple[LinkChange, ...] = ()  # of links; verdicts and reports have them too, in the order of time
+    cellular: str | None = None  # where a second link came from
     floor_ns: tuple[int, ...] = ()  # round trips of a bare message MN - PAR - NAR - PAR - MN
 
     @property

@@ -4,7 +4,7 @@
                                       |       |
                  [ radio: one bridge per access point, and the mobile node's port ]
                                       :
-                                      mn
+                                      mn ---- cell ---- core     (with a cellular link only)
 
 Every router has one global address, on its access side, so that whatever it sends has that source.
 Nothing here moves: moving the port is the radio driver's business (lies.testbed.port).
@@ -34,6 +34,8 @@ MOBILE_MAC = bytes.fromhex("020000009900")
 MOBILE_INTERFACE_ID = 0x0000_00FF_FE00_9900  # of that address (RFC 4291 appendix A)
 MOBILE_LINK = "wlan0"
 MAX_ROUTERS = 64
+CELL_LINK = "wwan0"
+CELL_MAC = bytes.fromhex("020000009901")
 _OWNER = m.OWNER_ADMINISTRATOR  # no consumer's: what is here before them and after them
 
 
@@ -79,6 +81,21 @@ class Router:
         return mac_text(bytes((2, 0, 0, 0, 1, self.number)))
 
 
+@frozen
+class CellRouter(Router):
+    """The router of the cellular network; what is no access point's has no PoA."""
+
+    @property
+    def name(self) -> str:
+        """Name of its namespace."""
+        return "cell"
+
+    @property
+    def node_address(self) -> IPv6Address:
+        """The mobile node's address on its link."""
+        return self.prefix[0x99]
+
+
 HOME_BACKBONE_ADDRESS = IPv6Address("fe80::4:1")
 HOME_BACKBONE_MAC = bytes((2, 0, 0, 0, 4, 1))
 
@@ -89,21 +106,23 @@ def mac_text(mac: bytes) -> str:
 
 
 class Topology:
-    """The namespaces of a testbed with N access routers.
+    """The namespaces of a testbed with N access routers; cellular: and the mobile node has a second link.
 
     They live as long as this object or a process in them.
 
     Raises NotPermitted where namespaces may not be made or the kernel lacks what tunnels need.
     """
 
-    def __init__(self, routers: int, *, delayed_backbone: bool = False) -> None:
+    def __init__(self, routers: int, *, delayed_backbone: bool = False, cellular: bool = False) -> None:
         if not 1 <= routers <= MAX_ROUTERS:
             raise ValueError(f"1..{MAX_ROUTERS} access routers, not {routers}")
         if (missing := seg6_missing()) is not None:
             raise NotPermitted(f"the testbed cannot be built: {missing}")
         self.routers = tuple(Router(n + 1) for n in range(routers))
+        self.cell = CellRouter(routers + 1) if cellular else None
+        self._all = (*self.routers, *([self.cell] if self.cell is not None else []))
         self.delayed_backbone = delayed_backbone
-        names = ["cn", "ha", "core", "radio", "mn", *(r.name for r in self.routers)]
+        names = ["cn", "ha", "core", "radio", "mn", *(r.name for r in self._all)]
         self._descriptors: dict[str, int] = {}
         try:
             for name in names:
@@ -140,8 +159,10 @@ class Topology:
             self._build_home_agent()
         with entered(self.descriptor("cn")):
             self._build_correspondent()
-        for router in self.routers:
+        for router in self._all:
             with entered(self.descriptor(router.name)):
+                if router is self.cell:
+                    self._build_cell()
                 self._build_router(router)
         with entered(self.descriptor("mn")):
             self._build_mobile_node()
@@ -178,11 +199,11 @@ class Topology:
                 peer_index=10,
                 mtu=BACKBONE_MTU,
             )
-            for r in self.routers
+            for r in self._all
         ]
         netlink.execute([ha, *routers])
         bridge, home = socket.if_nametoindex("bb"), socket.if_nametoindex(home_bridge)
-        ports = [(100, home)] + [(100 + r.number, bridge) for r in self.routers]
+        ports = [(100, home)] + [(100 + r.number, bridge) for r in self._all]
         if self.delayed_backbone:
             ports += [(socket.if_nametoindex("dl-home"), home), (socket.if_nametoindex("dl-bb"), bridge)]
             alone = [socket.if_nametoindex(n) for n in ("dl-home-in", "dl-bb-in")]
@@ -250,7 +271,7 @@ class Topology:
                 m.route(HOME_PREFIX, kind="unreachable", oif=1, owner=_OWNER),
             ]
         )
-        for r in self.routers:
+        for r in self._all:
             netlink.execute(_reach(bb, r.prefix, r.backbone_address, r.backbone_mac))
         netlink.close()
 
@@ -266,6 +287,24 @@ class Topology:
         )
         netlink.close()
 
+    def _build_cell(self) -> None:
+        """The link to the mobile node, which is the access side of the cellular router."""
+        netlink = Netlink()
+        netlink.execute(
+            [
+                m.new_veth(
+                    "ap",
+                    CELL_LINK,
+                    peer_mac=mac_text(CELL_MAC),
+                    peer_netns_fd=self.descriptor("mn"),
+                    index=20,
+                    peer_index=31,
+                    mtu=BACKBONE_MTU,
+                )
+            ]
+        )
+        netlink.close()
+
     def _build_router(self, router: Router) -> None:
         netlink = Netlink()
         bb, ap = 10, 20
@@ -277,7 +316,7 @@ class Topology:
                 m.address(ap, router.address, prefix_length=64, prefix_route=True, owner=_OWNER),
             ]
         )
-        for other in self.routers:
+        for other in self._all:
             if other.number != router.number:
                 netlink.execute(_reach(bb, other.prefix, other.backbone_address, other.backbone_mac))
         netlink.execute(_reach(bb, DEFAULT, HOME_BACKBONE_ADDRESS, HOME_BACKBONE_MAC))
@@ -288,6 +327,12 @@ class Topology:
         sysctl(f"ipv6/conf/{MOBILE_LINK}/forwarding", 0)
         netlink = Netlink()
         netlink.execute([m.set_link(30, up=True)])
+        if self.cell is not None:
+            complete_checksums(CELL_LINK)
+            sysctl(f"ipv6/conf/{CELL_LINK}/forwarding", 0)
+            own = self.cell.node_address
+            link = [m.set_link(31, up=True)]
+            netlink.execute([*link, m.address(31, own, prefix_length=64, prefix_route=True, owner=_OWNER)])
         netlink.close()
 
 

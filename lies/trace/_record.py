@@ -18,6 +18,9 @@ from lies.events import (
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
+    RawWarned,
+    Sample,
     Technology,
 )
 from lies.runtime import wall_ns
@@ -97,6 +100,10 @@ def item_of(event: object) -> RawItem | None:
             return attached
         case RawDetached(detached=detached):
             return detached
+        case RawWarned(warned=warned):
+            return warned
+        case RawServed(served=served):
+            return served
     return None
 
 
@@ -178,4 +185,6 @@ def attached_after(item: RawItem, before: str | None) -> str | None:
             return None
         case Attached(poa=poa):
             return poa
-    return item.poa or before
+        case Sample(poa=poa):
+            return poa or before
+    return before

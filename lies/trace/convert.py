@@ -19,6 +19,10 @@ from lies.events import (
     RawDetached,
     RawItem,
     RawSample,
+    RawServed,
+    RawWarned,
+    Served,
+    Warned,
 )
 from lies.trace._append import cannot_write
 from lies.trace._open import FileKind, open_trace, sniff
@@ -128,4 +132,8 @@ def _message(header: Header, item: RawItem) -> Raw:
             return RawAttached(header, item)
         case Detached():
             return RawDetached(header, item)
+        case Warned():
+            return RawWarned(header, item)
+        case Served():
+            return RawServed(header, item)
     return RawSample(header, item)

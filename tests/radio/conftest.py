@@ -10,7 +10,7 @@ from radio.figures import KEY, Figures
 from radio.laboratory import experiments
 from radio.results import Results
 
-EXPERIMENTS = ("handovers", "signal", "roams", "faults", "protected")  # the longest first
+EXPERIMENTS = ("handovers", "signal", "roams", "faults", "protected", "orders")  # the longest first
 
 
 @pytest.fixture(scope="session")

@@ -309,13 +309,18 @@ class Lies:
         return run(PYTHON, "-m", "lies", *words, namespace=self.namespace, env=self.env)
 
 
-def daemon(namespace: str, config: str = "[drivers.nl80211]\n", name: str = "") -> Lies:
-    """`lies run` in a namespace, ready for clients; its log: lies-NAME, by default the namespace's."""
+def daemon(
+    namespace: str, config: str = "[drivers.nl80211]\n", name: str = "", more: Mapping[str, str] | None = None
+) -> Lies:
+    """`lies run` in a namespace, ready for clients; its log: lies-NAME, by default the namespace's.
+
+    more: for its environment.
+    """
     name = f"lies-{name or namespace}"
     file = LOGS / f"{name}.toml"
     file.write_text(config, encoding="utf-8")
     directory = LOGS.parent / name
-    env = {"LIES_RUNTIME_DIR": str(directory), "NO_COLOR": "1"}
+    env = {"LIES_RUNTIME_DIR": str(directory), "NO_COLOR": "1", **(more or {})}
     process = start(name, PYTHON, "-m", "lies", "run", "-c", str(file), namespace=namespace, env=env)
     wait_until(lambda: (directory / "publish").exists() or process.poll() is not None, PATIENCE_S)
     return Lies(namespace, directory, process)

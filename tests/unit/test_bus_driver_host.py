@@ -222,7 +222,7 @@ async def test_removed_link(tmp_path: Path, publish: Publish) -> None:
         port.remove()
         port.feed(Attached(6_000, "cell7"))
         await until(lambda: "wwan0" not in s.d.core.links)
-        assert [(m.poa, m.reason) for m in s.heard.events] == [("cell7", DownReason.CARRIER)]
+        assert [(m.poa, m.reason) for m in s.heard.events] == [("cell7", DownReason.REMOVED)]
         again = await s.port()
         again.feed(Attached(7_000, "cell8"))
         await until(lambda: s.d.core.links["wwan0"].poa == "cell8")

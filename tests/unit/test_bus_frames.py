@@ -33,6 +33,7 @@ from lies.bus.messages import (
     Goodbye,
     Heartbeat,
     Hello,
+    LevelsWanted,
     Plugins,
     PluginsRequest,
     PluginState,
@@ -94,6 +95,7 @@ MESSAGES = [
     Publish(HEADER, STATE),
     Action(ActionKind.CONNECT, "wlan0", "ap1"),
     RawWanted("wlan0", on=True),
+    LevelsWanted("wlan0", (Quality.GOOD, Quality.BAD), going_down=True),
 ]
 
 

@@ -127,10 +127,13 @@ def test_trace_ends_when_its_reader_leaves(idle: Daemon) -> None:
     trace.stderr.close()
 
 
+LEVELS = ["quality", "Mbit/s", "PoAs"]
+
+
 def test_links_and_poas(idle: Daemon) -> None:
     """A table on a pipe is plain aligned text; JSON has one object a line."""
     heads, row = idle.lies("links").stdout.splitlines()
-    assert heads.split() == ["link", "technology", "state", "PoA", "quality", "Mbit/s", "PoAs", "driver"]
+    assert heads.split() == ["link", "technology", "state", "PoA", "network", *LEVELS, "driver"]
     assert row.split()[:4] == ["fake0", "wifi", "up", "ap1"]
     assert heads.index("PoA ") == row.index("ap1")
     status = idle.links()[0]

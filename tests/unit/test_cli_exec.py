@@ -90,6 +90,7 @@ def test_variables_are_the_fields() -> None:
         "LIES_QUALITY": "fair",
         "LIES_BANDWIDTH_MBPS": "12.5",
         "LIES_PREVIOUS_QUALITY": "good",
+        "LIES_REASON": "level",
     }
     moved = CareOfAddressChanged(HEADER, "2001:db8::1", None, "fe80::1", None)
     assert {k for k in variables(moved) if k not in variables(changed)} == {"LIES_COA", "LIES_ROUTER"}

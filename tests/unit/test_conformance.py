@@ -90,7 +90,7 @@ SWITCHED_OFF = [
     Off(
         "L8",
         "lies/abstract/_entity.py",
-        "out.append(LinkUp(self._stamp(item.t_ns), item.poa))",
+        "out.append(LinkUp(self._stamp(item.t_ns), item.poa, memory.network, memory.frequency_mhz))",
         "pass",
         "test_abstract_entity.py::test_attach_and_detach",
     ),
@@ -139,7 +139,7 @@ SWITCHED_OFF = [
     Off(
         "F21",
         f"{_FMIP}/previous_router.py",
-        "if neighbour is None or not self._c.trusts(neighbour) or ncoa in self._c.prefix:",
+        "if neighbour is None or not self._c.trusts(neighbour) or self._c.has(ncoa):",
         "if neighbour is None:",
         "test_fmipv6_engine_router.py::test_ncoa_must_be_of_a_fast_neighbour",
     ),

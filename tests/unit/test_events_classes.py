@@ -159,7 +159,7 @@ def test_wire_class_says_what_it_is(cls: type[Any]) -> None:
 @pytest.mark.parametrize("cls", EVERY_CLASS, ids=lambda cls: cls.__name__)
 def test_numbers_name_their_unit(cls: type[Any]) -> None:
     """A field of type float ends in its unit, or is a confidence between 0 and 1."""
-    units = ("_ms", "_s", "_dbm", "_db", "_mbps", "_mps", "confidence")
+    units = ("_ms", "_s", "_dbm", "_db", "_mbps", "_mps", "_mhz", "confidence")
     for name, hint in get_type_hints(cls).items():
         if float in leaves(hint):
             assert name.endswith(units), name

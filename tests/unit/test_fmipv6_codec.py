@@ -115,6 +115,23 @@ def test_the_first_of_repeated_options_counts() -> None:
     assert decode(mobility(15, bytes(4), first, second)).message == HandoverAcknowledge(0, 0, NCOA)
 
 
+def test_options_are_read_in_any_order() -> None:
+    """An FBU is read alike whichever option is first, and also behind other padding than ours."""
+    alternate = alternate_coa_option(NCOA.packed)
+    lla_of_mn = MobilityOption(7, b"\2" + MAC)
+    data = bytes.fromhex("0001 c000 000a")
+    wanted = FastBindingUpdate(1, 10, PCOA, NCOA, MAC)
+    for options in ((alternate, lla_of_mn), (lla_of_mn, alternate), (UNKNOWN_MH, alternate, lla_of_mn)):
+        assert decode(mobility(8, data, *options, pcoa=PCOA)).message == wanted
+    pad1 = mobility(8, data + bytes(2), alternate, lla_of_mn, pcoa=PCOA)
+    assert decode(pad1).message == wanted
+    for first, second in ((NCOA, NAR), (NAR, NCOA)):
+        both = (alternate_coa_option(first.packed), alternate_coa_option(second.packed))
+        assert decode(mobility(8, data, *both, pcoa=PCOA)).message.alternate_coa == first
+    with pytest.raises(MalformedMessage, match="no routable unicast address"):
+        decode(mobility(8, data, alternate, alternate_coa_option(bytes(16)), pcoa=PCOA))
+
+
 def test_prefix_may_be_that_of_the_router_address() -> None:
     """Without a prefix option the router's address option says the prefix (RFC 5568 section 6.1.2, F10)."""
     body = PRRTADV + lla(1) + lla(3, MAC) + address(3, 64, "2001:db8:2::1")

@@ -14,6 +14,7 @@ from net_drives import drive, leftovers, lost, sent_by
 from net_nodes import MN_LLA, Faults, coa_of, prefix_of
 
 from lies.events import Quality
+from lies.packet import address_of
 from lies_fmipv6 import actions as fa
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
@@ -247,8 +248,21 @@ def test_memory_of_a_neighbours_his_is_its_own() -> None:
     for n in range(10_000):
         router.receive(hi(n & 0xFFFF, OWN[0x1000 + n]), 0.0)
     heard = router._new._guests._heard
-    assert {par: len(of_par) for par, of_par in heard.items()} == {NEXT[1]: 50, third.address: 1}
+    sizes = {par: len(of_par) for par, of_par in heard.items()}
+    assert sizes == {NEXT[1].packed: 50, third.address.packed: 1}
     assert router.receive(hi(7, OWN[0x300], third.address), 0.1) == first[-1:]
+
+
+def test_answers_to_his_are_forgotten_when_their_time_is_over() -> None:
+    """A router keeps no answer beyond its time once the same neighbour announces another node."""
+    router = AccessRouter(CONFIG)
+    for n in range(20):
+        router.receive(hi(n, OWN[0x1000 + n]), 0.0)
+    router.receive(hi(20, OWN[0x2000]), 5.0)
+    heard = router._new._guests._heard[NEXT[1].packed]
+    assert len(heard) == 21
+    router.receive(hi(21, OWN[0x2001]), 11.0)
+    assert [address_of(octets) for octets in heard] == [OWN[0x2000], OWN[0x2001]]
 
 
 def test_a_drive_with_keys() -> None:

@@ -21,13 +21,30 @@ from wifi_kit import (
     told,
 )
 
+from lies.driver import Thresholds
+from lies.events import LinkAction
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, u32
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Answer, NetTold, Overrun, SwitchTold
+from lies_nl80211.items import (
+    Answer,
+    Carry,
+    Fail,
+    Instruct,
+    LevelsAsked,
+    NetTold,
+    Overrun,
+    OwnersTold,
+    Settle,
+    SwitchTold,
+    Taken,
+    Wanted,
+)
+from lies_nl80211.pending import OUTCOME_S
 from lies_nl80211.rfkill import Switch
 from lies_nl80211.uapi import Attr, Cmd, IfType
 
+LINKS = st.sampled_from(["wlan0", "wlan1"])
 INDEXES = st.sampled_from([INDEX, INDEX + 1])
 POAS = st.sampled_from([A, B, OWN])
 FLAGS = st.sampled_from([None, False, True])
@@ -112,6 +129,10 @@ STEPS = st.one_of(
         st.booleans(),
     ),
     st.builds(Switch, st.integers(0, 1), st.booleans(), st.booleans()),
+    st.builds(Wanted, LINKS, st.sampled_from(LinkAction), st.one_of(st.none(), POAS)),
+    st.builds(OwnersTold, st.dictionaries(LINKS, st.sampled_from(["wpa_supplicant", "iwd"]))),
+    st.builds(Taken, LINKS, st.integers(0, 4), st.sampled_from([None, "no"])),
+    st.builds(LevelsAsked, LINKS, st.builds(Thresholds, st.lists(st.floats(-120, 10)).map(tuple))),
     st.sampled_from(["overrun", "fail", "answer", "hold"]),
 )
 
@@ -131,6 +152,8 @@ def play(world: World, step: object) -> None:
             world.feed(NetTold(world.t_ns, step))
         case Switch():
             world.feed(SwitchTold(world.t_ns, step, step.number))
+        case Wanted() | OwnersTold() | Taken() | LevelsAsked():
+            world.feed(step)
         case "overrun":
             world.feed(Overrun(world.t_ns))
         case "fail":
@@ -149,6 +172,7 @@ def play(world: World, step: object) -> None:
 def test_anything(steps: list[object]) -> None:
     """Whatever comes, each link's Attached and Detached alternate at the same PoA, in the order of time.
 
+    Every request that was begun has an end.
     World asserts that items go to announced links, that their times do not go back, and that the abstract
     entity refuses none.
     """
@@ -159,7 +183,10 @@ def test_anything(steps: list[object]) -> None:
         play(world, step)
     world.auto = True
     world.answer()
-    world.run(2.0)
+    world.run(2 * OUTCOME_S)
+    begun = sum(isinstance(a, Instruct | Carry) for a in world.actions)
+    assert sum(isinstance(a, Settle) for a in world.actions) == begun
+    assert sum(isinstance(a, Wanted) for a in steps) >= sum(isinstance(a, Fail) for a in world.actions)
     for link in world.items:
         at: str | None = None
         for kind, poa in world.moves(link):

@@ -30,13 +30,18 @@ def test_flood_displaces_nobody() -> None:
     assert heard.get(A) is not None
 
 
+def level(rssi_dbm: float | None) -> Neighbour:
+    """B as heard, with a level or without; what it is comes with it each time."""
+    return Neighbour(B, rssi_dbm=rssi_dbm, network="net", frequency_mhz=2437)
+
+
 def test_levels_are_given_once() -> None:
     """A hearing gives its level once; while the kernel lists it, it is still heard."""
     heard = Heard()
     entry = evolve(bss_of(B), seen_ns=5)
-    assert heard.take(_S, [entry], A) == [Neighbour(B, rssi_dbm=-60.0)]
-    assert heard.take(2 * _S, [evolve(entry, seen_ms_ago=1000)], A) == [Neighbour(B)]
-    assert heard.take(3 * _S, [evolve(entry, seen_ns=6)], A) == [Neighbour(B, rssi_dbm=-60.0)]
+    assert heard.take(_S, [entry], A) == [level(-60.0)]
+    assert heard.take(2 * _S, [evolve(entry, seen_ms_ago=1000)], A) == [level(None)]
+    assert heard.take(3 * _S, [evolve(entry, seen_ns=6)], A) == [level(-60.0)]
     assert heard.remind(3 * _S + KEPT_NS - 1, A) == [Neighbour(B)]
     assert heard.remind(3 * _S + KEPT_NS, A) == []
 
@@ -45,8 +50,8 @@ def test_ages_tell_what_is_new() -> None:
     """With kernels that give ages only, the same hearing is known by its age."""
     heard = Heard()
     heard.take(10 * _S, [evolve(bss_of(B), seen_ms_ago=100)], A)
-    assert heard.take(11 * _S, [evolve(bss_of(B), seen_ms_ago=1105)], A) == [Neighbour(B)]
-    assert heard.take(12 * _S, [evolve(bss_of(B), seen_ms_ago=300)], A) == [Neighbour(B, rssi_dbm=-60.0)]
+    assert heard.take(11 * _S, [evolve(bss_of(B), seen_ms_ago=1105)], A) == [level(None)]
+    assert heard.take(12 * _S, [evolve(bss_of(B), seen_ms_ago=300)], A) == [level(-60.0)]
 
 
 def test_hidden_network_keeps_its_name() -> None:

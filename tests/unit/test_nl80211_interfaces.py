@@ -20,13 +20,13 @@ from wifi_kit import (
     told,
 )
 
+from lies.driver import Thresholds
 from lies.events import Attached, Detached, DownReason, PoAFound, Sample
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, nested, u32
 from lies_nl80211.config import Nl80211Config
-from lies_nl80211.control import plan_connect, plan_disconnect
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Answer, Ask, NetTold, Overrun, Query, SwitchTold, Told, Watch
+from lies_nl80211.items import Answer, Ask, LevelsAsked, NetTold, Overrun, Query, SwitchTold, Told, Watch
 from lies_nl80211.rfkill import Switch
 from lies_nl80211.uapi import Attr, Cmd, Cqm, IfType
 
@@ -57,8 +57,9 @@ def test_interface_that_goes(how: str) -> None:
         world.interfaces = []
         world.feed(Overrun(world.t_ns))
     assert world.moves()[:2] == [("Attached", A), ("Detached", A)]
-    assert reasons(world) == [DownReason.CARRIER]
-    assert (NAME in world.links) == (how in {"off", "rfkill"})
+    by_switch = how in {"off", "rfkill"}
+    assert reasons(world) == [DownReason.ADMIN_DOWN if by_switch else DownReason.REMOVED]
+    assert (NAME in world.links) == by_switch
     if how == "renamed":
         assert world.moves("wlan9") == [("Attached", A)]
 
@@ -289,47 +290,39 @@ def test_own_scan_leaves_the_channel_for_moments() -> None:
 
 def test_link_is_announced_as_what_it_can_do() -> None:
     """Links can be controlled where nobody manages the interface, and the kernel is asked to watch them."""
-    world = World().begin()
+    world = World(Nl80211Config(cqm_dbm=(-75, -65))).begin()
     assert world.links == {NAME: True}
-    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME)]
+    assert [a for a in world.actions if isinstance(a, Watch)] == [Watch(INDEX, NAME, (-75, -65))]
+    world.feed(LevelsAsked(NAME, Thresholds((-80.0,), -80.0)))
+    assert len([a for a in world.actions if isinstance(a, Watch)]) == 1
     world.net(owned=True)
     assert world.links == {NAME: False}
     world.net(owned=False)
     assert world.links == {NAME: True}
     world.join(A)
     world.net(owned=True)
-    assert world.links == {NAME: True}
+    assert world.links == {NAME: False}
     assert World(Nl80211Config(control=False, cqm_dbm=())).begin().links == {NAME: False}
 
 
-def test_connect_plans() -> None:
-    """LinkConnect is followed on open networks nobody manages, and else refused in a sentence that helps."""
-    world = World()
-    world.scan = [bss_of(A), bss_of(B), bss_of(C, b"other")]
-    world.begin()
-    world.run(0.1)
-    follower = world.follower
-    assert len(plan_connect(follower, NAME, B).requests) == 1
-    world.join(A)
-    assert plan_connect(follower, NAME, A).requests == ()
-    assert len(plan_connect(follower, NAME, B).requests) == 1  # of the same network: a reassociation
-    assert len(plan_connect(follower, NAME, C).requests) == 2  # leave, then join
-    assert plan_disconnect(follower, NAME, B).requests == ()
-    assert len(plan_disconnect(follower, NAME, A).requests) == 1
-    assert "is not heard" in plan_connect(follower, NAME, "02:00:00:00:0d:01").refusal
-    assert "no link wlan7" in plan_connect(follower, "wlan7", A).refusal
-    world.net(owned=True)
-    for plan in (plan_connect(follower, NAME, B), plan_disconnect(follower, NAME, None)):
-        assert "is managed by another program" in plan.refusal
-
-
-def test_protected_network_needs_its_manager() -> None:
-    """LinkConnect to a protected network is refused, with the way out."""
-    world = World()
-    world.scan = [m.Bss(INDEX, A, 2437, -50.0, False, True, 0, None, bss_of(A).elements)]
-    world.begin()
-    world.run(0.1)
-    assert "let one of them manage wlan0" in plan_connect(world.follower, NAME, A).refusal
+def test_registrations_choose_the_levels() -> None:
+    """The kernel is asked to tell of what registrations ask for, and of nothing where nobody asks."""
+    world = World().begin()
+    assert [a for a in world.actions if isinstance(a, Watch)] == []
+    asked = [
+        (Thresholds((-73.0, -68.0)), (-73, -68)),
+        (Thresholds((-73.0, -68.0)), None),
+        (Thresholds((-73.0,), -80.0), (-80, -73, -70)),
+        (Thresholds((), -93.4), (-93, -70)),
+        (Thresholds((-200.0, 7.0, -75.0)), (-75,)),
+        (Thresholds(), ()),
+    ]
+    for thresholds, levels in asked:
+        world.actions.clear()
+        world.feed(LevelsAsked(NAME, thresholds))
+        watches = [a for a in world.actions if isinstance(a, Watch)]
+        assert watches == ([] if levels is None else [Watch(INDEX, NAME, levels)])
+    world.feed(LevelsAsked("wlan9", Thresholds((-70.0,))))
 
 
 def test_attached_says_where() -> None:

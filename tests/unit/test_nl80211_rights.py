@@ -23,6 +23,7 @@ from wifi_kit import (
 
 from lies._decode import decode
 from lies.capabilities import Capability
+from lies.driver import Thresholds
 from lies.errors import ConfigError, LiesError
 from lies.events import Sample
 from lies_nl80211 import Nl80211, channel, uapi
@@ -47,21 +48,40 @@ def test_thresholds_are_set_and_taken_back() -> None:
         await until(lambda: kernel.requests.count(Cmd.SET_CQM) == 3)
         await until(lambda: "wlan1" in host.ports)
 
-    run(play, kernel=kernel)
-    levels = []
-    for command, found in kernel.bodies:
-        if command == Cmd.SET_CQM:
-            value = found[Attr.CQM]
-            count = (struct.unpack_from("=H", value)[0] - 4) // 4
-            levels.append(
-                (struct.unpack("=I", found[Attr.IFINDEX])[0], *struct.unpack_from(f"={count}i", value, 4))
-            )
-    assert levels == [
+    run(play, Nl80211Config(cqm_dbm=(-80, -73, -68)), kernel=kernel)
+    assert levels_set(kernel) == [
         (INDEX, -80, -73, -68),
         (INDEX, -68),
         (8, -80, -73, -68),
         (8, 0),
     ]
+
+
+def test_thresholds_follow_registrations() -> None:
+    """The kernel is set to what registrations ask for, anew when that changes, and back to nothing."""
+
+    async def play(kernel: SimKernel, driver: Nl80211, host: RecordingHost) -> None:
+        await until(lambda: NAME in host.ports)
+        for asked in (Thresholds((-73.0, -68.0)), Thresholds((), -80.0), Thresholds()):
+            before = kernel.requests.count(Cmd.SET_CQM)
+            driver.watch_levels(NAME, asked)
+            await until(lambda: kernel.requests.count(Cmd.SET_CQM) > before)  # noqa: B023 - awaited here
+
+    kernel = SimKernel()
+    run(play, kernel=kernel)
+    assert levels_set(kernel)[:3] == [(INDEX, -73, -68), (INDEX, -80, -70), (INDEX, 0)]
+
+
+def levels_set(kernel: SimKernel) -> list[tuple[int, ...]]:
+    """(interface, levels) of every setting."""
+    levels = []
+    for command, found in kernel.bodies:
+        if command == Cmd.SET_CQM:
+            value = found[Attr.CQM]
+            count = (struct.unpack_from("=H", value)[0] - 4) // 4
+            index = struct.unpack("=I", found[Attr.IFINDEX])[0]
+            levels.append((index, *struct.unpack_from(f"={count}i", value, 4)))
+    return levels
 
 
 def test_permission_that_is_missing(caplog: pytest.LogCaptureFixture) -> None:
@@ -77,7 +97,7 @@ def test_permission_that_is_missing(caplog: pytest.LogCaptureFixture) -> None:
         await until(lambda: kernel.requests.count(Cmd.SET_CQM) == 2)
 
     with caplog.at_level(logging.WARNING):
-        run(play, kernel=kernel)
+        run(play, Nl80211Config(cqm_dbm=(-80, -73, -68)), kernel=kernel)
     (said,) = [r.message for r in caplog.records if "CAP_NET_ADMIN" in r.message]
     assert "set cqm_dbm = []" in said
 

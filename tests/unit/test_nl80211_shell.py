@@ -112,7 +112,8 @@ def test_radio_switch_takes_the_link_down() -> None:
 
     host = run(play)
     (detached,) = [i for i in of(host) if isinstance(i, Detached)]
-    assert detached.reason is DownReason.CARRIER
+    assert detached.reason is DownReason.ADMIN_DOWN
+    assert detached.detail == "the radio was switched off by a switch of the machine"
 
 
 def test_interface_switched_off() -> None:

@@ -64,6 +64,20 @@ def test_round_trip(
     assert parsed.upper_destination == (routing_address or HA)
 
 
+def test_a_home_address_is_found_wherever_it_is() -> None:
+    """The header that every mobile node sends, one with other options, and two headers are read alike."""
+    usual = HAO + b"payload."
+    other = bytes.fromhex("3a 03 0104 00000000 c910") + HOA + bytes.fromhex("0104 00000000") + b"payload."
+    skipped = bytes.fromhex("3c 00 0104 00000000") + usual
+    for octets in (usual, other, skipped):
+        got = parse_ipv6(packet(60, octets))
+        assert (got.next_header, got.home_address, got.payload) == (58, HOA, b"payload.")
+    with pytest.raises(MalformedMessage, match="two Home Address options"):
+        parse_ipv6(packet(60, bytes((60,)) + HAO[1:] + usual))
+    with pytest.raises(MalformedMessage, match="cut off"):
+        parse_ipv6(packet(60, HAO)[:-1].replace(b"\x00\x18", b"\x00\x17", 1))
+
+
 def test_home_address_option_is_aligned() -> None:
     """The Home Address option stands at 8n + 6, and behind the routing header (RFC 6275 section 6.3)."""
     octets = build_ipv6(COA, HA, 135, 64, b"", home_address=HOA, routing_address=HA)

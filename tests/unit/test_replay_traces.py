@@ -211,7 +211,7 @@ def test_a_live_replay_moves_at_once(tmp_path: Path) -> None:
 def test_levels_are_counted_from_the_least_usable_signal() -> None:
     """SNR or dB above the noise floor for Wi-Fi, above the least RSRP, RSCP and RxLev for cells."""
 
-    def level(technology: Technology, **values: float) -> float | None:
+    def level(technology: Technology, **values: Any) -> float | None:
         return level_db(Heard(Neighbour("p", **values), technology, fresh=True))
 
     assert level(Technology.WIFI, rssi_dbm=-70.0) == 25.0

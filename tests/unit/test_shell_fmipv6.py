@@ -12,10 +12,19 @@ from shell_contract import nothing
 from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, header, perform, place, shell_of, until
 
 from lies.errors import ConfigError
-from lies.events import CareOfAddressChanged, LinkUp
+from lies.events import (
+    CareOfAddressChanged,
+    Header,
+    Link,
+    LinkAction,
+    LinkActionFailed,
+    LinkUp,
+    Technology,
+)
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
 from lies_fmipv6 import actions as fast
+from lies_fmipv6.items import ConnectRefused
 
 pytestmark = pytest.mark.netns
 
@@ -84,6 +93,21 @@ def test_a_link_up_that_came_first_is_not_caught_up_with_twice(here: Place) -> N
     once = _solicitations(_sent("wlan0-far", lambda: here.run(here.consumer("mobile", bus), nothing)))
     twice = _solicitations(_sent("wlan0-far", lambda: here.run(here.consumer("mobile", early), nothing)))
     assert len(twice) == len(once) > 0
+
+
+def test_a_connect_that_fails_reaches_the_engine(here: Place) -> None:
+    """That a LinkConnect of its own link came to nothing is told to the engine, with the reason."""
+    bus = HandBus(poa="02:00:00:00:01:01")
+    told: list[Any] = []
+
+    async def work(shell: Any) -> None:
+        shell._runtime.feed = told.append
+        other = Header("radio", 1, 1, 1, 1, Link("wlan9", Technology.WIFI))
+        for head, poa in ((header(), "02:00:00:00:02:02"), (header(), None), (other, "x")):
+            bus.indicate(LinkActionFailed(head, LinkAction.CONNECT, poa, "it does not want us"))
+
+    here.run(here.consumer("mobile", bus), work)
+    assert told == [ConnectRefused("02:00:00:00:02:02", "it does not want us")]
 
 
 def test_a_care_of_address_makes_a_binding_update(here: Place) -> None:

@@ -23,7 +23,7 @@ from lies_fmipv6.messages import (
     RouterSolicitation,
     UnsolicitedNeighbourAdvertisement,
 )
-from lies_fmipv6.mh_codec import HOP_LIMIT
+from lies_fmipv6.mh_writer import HOP_LIMIT
 from lies_fmipv6.parameters import ALL_NODES, eui64, form_address
 
 pytestmark = pytest.mark.netns

@@ -16,6 +16,7 @@ from lies.events import (
     Detached,
     DownReason,
     Indication,
+    LinkActionFailed,
     LinkDown,
     LinkGoingDown,
     LinkStatusChanged,
@@ -249,6 +250,8 @@ def test_connect_to_a_silent_access_point_leaves_the_link_alone(caplog: pytest.L
     assert [move.poa for move in moves(host)] == ["a"]
     assert {i.poa for i in host.items if isinstance(i, Sample)} >= {"a"}
     assert "LinkConnect to far is not followed" in caplog.text
+    (failed,) = [i for i in host.indications if isinstance(i, LinkActionFailed)]
+    assert (failed.action, failed.poa, failed.detail) == ("connect", "far", "it is not heard well enough")
 
 
 def test_a_link_that_is_down_looks_for_what_it_shall_connect_to() -> None:

@@ -82,7 +82,8 @@ def said(caplog: pytest.LogCaptureFixture, event: str) -> list[dict[str, Any]]:
 
 
 def test_failed_starts_are_repeated(caplog: pytest.LogCaptureFixture) -> None:
-    """A plugin that cannot start is logged and tried again until it can; each try is cleared away."""
+    """A plugin that cannot start is an error once and tried again until it can; each try is cleared away."""
+    caplog.set_level(logging.DEBUG)
 
     async def run() -> House:
         house = House(broken_starts=2)
@@ -106,6 +107,30 @@ def test_failed_starts_are_repeated(caplog: pytest.LogCaptureFixture) -> None:
         ("wlan0", "did not start: OSError: no radio", 1, 0.001),
         ("wlan0", "did not start: OSError: no radio", 2, 0.002),
     ]
+    assert [f["levelname"] for f in failed] == ["ERROR", "DEBUG"]
+
+
+def test_failures_of_what_ran_are_all_errors(caplog: pytest.LogCaptureFixture) -> None:
+    """A plugin that had started is an error each time that it fails, also for the same reason."""
+    caplog.set_level(logging.DEBUG)
+
+    async def run() -> None:
+        house = House()
+        keeper = Keeper("wlan0", house.room, QUICK)
+        await keeper.start()
+        for number in (1, 2):
+            async with asyncio.timeout(20):
+                while len(house.rooms) < number or keeper.status is not PluginStatus.RUNNING:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.001)
+            house.rooms[-1].end.set_result(Ended(Ending.FAILED, "unplugged"))
+            async with asyncio.timeout(20):
+                while len(house.rooms) == number:  # noqa: ASYNC110 - likewise
+                    await asyncio.sleep(0.001)
+        await keeper.stop()
+
+    asyncio.run(run())
+    failed = said(caplog, "failed; it is started again")
+    assert [(f["levelname"], f["reason"]) for f in failed] == [("ERROR", "unplugged")] * 2
 
 
 def test_start_returns_after_a_failed_attempt() -> None:
@@ -222,6 +247,7 @@ async def eventually(holds: Callable[[], bool]) -> None:
 
 def test_pause_grows_to_its_limit(caplog: pytest.LogCaptureFixture) -> None:
     """The pause between starts doubles up to restart_max_s."""
+    caplog.set_level(logging.DEBUG)
 
     async def run() -> None:
         house = House(broken_starts=4)

@@ -49,6 +49,8 @@ def test_the_object_is_flat() -> None:
         "poa": "ap1",
         "condition": {"quality": "bad", "bandwidth_mbps": 6.0},
         "previous": {"quality": "fair", "bandwidth_mbps": None},
+        "reason": "level",
+        "detail": None,
     }
     assert to_json_object(RawState(HEADER, b"\xff\x00"))["state"] == "/wA="
 

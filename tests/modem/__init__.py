@@ -1,0 +1,1 @@
+"""A modem that ModemManager takes for a real one, and ModemManager itself on a bus of its own."""
