@@ -14,7 +14,7 @@ _S, _STEP_S, _NOISE_DB = 300.0, 0.05, 6.0
 @pytest.mark.parametrize("dbm", [-60, -66, -70])
 def test_five_minutes_of_noise_are_no_fading(dbm: int, seed: int) -> None:
     """Noise of 6 dB either way, no trend: two LinkGoingDown at most, and each is withdrawn."""
-    noise = Random(seed)  # noqa: S311 - no secret
+    noise = Random(seed)
     world = World().begin()
     world.net()
     world.join(A)
@@ -32,4 +32,3 @@ def test_five_minutes_of_noise_are_no_fading(dbm: int, seed: int) -> None:
         if isinstance(now, LinkGoingDown) and not isinstance(before, LinkGoingDown)
     ]
     assert len(begun) <= 2
-    print(f"{dbm} dBm, seed {seed}: {len(samples)} samples, {len(begun)} LinkGoingDown withdrawn")
