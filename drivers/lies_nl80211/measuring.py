@@ -69,7 +69,6 @@ class Measuring:
         self._told = self._known(serving)
         self._frequency_mhz = self._told[1]
         self._retries = None
-        self._noise_dbm = None
         self._attached_at = now
         self._survey_at = now
         self.sampling.begin()
@@ -144,9 +143,14 @@ class Measuring:
             self._tell(t_ns, serving, *self._known(serving), out)
 
     def surveyed(self, found: tuple[m.Survey, ...]) -> None:
-        """The noise of the channels."""
+        """The noise of the channels; what was known holds where the kernel tells none.
+
+        A level would leap by the difference between the noise and what is taken for it, and a fading link
+        with it, at every association whose survey is late or empty.
+        """
         used = [s for s in found if s.in_use] or [s for s in found if s.frequency_mhz == self._frequency_mhz]
-        self._noise_dbm = used[0].noise_dbm if used else None
+        if used and used[0].noise_dbm is not None:
+            self._noise_dbm = used[0].noise_dbm
 
     def _snr(self, rssi_dbm: int | None) -> float | None:
         if rssi_dbm is None or self._noise_dbm is None:

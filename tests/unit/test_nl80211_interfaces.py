@@ -220,6 +220,33 @@ def test_retries_noise_and_rate() -> None:
     assert last.retries is None
 
 
+def test_noise_outlives_an_association() -> None:
+    """What the next association's survey does not tell is as it was: the level does not leap."""
+    world = World()
+    world.surveys = [m.Survey(INDEX, 2437, -90, in_use=True)]
+    world.begin()
+    world.join(A)
+    world.run(1.5)
+
+    def noise() -> float:
+        last = [i for i in world.items[NAME] if isinstance(i, Sample) and i.rssi_dbm is not None][-1]
+        assert last.rssi_dbm is not None
+        assert last.snr_db is not None
+        return last.rssi_dbm - last.snr_db
+
+    for found in ([], [m.Survey(INDEX, 2412, None, in_use=True)]):
+        world.part(A)
+        world.surveys = found
+        world.join(A)
+        world.run(1.5)
+        assert noise() == -90.0
+    world.surveys = [m.Survey(INDEX, 2437, -85, in_use=True)]
+    world.part(A)
+    world.join(A)
+    world.run(1.5)
+    assert noise() == -85.0
+
+
 def test_every_candidate_is_reported() -> None:
     """What a scan finds are PoAs, those of the same network too, for as long as the kernel lists them."""
     world = World().begin()
