@@ -33,7 +33,12 @@ FROM_DBM, TO_DBM = -40, -90  # no frame is heard at the latter
 STILL_S = 2.0  # before it fades
 FREQUENCIES = (2412, 2437)
 NOISE_FLOOR_DBM = -92  # that the simulated radios report
-CONFIG = f"[drivers.nl80211.abstract.wifi]\nbreak_db = {TO_DBM - NOISE_FLOOR_DBM}\n"
+# a fade of 5 dB/s is told anew every second: a claim of 4 s is half over when the next one may come else
+CONFIG = f"""[drivers.nl80211.abstract]
+renew_s = 1.0
+[drivers.nl80211.abstract.wifi]
+break_db = {TO_DBM - NOISE_FLOOR_DBM}
+"""
 
 
 def main() -> None:
