@@ -27,8 +27,8 @@ def test_five_minutes_of_noise_are_no_fading(dbm: int, seed: int) -> None:
     assert not [i for i in world.indications if isinstance(i, LinkDown)]
     assert not told or isinstance(told[-1], LinkGoingDownCancelled)
     begun = [
-        now
-        for now, before in zip(told, [None, *told], strict=False)
-        if isinstance(now, LinkGoingDown) and not isinstance(before, LinkGoingDown)
+        this
+        for this, before in zip(told, [None, *told], strict=False)
+        if isinstance(this, LinkGoingDown) and not isinstance(before, LinkGoingDown)
     ]
     assert len(begun) <= 2
