@@ -129,7 +129,7 @@ def test_a_trace_of_one_access_point_is_no_drive(demo: Demo, tmp_path: Path) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "start", "duration"),
-    [("feupwifi_*_082.csv.gz", "360", "120"), ("ucc5g_car_ama_20191203_1042.csv.gz", "345", "40")],
+    [("feupwifi_*_082.csv.gz", "360", "90"), ("ucc5g_car_ama_20191203_1042.csv.gz", "345", "40")],
 )
 def test_recorded_radio_drives_real_packets(demo: Demo, pattern: str, start: str, duration: str) -> None:
     """Recorded Wi-Fi and a recorded cellular drive make at least two handovers of real packets."""
