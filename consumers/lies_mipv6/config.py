@@ -7,6 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from lies.kernel.kinds import TunnelKind
+from lies.links_shell import OtherLink
 from lies_mipv6.parameters import Parameters
 
 OWNER = 62  # of what Mobile IPv6 has in the kernel (lies.kernel.messages); nobody else's in rtnetlink.h
@@ -19,19 +20,6 @@ class Role(StrEnum):
 
     MOBILE_NODE = "mobile-node"
     HOME_AGENT = "home-agent"
-
-
-@frozen(kw_only=True)
-class OtherLink:
-    """A table `[[consumers.NAME.others]]`: a link that may carry the node in place of `link`.
-
-    link: its name, and its interface; router: its router, None where packets are just sent on it (a modem
-    without an Ethernet of its own); poa: where to connect it, None: the best PoA that is heard.
-    """
-
-    link: str
-    router: IPv6Address | None = None
-    poa: str | None = None
 
 
 @frozen

@@ -6,12 +6,10 @@ from collections.abc import Callable, Coroutine
 from typing import assert_never
 
 from lies.consumer import BusClient
-from lies.errors import LiesError, LinkError
 from lies.events import (
     CareOfAddressChanged,
     Header,
     Indication,
-    Link,
     LinkDown,
     LinkGoingDown,
     LinkGoingDownCancelled,
@@ -20,15 +18,14 @@ from lies.events import (
     PoAFound,
     PoALost,
     Raw,
-    Technology,
 )
-from lies.kernel.interfaces import global_addresses
+from lies.link_policy import LinkPolicy
+from lies.links import Raise
+from lies.links_shell import OtherLink, catch_up, connect, find_address
 from lies.packet import text_of
-from lies.runtime import Runtime, monotonic_ns, wall_ns
-from lies_mipv6.config import Config, OtherLink
-from lies_mipv6.items import LinkMoved
-from lies_mipv6.link_policy import LinkPolicy
-from lies_mipv6.links import CareOfFound, Links, LinksAction, LinksItem, Move, Raise
+from lies.runtime import Runtime
+from lies_mipv6.config import Config
+from lies_mipv6.links import CareOfFound, Links, LinksAction, LinksItem, Move
 
 _log = logging.getLogger("lies.mipv6")
 _PRIMITIVES = ("link_up", "link_down", "link_status_changed", "link_going_down", "poa_found", "poa_lost")
@@ -42,15 +39,13 @@ _EVENTS = (
     PoALost,
     CareOfAddressChanged,
 )
-_LOOK_S = 0.1  # for the address of a link that has come up
-_LOOK_LIMIT_S = 60.0
 
 
 class LinksShell:
-    """Runs lies_mipv6.links.Links; use(link, moved): the care-of address to use from now on."""
+    """Runs lies_mipv6.links.Links; use: called with the care-of address to use from now on."""
 
     def __init__(
-        self, config: Config, bus: BusClient, policy: LinkPolicy, use: Callable[[str, LinkMoved], None]
+        self, config: Config, bus: BusClient, policy: LinkPolicy, use: Callable[[Move], None]
     ) -> None:
         self._others: dict[str, OtherLink] = {other.link: other for other in config.others}
         self._names = (config.link or "", *self._others)
@@ -69,7 +64,9 @@ class LinksShell:
             for primitive in _PRIMITIVES:
                 await self._bus.register(primitive, name)
         for name in self._names:
-            await self._catch_up(name)
+            for event in await catch_up(self._bus, name, "mipv6"):
+                if not (isinstance(event, LinkUp) and name in self._up):
+                    self.on_event(event)
 
     async def stop(self) -> None:
         """Stop."""
@@ -94,58 +91,26 @@ class LinksShell:
         if isinstance(event, LinkUp) and name in self._others:
             self._spawn(self._find_address(name, event))
 
-    async def _catch_up(self, name: str) -> None:
-        try:
-            status = await self._bus.link_status(name)
-        except LinkError:  # its driver has not announced it yet: its LinkUp will come
-            return
-        link = status.link or Link(name, Technology.OTHER)
-        header = Header("mipv6", 0, 0, monotonic_ns(), wall_ns(), link)
-        if status.poa is not None and name not in self._up:
-            self.on_event(LinkUp(header, status.poa))
-        heard = (await self._bus.poa_list(name)).poas
-        if heard:
-            self.on_event(PoAFound(header, heard))
-
     async def _find_address(self, name: str, up: LinkUp) -> None:
-        """The kernel's address there, as soon as there is one: who sets it is another program."""
-        other = self._others[name]
-        for _ in range(round(_LOOK_LIMIT_S / _LOOK_S)):
-            found = [a for a in global_addresses(name) if a != self._home_address]
-            if self._up.get(name) != up.poa:
-                return
-            if found:
-                router = text_of(other.router) if other.router is not None else ""
-                self._runtime.feed(CareOfFound(self._heads[name], text_of(found[0]), router))
-                return
-            await asyncio.sleep(_LOOK_S)
-        _log.warning("%s is up, and has no address", name)
+        """The kernel's address there, as soon as there is one."""
+        found = await find_address(
+            name, lambda address: address == self._home_address, lambda: self._up.get(name) == up.poa
+        )
+        if found is not None:
+            router = self._others[name].router
+            told = CareOfFound(self._heads[name], text_of(found), text_of(router) if router else "")
+            self._runtime.feed(told)
 
     def _perform(self, action: LinksAction) -> None:
         match action:
-            case Raise(link, poas):
-                self._spawn(self._raise(link, poas))
-            case Move(link, moved):
+            case Raise(link):
+                if link in self._others:  # the first link connects by itself
+                    self._spawn(connect(self._bus, action, self._others[link]))
+            case Move(link):
                 _log.info("%s carries the traffic now", link)
-                self._use(link, moved)
+                self._use(action)
             case _:
                 assert_never(action)
-
-    async def _raise(self, link: str, poas: tuple[str, ...]) -> None:
-        other = self._others.get(link)
-        if other is None:
-            return  # the first link connects by itself
-        try:
-            poa = other.poa or next(iter(poas), None) or await self._best(link)
-            if poa is not None:
-                await self._bus.link_connect(link, poa)
-        except LiesError as error:
-            _log.warning("%s cannot be connected: %s", link, error)
-
-    async def _best(self, link: str) -> str | None:
-        """The best PoA that is heard, whoever was told of it."""
-        heard = (await self._bus.poa_list(link)).poas
-        return heard[0].poa if heard else None
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

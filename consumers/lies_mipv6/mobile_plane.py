@@ -45,6 +45,7 @@ class MobilePlane:
         self._tables = {name: _TABLE_OTHERS + number for number, name in enumerate(others)}
         self._routers = others
         self._links: dict[IPv6Address, str] = {}  # coa -> its link
+        self._led: set[IPv6Address] = set()  # those whose way out FMIPv6 sees to
         self._used: str | None = None  # the link of the tunnel
         self._loopback = index_of("lo")
         self._home_address = home_address
@@ -70,9 +71,13 @@ class MobilePlane:
             self.close()
             raise
 
-    def has_link(self, coa: IPv6Address, link: str) -> None:
-        """A care-of address is one of this link; those that are not said are of the first."""
+    def has_link(self, coa: IPv6Address, link: str, *, own_way: bool = True) -> None:
+        """A care-of address is one of this link; those that are not said are of the first.
+
+        own_way: nobody else sees to it that what is sent from it leaves there.
+        """
         self._links[coa] = link
+        (self._led.discard if own_way else self._led.add)(coa)
 
     def accept(self, coa: IPv6Address, home_agent: IPv6Address) -> None:
         """Open what the home agent tunnels to coa (RFC 6275 section 11.3.3: from the home agent only)."""
@@ -87,7 +92,7 @@ class MobilePlane:
         """What is sent from coa leaves by its own link; on the first one that is FMIPv6's business."""
         link = self._link_of(coa)
         table = self._tables.get(link)
-        if table is None:
+        if table is None or coa in self._led:
             return []
         index, router = self._indices[link], self._routers[link]
         return [
@@ -128,11 +133,12 @@ class MobilePlane:
         if home_agent is not None:
             link = self._link_of(coa)
             gone = [self._tunnelling.accept(coa, home_agent, add=False), *self._sources[link].forget(coa)]
-            if link in self._tables:
+            if link in self._tables and coa not in self._led:
                 gone.append(
                     m.rule(_PREFERENCE_OTHERS, table=self._tables[link], source=coa, owner=OWNER, add=False)
                 )
             self._links.pop(coa, None)
+            self._led.discard(coa)
             self._netlink.execute(gone, ignore=GONE)
 
     def close(self) -> None:

@@ -14,20 +14,21 @@ from lies.events import CareOfAddressChanged, Indication, Raw
 from lies.kernel.netlink import Netlink
 from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
+from lies.link_policy import LinkPolicy
 from lies.packet import OtherProtocol
+from lies.policies import make_link_policy
 from lies.runtime import Runtime
 from lies_mipv6 import actions as a
 from lies_mipv6.codec import MH_BA, MH_BE, MH_BU, decode, encode
 from lies_mipv6.config import OWNER, Config, Role
 from lies_mipv6.home_agent import HomeAgent
 from lies_mipv6.home_plane import HomePlane
-from lies_mipv6.items import HomeAgentItem, LinkMoved, MobileNodeItem, Received
-from lies_mipv6.link_policy import LinkPolicy
+from lies_mipv6.items import HomeAgentItem, MobileNodeItem, Received
+from lies_mipv6.links import Move
 from lies_mipv6.links_shell import LinksShell
 from lies_mipv6.mobile_node import MobileNode
 from lies_mipv6.mobile_plane import MobilePlane
 from lies_mipv6.parameters import HomeAgentConfig, MobileNodeConfig
-from lies_mipv6.policy_shell import make_link_policy
 
 if TYPE_CHECKING:
     from lies.sim import Part
@@ -106,9 +107,9 @@ class MobileShell:
         elif isinstance(event, CareOfAddressChanged) and event.header.link.name == self._link:
             self._runtime.feed(event)
 
-    def _use_link(self, link: str, moved: LinkMoved) -> None:
-        self._plane.has_link(IPv6Address(moved.report.coa), link)
-        self._runtime.feed(moved)
+    def _use_link(self, move: Move) -> None:
+        self._plane.has_link(IPv6Address(move.moved.report.coa), move.link, own_way=move.found)
+        self._runtime.feed(move.moved)
 
     def _on_packet(self, packet: bytes, _lla: bytes, _interface: str) -> None:
         try:

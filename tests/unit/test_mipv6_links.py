@@ -23,15 +23,17 @@ from lies.events import (
     Quality,
     Technology,
 )
+from lies.link_policy import LinkPolicy, LinkView, PreferredLinks, ReportedLinks
+from lies.links import MOVING_S, Raise
+from lies.links_shell import OtherLink
+from lies.policies import make_link_policy
 from lies_mipv6 import actions as a
-from lies_mipv6.config import Config, OtherLink, Role
+from lies_mipv6.config import Config, Role
 from lies_mipv6.items import LinkMoved, Received
-from lies_mipv6.link_policy import LinkView, PreferredLinks
-from lies_mipv6.links import MOVING_S, TOLD_S, CareOfFound, Links, LinksAction, Move, Raise
+from lies_mipv6.links import TOLD_S, CareOfFound, Links, LinksAction, Move
 from lies_mipv6.messages import BAStatus, BindingAcknowledgement
 from lies_mipv6.mobile_node import MobileNode
 from lies_mipv6.parameters import MobileNodeConfig
-from lies_mipv6.policy_shell import make_link_policy
 
 WIFI, CELL = Link("wlan0", Technology.WIFI), Link("wwan0", Technology.LTE)
 HOME, AGENT = IPv6Address("2001:db8:99::1"), IPv6Address("2001:db8:99::ff")
@@ -51,7 +53,7 @@ def report(coa: str = ON_WIFI, tunnel_from: str | None = None) -> CareOfAddressC
 class Car:
     """Two links, one after the other, on a clock of seconds."""
 
-    def __init__(self, policy: PreferredLinks | None = None) -> None:
+    def __init__(self, policy: LinkPolicy | None = None) -> None:
         self.links = Links(("wlan0", "wwan0"), policy or PreferredLinks())
         self.now = 0.0
         self.actions: list[LinksAction] = []
@@ -279,6 +281,25 @@ def test_a_policy_may_answer_nonsense() -> None:
 
     links = Links(("wlan0", "wwan0"), Odd())
     assert links.receive(LinkUp(head(WIFI), "ap1"), 0.0) == [Raise("wwan0", ())]
+
+
+def test_reports_of_fmipv6_lead() -> None:
+    """Where FMIPv6 moves the node between links, Mobile IPv6 goes where it was told last."""
+    car = Car(ReportedLinks()).on_wifi()
+    car.tell(going(100.0))
+    car.cell_up()
+    car.run(10.0)
+    assert car.raised == []
+    assert car.links.current == "wlan0"
+    told = CareOfAddressChanged(head(CELL), "2001:db8:2::99", ON_WIFI, "fe80::1", "2001:db8:1::ff")
+    car.tell(told, LinkDown(head(WIFI), "ap1", DownReason.SIGNAL_LOST), CareOfFound(head(CELL), ON_CELL))
+    car.run(10.0)
+    assert car.moves[1:] == [("wwan0", "2001:db8:2::99", True)], "the router before still tunnels"
+    assert [m.found for m in car.actions if isinstance(m, Move)] == [False, False]
+    car.tell(LinkUp(head(WIFI), "ap2"), report("2001:db8:3::1", None))
+    assert car.moves[2:] == [("wlan0", "2001:db8:3::1", True)]
+    car.tell(LinkDown(head(CELL), "24001-1-A", DownReason.PEER))
+    assert car.moves[3:] == [("wlan0", "2001:db8:3::1", False)], "no tunnel, and the link before is gone"
 
 
 # ---- the mobile node

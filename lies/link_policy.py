@@ -1,8 +1,8 @@
 """Which of a node's links carries its traffic, and which are to be connected: preference, prediction, return.
 
-The policy sees what the links' indications say and nothing else. The engine (lies_mipv6.links) asks it at
-every indication, and again from time to time while a link that is not in use is up. It keeps no state, so
-that it can be replaced by a class of one's own (lies_mipv6.policy_shell).
+The policy sees what the links' indications say and nothing else. Who watches the links (lies.links) asks it
+at every indication, and again from time to time while a link that is not in use is up. It keeps no state, so
+that it can be replaced by a class of one's own (lies.policies.make_link_policy).
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,10 @@ _SETTLE_S = 3.0
 class LinkView:
     """One link as the policy sees it; links are given in the order of the configuration.
 
-    ready: it is up and has a care-of address; going_down: a LinkGoingDown holds, down_in_s: for so much
+    ready: it is up and can carry (of Mobile IPv6: has a care-of address); going_down: a LinkGoingDown holds, down_in_s: for so much
     longer; up_s: for how long it is up where it is; quality: its level, None if none was told; elsewhere: the
-    best level of another PoA that it hears; in_use: it carries the traffic.
+    best level of another PoA that it hears; in_use: it carries the traffic; reported: its care-of address is
+    what a consumer reported last (FMIPv6, where that moves the node between links).
     """
 
     name: str
@@ -34,6 +35,7 @@ class LinkView:
     quality: Quality | None = None
     elsewhere: Quality = Quality.NONE
     in_use: bool = False
+    reported: bool = False
 
 
 class LinkPolicy(Protocol):
@@ -103,6 +105,23 @@ class PreferredLinks:
 
     def _stays(self, link: LinkView) -> bool:
         return (link.ready and not self._leaves(link)) or _settling(link)
+
+
+@frozen
+class ReportedLinks:
+    """The link whose care-of address was reported last: for Mobile IPv6 beside an FMIPv6 with several links.
+
+    It connects none, for FMIPv6 does.
+    """
+
+    def choose(self, links: Sequence[LinkView], /) -> str | None:
+        """That link, None before the first report."""
+        return next((k.name for k in links if k.reported), None)
+
+    def wanted(self, links: Sequence[LinkView], /) -> Sequence[str]:
+        """None."""
+        del links
+        return ()
 
 
 def _settling(link: LinkView) -> bool:
