@@ -20,10 +20,11 @@ _SETTLE_S = 3.0
 class LinkView:
     """One link as the policy sees it; links are given in the order of the configuration.
 
-    ready: it is up and can carry (of Mobile IPv6: has a care-of address); going_down: a LinkGoingDown holds, down_in_s: for so much
-    longer; up_s: for how long it is up where it is; quality: its level, None if none was told; elsewhere: the
-    best level of another PoA that it hears; in_use: it carries the traffic; reported: its care-of address is
-    what a consumer reported last (FMIPv6, where that moves the node between links).
+    ready: it is up and can carry (of Mobile IPv6: has a care-of address); going_down: a LinkGoingDown holds,
+    down_in_s: for so much longer; up_s: for how long it is up where it is; quality: its level, None if none
+    was told; elsewhere: the best level of another PoA that it hears; in_use: it carries the traffic;
+    reported: its care-of address is what a consumer reported last (FMIPv6, where that moves the node between
+    links).
     """
 
     name: str

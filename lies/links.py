@@ -4,8 +4,9 @@ What it is to carry is decided by lies.link_policy; what follows from that is ea
 """
 
 from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from lies.events import (
     DownReason,
@@ -29,6 +30,19 @@ RAISE_S = 5.0  # between two requests to connect a link
 MOVING_S = 1.0  # how long a link that is moved between PoAs may be down, and counts as up
 _MOVES = frozenset({DownReason.REQUESTED, DownReason.MOVED})
 _MOST_POAS = 256
+
+
+@frozen(kw_only=True)
+class OtherLink:
+    """A table `[[consumers.NAME.others]]`: a link that may carry the node in place of `link`.
+
+    link: its name, and its interface; router: its router, None where packets are just sent on it (a modem
+    without an Ethernet of its own); poa: where to connect it, None: the best PoA that is heard.
+    """
+
+    link: str
+    router: IPv6Address | None = None
+    poa: str | None = None
 
 
 @value
@@ -81,7 +95,7 @@ class LinkState:
 class LinkWatch:
     """The links by their indications, and what the policy makes of them.
 
-    links: their names in the order of preference; current: the link in use, for its owner to set; ready: tells
+    links: their names in the order of preference; current: the one in use, for the owner to set; ready: tells
     whether a link that is up can carry.
     """
 

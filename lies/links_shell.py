@@ -5,31 +5,16 @@ import logging
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
-from attrs import frozen
-
 from lies.consumer import BusClient
 from lies.errors import LiesError, LinkError
 from lies.events import Header, Link, LinkUp, PoAFound, Technology
 from lies.kernel.interfaces import global_addresses
-from lies.links import Raise
+from lies.links import OtherLink, Raise
 from lies.runtime import monotonic_ns, wall_ns
 
 _log = logging.getLogger("lies.links")
 _LOOK_S = 0.1  # for the address of a link that has come up
 _LOOK_LIMIT_S = 60.0
-
-
-@frozen(kw_only=True)
-class OtherLink:
-    """A table `[[consumers.NAME.others]]`: a link that may carry the node in place of `link`.
-
-    link: its name, and its interface; router: its router, None where packets are just sent on it (a modem
-    without an Ethernet of its own); poa: where to connect it, None: the best PoA that is heard.
-    """
-
-    link: str
-    router: IPv6Address | None = None
-    poa: str | None = None
 
 
 async def connect(bus: BusClient, wanted: Raise, other: OtherLink) -> None:

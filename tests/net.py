@@ -37,6 +37,7 @@ from lies.events import (
     DownReason,
     HandoverDone,
     Header,
+    Link,
     LinkDown,
     LinkGoingDown,
     LinkGoingDownCancelled,
@@ -58,6 +59,8 @@ class Radio:
     """The mobile node's link: where it is attached, what it hears, and what it indicates."""
 
     net: "Net"
+    link: Link = LINK
+    lla: bytes = MN_LLA
     gap_s: float = 0.002
     poa: str | None = None
     qualities: dict[str, Quality] = field(factory=dict)
@@ -69,13 +72,13 @@ class Radio:
         """Deliver an indication to the mobile node."""
         ns = round(self.net.now * 1e9)
         if cls not in self.silent:
-            self.net.mobile.fmip.feed(cls(Header("radio", 1, 1, ns, ns + WALL_NS, LINK), *args))
+            self.net.indicated(cls(Header("radio", 1, 1, ns, ns + WALL_NS, self.link), *args))
 
     def list_poas(self) -> None:
         """Answer L2-PoAList, best first."""
         poas = [PoACondition(p, Condition(q, None)) for p, q in self.qualities.items()]
         poas.sort(key=lambda c: -c.condition.quality.rank)
-        confirm = PoAListConfirm(1, Result.ACK, LINK, tuple(poas))
+        confirm = PoAListConfirm(1, Result.ACK, self.link, tuple(poas))
         self.net.after(0.001, lambda: self.net.mobile.fmip.feed(confirm))
 
     def connect(self, poa: str) -> None:
@@ -182,13 +185,17 @@ class Net:
         ]
         self.home = HomeNode(self, grace_s)
         self.radio = Radio(self)
+        self.llas = frozenset({MN_LLA})
         own_key = (keys or {}).get(MN_LLA)
         own = {r.config.address: own_key for r in self.routers} if own_key is not None else {}
         config = {"insecure": True, "keys": own, **config}
-        self.mobile = MobileHost(
-            self, MobileNodeConfig("wlan0", MN_LLA, INTERFACE_ID, **config), policy or LevelPolicy()
-        )
+        node = MobileNodeConfig("wlan0", MN_LLA, INTERFACE_ID, **config)
+        self.mobile = self.make_mobile(node, policy or LevelPolicy())
         self.radio.qualities = dict.fromkeys((poa_of(n) for n in range(1, routers + 1)), Quality.FAIR)
+
+    def make_mobile(self, config: MobileNodeConfig, policy: Policy) -> MobileHost:
+        """The mobile node."""
+        return MobileHost(self, config, policy)
 
     # clock
 
@@ -215,6 +222,19 @@ class Net:
         """The router behind a PoA."""
         return next((r for r in self.routers if poa_of(r.number) == poa), None)
 
+    def radio_at(self, router: RouterNode) -> Radio | None:
+        """The link by which the mobile node is at a router now."""
+        return self.radio if self.router_at(self.radio.poa) is router else None
+
+    def radio_of(self, packet: Packet) -> Radio:
+        """The link by which the mobile node sends a packet."""
+        del packet  # there is one
+        return self.radio
+
+    def indicated(self, event: Any) -> None:
+        """A link's indication."""
+        self.mobile.fmip.feed(event)
+
     def backbone(self, sender: RouterNode | HomeNode, packet: Packet) -> None:
         """Carry a packet over the backbone."""
         nesting, inner = 0, packet
@@ -237,14 +257,15 @@ class Net:
 
     def to_mobile(self, router: RouterNode, packet: Packet) -> None:
         """Carry a packet over an access link to the mobile node, if it is and stays there."""
-        if self.router_at(self.radio.poa) is not router:
+        radio = self.radio_at(router)
+        if radio is None:
             self.lose(packet, "the mobile node is not there")
             return
-        generation = self.radio.generation
+        generation = radio.generation
 
         def deliver() -> None:
-            if generation == self.radio.generation:
-                self.mobile.receive(packet)
+            if generation == radio.generation:
+                self.mobile.receive(packet, radio.link.name)
             else:
                 self.lose(packet, "in the air")
 
@@ -252,15 +273,16 @@ class Net:
 
     def from_mobile(self, packet: Packet) -> None:
         """Carry a packet over the access link to the router."""
-        router = self.router_at(self.radio.poa)
+        radio = self.radio_of(packet)
+        router = self.router_at(radio.poa)
         if router is None:
             self.lose(packet, "no link")
             return
-        generation = self.radio.generation
+        generation = radio.generation
 
         def deliver() -> None:
-            if generation == self.radio.generation:
-                router.receive(packet, on_link=True)
+            if generation == radio.generation:
+                router.receive(packet, on_link=True, lla=radio.lla)
             else:
                 self.lose(packet, "in the air")
 

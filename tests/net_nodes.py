@@ -106,8 +106,8 @@ class RouterNode:
         assert isinstance(engine, AccessRouter)
         return engine
 
-    def receive(self, packet: Packet, *, on_link: bool) -> None:
-        """A packet reaches the router."""
+    def receive(self, packet: Packet, *, on_link: bool, lla: bytes = MN_LLA) -> None:
+        """A packet reaches the router; lla: of the mobile node's interface on its link."""
         own = {self.config.address, self.config.link_local, ALL_ROUTERS, ALL_NODES}
         if packet.destination not in own:
             if on_link and packet.source in self.host_routes:
@@ -127,9 +127,9 @@ class RouterNode:
             else:
                 self.net.lose(packet, "reverse tunnel without a binding")
         else:
-            lla = MN_LLA if on_link else None
             message, authentic = opened(packet.payload, self.engine.key_for)
-            self.runner.feed(fi.Received(message, packet.source, packet.destination, lla, authentic))
+            ends = packet.source, packet.destination
+            self.runner.feed(fi.Received(message, *ends, lla if on_link else None, authentic))
 
     def route(self, packet: Packet) -> None:
         """Send a packet on its way."""
@@ -180,12 +180,12 @@ class RouterNode:
             case fa.ReleaseNode(pcoa):
                 self._let_go(pcoa)
             case fa.ExpectNode(ncoa, mn_lla, _):
-                assert mn_lla == MN_LLA
+                assert mn_lla in self.net.llas
                 assert ncoa in self.held or ncoa not in self.waiting
                 self.held.discard(ncoa)
                 self.waiting.setdefault(ncoa, [])
             case fa.AdmitNode(ncoa, mn_lla):
-                assert mn_lla == MN_LLA
+                assert mn_lla in self.net.llas
                 self._let_go(ncoa)
             case fa.ForgetNode(ncoa):
                 self.held.discard(ncoa)
@@ -261,11 +261,14 @@ class MobileHost:
     wants_address: bool = False
 
     def __attrs_post_init__(self) -> None:
-        engine = MobileNode(self.config, self.net.parameters, self.policy)
-        self.fmip = Runner(self.net, engine, self.perform)
+        self.fmip = Runner(self.net, self.make_engine(), self.perform)
         mip = MipMobileNodeConfig(HOME_ADDRESS, HOME_AGENT, insecure=True)
         parameters = MipParameters(grace_s=self.net.parameters.grace_s)
         self.mip = Runner(self.net, MipMobileNode(mip, parameters), self.perform_mip)
+
+    def make_engine(self) -> MobileNode:
+        """A new FMIPv6 engine."""
+        return MobileNode(self.config, self.net.parameters, self.policy)
 
     @property
     def engine(self) -> MobileNode:
@@ -292,7 +295,7 @@ class MobileHost:
         else:
             self.net.from_mobile(packet)
 
-    def receive(self, packet: Packet) -> None:
+    def receive(self, packet: Packet, interface: str = "") -> None:
         """A packet reaches the mobile node."""
         to = packet.destination
         if to not in self.addresses and not to.is_link_local and not to.is_multicast:
@@ -301,7 +304,7 @@ class MobileHost:
             self.mip.feed(mi.Received(packet.payload, packet.source, to))
         elif not isinstance(packet.payload, Packet):
             message, authentic = opened(packet.payload, self.config.keys.get)
-            self.fmip.feed(fi.Received(message, packet.source, to, None, authentic))
+            self.fmip.feed(fi.Received(message, packet.source, to, None, authentic, interface))
         elif (to, packet.source) not in self.accepted:
             self.net.lose(packet, "tunnelled from an unexpected router")
         elif packet.payload.destination == HOME_ADDRESS:
@@ -336,9 +339,13 @@ class MobileHost:
             case fa.Publish(report):
                 self.reports.append(report)
                 if isinstance(report, CareOfAddressChanged):
-                    self.mip.feed(report)
+                    self.moved(report)
             case _:
                 self.change(action)
+
+    def moved(self, report: CareOfAddressChanged) -> None:
+        """FMIPv6 has another care-of address."""
+        self.mip.feed(report)
 
     def change(self, action: Any) -> None:
         """Change addresses, tunnels and the hold."""

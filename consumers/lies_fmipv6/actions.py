@@ -10,6 +10,7 @@ for the same address, every HoldUplink by ReleaseUplink, by CompleteHandover wit
 from ipaddress import IPv6Address
 
 from lies.events import CareOfAddressChanged, HandoverDone
+from lies.links import Raise
 from lies.values import value
 from lies_fmipv6.messages import HandoverAcknowledge, Message
 
@@ -34,6 +35,17 @@ class SendMessage:
 
 
 @value
+class UseLink:
+    """What follows is of this link: messages go out there, and new addresses are of it; at first, the first.
+
+    why: it is not a fast handover, for the log.
+    """
+
+    link: str
+    why: str = ""
+
+
+@value
 class RequestPoAList:
     """L2-PoAList.request; feed the confirm back."""
 
@@ -53,13 +65,15 @@ class UseRouter:
     """First attachment or plain fallback: coa becomes an address and the router its default route.
 
     Also for an address that is there already and stays in use at another router (HAck code 3, NAACK 4).
-    router: the next hop (link-local as a rule); router_lla: its link-layer address if known.
+    router: the next hop (link-local as a rule), None where there is none between; router_lla: its link-layer
+    address if known; theirs: another program gave the link this address, and may take it away.
     """
 
     coa: IPv6Address
     prefix_length: int
-    router: IPv6Address
+    router: IPv6Address | None
     router_lla: bytes | None
+    theirs: bool = False
 
 
 @value
@@ -67,7 +81,7 @@ class PrepareHandover:
     """A handover to ncoa behind nar may come: build what LinkUp will need; nothing changes yet.
 
     Followed by CompleteHandover or AbandonHandover. ncoa may be an address that the node already has (it
-    goes back to an earlier router).
+    goes back to an earlier router). link: of ncoa, "" for the one in use.
     """
 
     pcoa: IPv6Address
@@ -75,6 +89,7 @@ class PrepareHandover:
     par: IPv6Address
     nar: IPv6Address
     nar_lla: bytes | None
+    link: str = ""
 
 
 @value
@@ -282,11 +297,19 @@ KernelAction = (
     | EndTunnel
     | AbandonHandover
     | DropAddress
+    | UseLink
 )
 """Those of a mobile node that change its kernel's state."""
 
 MobileNodeAction = (
-    SendMessage | RequestPoAList | RequestConnect | ExpectLinkUp | ConfigureAddress | Publish | KernelAction
+    SendMessage
+    | RequestPoAList
+    | RequestConnect
+    | Raise
+    | ExpectLinkUp
+    | ConfigureAddress
+    | Publish
+    | KernelAction
 )
 AccessRouterAction = (
     SendMessage

@@ -2,19 +2,21 @@
 
 from ipaddress import IPv6Address
 
+from attrs import evolve
+
 from lies.timers import Backoff, earliest
 from lies_fmipv6.actions import ConfigureAddress, SendMessage, UseRouter
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.discovery import Outcome
 from lies_fmipv6.handover import Handover, Router, to_ns
-from lies_fmipv6.items import Received
+from lies_fmipv6.items import AddressFound, Received
 from lies_fmipv6.messages import (
     PrefixInformation,
     RouterAdvertisement,
     RouterSolicitation,
 )
 from lies_fmipv6.movement import Movement
-from lies_fmipv6.parameters import ALL_ROUTERS, form_address
+from lies_fmipv6.parameters import ALL_ROUTERS, form_address, form_network
 from lies_fmipv6.states import MobileNodeEvent as E
 from lies_fmipv6.states import MobileNodeState as S
 from lies_fmipv6.states import TunnelState
@@ -56,7 +58,7 @@ class Arrival:
         m = self._m
         h = m.handover
         if m.state is S.DETACHED:
-            return self._solicit(now)
+            return self.solicit(now)
         if m.state is S.SWITCHING and h is not None and h.to_poa == poa:
             return self._prepared(h, now)
         target = m.target(poa)
@@ -64,11 +66,17 @@ class Arrival:
             m.go(E.LINK_UP_SAME_ROUTER)
             home = target is not None and m.comes_home(target)
             return self._home_again(now) if home else m.stay(now)
+        return self.arrive(poa, now)
+
+    def arrive(self, poa: str, now: float) -> list[Action]:
+        """At another router than before, or another link: with an FBU from there, or asking for a router."""
+        m = self._m
+        h, target = m.handover, m.target(poa)
         if target is None or target.outcome is not Outcome.TUPLE or not m.fast():
-            return self._solicit(now)
+            return self.solicit(now)
         if target.dhcp:  # no data from an NCoA that was only formed for the FBU (6.1.2, code 5)
-            configure = [ConfigureAddress(m.c.link)] if m.c.dhcp else []
-            return [*configure, *self._solicit(now)]
+            configure = [ConfigureAddress(m.here.name)] if m.c.dhcp else []
+            return [*configure, *self.solicit(now)]
         actions: list[Action] = []
         if h is None or h.to_poa != poa:
             actions += h.abandon() if h is not None else []
@@ -157,7 +165,18 @@ class Arrival:
         use = UseRouter(coa, target.prefix.prefixlen, router.next_hop, router.lla)
         par = m.home.address or m.home.next_hop
         self.rs = None
-        return self._moved(Handover(m.scout.poa, m.poa, m.coa, coa, par, router, home=m.home), use, now)
+        h = Handover(m.scout.poa, m.poa, m.coa, coa, par, router, m.here, home=m.home)
+        return self._moved(h, use, now)
+
+    def found(self, item: AddressFound, now: float) -> list[Action]:
+        """The link has an address of another program's, and no router that answers; for its own link only."""
+        m = self._m
+        coa, prefix = item.address, form_network(item.address)
+        if m.state is not S.SOLICITING:
+            return []
+        router = Router(None, item.router, None, prefix)
+        self.rs = None
+        return self._use(coa, router, UseRouter(coa, 64, item.router, None, theirs=True), now)
 
     def advertised(self, ra: RouterAdvertisement, item: Received, now: float) -> list[Action]:
         """A Router Advertisement; it matters only where the router is unknown: link events tell movement."""
@@ -169,20 +188,28 @@ class Arrival:
             return []
         address = next((p.router for p in ra.prefixes if p.router is not None), None)
         router = Router(address, item.source, ra.source_lla or item.link_layer, info.prefix)
-        coa = form_address(info.prefix, m.c.interface_id)
+        coa = form_address(info.prefix, m.here.interface_id)
         self.rs = None
         if coa == m.coa:
             m.go(E.ADVERTISED)
             return m.stay(now) if m.kept is None else self._home_again(now)
-        use = UseRouter(coa, info.prefix.prefixlen, item.source, router.lla)
+        return self._use(coa, router, UseRouter(coa, info.prefix.prefixlen, item.source, router.lla), now)
+
+    def _use(self, coa: IPv6Address, router: Router, use: UseRouter, now: float) -> list[Action]:
+        """A care-of address where nothing was known: the first one, or one after a move."""
+        m = self._m
         assert m.poa is not None
+        if m.coa == coa:
+            m.go(E.ADVERTISED)
+            return m.stay(now)
         if m.coa is not None:
             assert m.home is not None
             par = m.home.address or m.home.next_hop
-            h = Handover(m.scout.poa, m.poa, m.coa, coa, par, router, home=m.home)
+            h = Handover(m.scout.poa, m.poa, m.coa, coa, par, router, m.here, home=m.home)
+            h.vertical = m.here is not m.coa_link
             return self._moved(h, use, now)
         m.go(E.ADVERTISED)
-        m.coa, m.router = coa, router
+        m.coa, m.router, m.coa_link = coa, router, m.here
         report = m.reporter.address_changed(coa, None, router.next_hop, None, now)
         return [use, report, *m.look_around(m.poa, now)]
 
@@ -207,7 +234,7 @@ class Arrival:
         use = UseRouter(h.pcoa, h.nar.prefix.prefixlen, h.nar.next_hop, h.nar.lla)
         una = self.announce(h, now)
         actions = [una, use, *m.release(), m.reporter.done(h, now), *m.attach(h, now)]
-        return [*actions, ConfigureAddress(m.c.link)] if h.dhcp and m.c.dhcp else actions
+        return [*actions, ConfigureAddress(m.here.name)] if h.dhcp and m.c.dhcp else actions
 
     def _home_again(self, now: float) -> list[Action]:
         """Back on the link of a PCoA that was used elsewhere (5.6)."""
@@ -228,7 +255,7 @@ class Arrival:
         actions: list[Action] = [self.announce(h, now)] if una else []
         actions += [*before, h.complete(tunnel=False)]
         if h.exchange is None:
-            h.exchange = m.exchange(h.pcoa, h.ncoa, h.par, m.p.fbu_lifetime_s)
+            h.exchange = m.exchange(h.pcoa, h.ncoa, h.par, m.p.fbu_lifetime_s, h.link.lla)
         m.tunnels.supersede(h.pcoa)
         if h.fbu_ns is None:
             h.fbu_ns = to_ns(now)
@@ -244,6 +271,8 @@ class Arrival:
         target = m.target(h.to_poa)
         if target is not None and target.outcome is Outcome.NO_FAST_HANDOVER:
             fast = False  # 6.1.2, option-code 7
+        if h.vertical and m.left_works:
+            fast = False  # what goes to PCoA still arrives, and a PAR that refuses would end that
         actions: list[Action] = [*old.abandon()] if old is not None and old.ncoa != h.ncoa else []
         if fast:
             h.fbu_ns = old.fbu_ns if old is not None else None
@@ -255,7 +284,13 @@ class Arrival:
         actions += [*before, use, *m.release(), *after]
         actions.append(m.reporter.address_changed(h.ncoa, h.pcoa, h.nar.next_hop, None, now))
         h.link_down_ns, h.link_up_ns = m.down_ns, m.up_ns
-        actions += [h.end(), m.reporter.done(h, now)]
+        if h.vertical and m.left_works:  # PCoA serves until the home agent knows the new one
+            h.kept = h.alone = True
+            m.tunnels.keep(h, now + m.p.fbu_lifetime_s)
+            h = evolve(h, kept=False)
+        else:
+            actions.append(h.end())
+        actions.append(m.reporter.done(h, now))
         return actions + m.attach(h, now)
 
     def announce(self, h: Handover, now: float) -> SendMessage:
@@ -263,7 +298,7 @@ class Arrival:
         m = self._m
         h.una_ns = to_ns(now)
         self._announced_at = now
-        message = h.announce(m.c.lla)
+        message = h.announce()
         self.una = (message, Backoff(now, m.p.una_first_wait_s, retries=m.p.una_repeats))
         return message
 
@@ -272,7 +307,8 @@ class Arrival:
         h.link_down_ns, h.link_up_ns = m.down_ns, m.up_ns
         return m.tunnels.open(h, now)
 
-    def _solicit(self, now: float) -> list[Action]:
+    def solicit(self, now: float) -> list[Action]:
+        """Ask for a router."""
         m = self._m
         m.go(E.LINK_UP_UNKNOWN)
         m.connecting = m.connect_until = None
@@ -282,8 +318,8 @@ class Arrival:
         return [self._solicitation()]
 
     def _solicitation(self) -> SendMessage:
-        c = self._m.c
-        return SendMessage(RouterSolicitation(c.lla), c.link_local, ALL_ROUTERS)
+        here = self._m.here
+        return SendMessage(RouterSolicitation(here.lla), here.link_local, ALL_ROUTERS)
 
 
 def _usable(info: PrefixInformation) -> bool:

@@ -3,10 +3,10 @@
 from lies_fmipv6.actions import ExpectLinkUp, RequestConnect, RequestPoAList
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.handover import Handover, to_ns
-from lies_fmipv6.items import ConnectRefused, Received
+from lies_fmipv6.items import ConnectRefused, Received, access_point_id
 from lies_fmipv6.messages import FastBindingAck
 from lies_fmipv6.movement import Movement
-from lies_fmipv6.parameters import Mode
+from lies_fmipv6.parameters import Mode, NodeLink
 from lies_fmipv6.scout import Refresh
 from lies_fmipv6.states import MobileNodeEvent as E
 from lies_fmipv6.states import MobileNodeState as S
@@ -27,22 +27,27 @@ class Departure:
         m = self._m
         if m.scout.content or m.state is not _ATTACHED or m.c.mode is not _PREDICTIVE:
             return []
+        if m.here.name != m.c.link:  # where another link goes is for its own network to say
+            return []
         choice = m.scout.decide(now, m.reachable)
         if choice is Refresh.NEEDED:
             m.scout.asked(now)
-            return [RequestPoAList(m.c.link)]
+            return [RequestPoAList(m.here.name)]
         return self.leave_for(choice, now) if isinstance(choice, str) else []
 
-    def leave_for(self, poa: str, now: float) -> list[Action]:
-        """Begin to move: FBU from PCoA, or straight away where the router stays the same."""
+    def leave_for(self, poa: str, now: float, link: NodeLink | None = None) -> list[Action]:
+        """Begin to move: FBU from PCoA, or straight away where the router stays the same.
+
+        link: another one, which is up at that PoA.
+        """
         m = self._m
         target = m.target(poa)
         assert target is not None
-        if m.same_router(target):
+        if link is None and m.same_router(target):
             m.go(E.ROAM)
             return self._connect(poa, now)
-        h = m.handover = m.new_handover(poa, target)
-        h.exchange = m.exchange(h.pcoa, h.ncoa, h.par, m.p.fbu_lifetime_s)
+        h = m.handover = m.new_handover(poa, target, link)
+        h.exchange = m.exchange(h.pcoa, h.ncoa, h.par, m.p.fbu_lifetime_s, h.link.lla)
         h.fbu_ns = to_ns(now)
         m.tunnels.supersede(h.pcoa)
         m.go(E.MOVE)
@@ -93,7 +98,12 @@ class Departure:
         supplied = ack.alternate_coa if ack.status == 1 else h.ncoa
         if ack.status > 1 or supplied is None:
             m.scout.penalise(h.to_poa, now)
+            if h.vertical:
+                m.discovery.refuse(access_point_id(h.to_poa))
             return self._give_up(h)
+        if h.vertical and supplied == h.pcoa:  # an address stays on its own link
+            m.discovery.refuse(access_point_id(h.to_poa))
+            return self._give_up(h) + m.tunnels.farewell(h, h.pcoa, 0, now)
         actions: list[Action] = []
         if supplied == h.pcoa or h.dhcp:  # the NAR has a host route for PCoA (4, item 3; 6.1.2, code 5)
             actions += h.abandon()
@@ -104,10 +114,12 @@ class Departure:
             actions.append(h.prepare())
         h.granted_s, h.fback_ns = ack.lifetime_s, to_ns(now)
         m.go(E.FBACK)
+        if h.vertical:  # the other link is up
+            return actions
         actions += self._connect(h.to_poa, now)
         if h.kept:
             return actions
-        return [*actions, ExpectLinkUp(h.to_poa, h.announce(m.c.lla), h.complete(tunnel=True))]
+        return [*actions, ExpectLinkUp(h.to_poa, h.announce(), h.complete(tunnel=True))]
 
     def _fbu_timeout(self, now: float) -> list[Action]:
         m = self._m
@@ -134,7 +146,7 @@ class Departure:
         actions = m.hold(now)
         m.hold_until, m.connecting = None, poa
         m.connect_until = now + m.p.connect_timeout_s
-        return [*actions, RequestConnect(m.c.link, poa)]
+        return [*actions, RequestConnect(m.here.name, poa)]
 
     def _connect_timeout(self, now: float) -> list[Action]:
         m = self._m

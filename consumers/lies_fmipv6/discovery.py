@@ -56,24 +56,27 @@ def target_of(info: AccessPointInfo, code: int = PrRtAdvCode.TUPLES) -> Target:
 
 
 class Discovery:
-    """Resolves access points at the present router; driven by `want`, PrRtAdv, and time."""
+    """Resolves access points at the present router; driven by `want`, PrRtAdv, and time.
+
+    lla: the link-layer address on the present link.
+    """
 
     __slots__ = (
         "_answered",
         "_asked",
         "_identifier",
         "_known",
-        "_lla",
         "_p",
         "_sent",
         "_wanted",
         "backoff",
+        "lla",
         "state",
     )
 
     def __init__(self, lla: bytes, parameters: Parameters) -> None:
         self.state = DiscoveryState.IDLE
-        self._lla = lla
+        self.lla = lla
         self._p = parameters
         self._known: dict[bytes, Target] = {}
         self._wanted: dict[bytes, None] = {}
@@ -92,6 +95,17 @@ class Discovery:
         """No FMIPv6 at this router (5.1)."""
         self._go(DiscoveryEvent.GIVE_UP)
         self._forget()
+
+    def refuse(self, access_point: bytes) -> None:
+        """There is no fast handover to this one, whatever the router said."""
+        self._known[access_point] = Target(Outcome.NO_FAST_HANDOVER)
+
+    def stop(self) -> None:
+        """The link to the router is gone, or left: what it said counts, what it was asked does not."""
+        if self.state is DiscoveryState.ASKING:
+            self._go(DiscoveryEvent.ANSWER)
+        self._wanted.clear()
+        self.backoff = None
 
     def target(self, access_point: bytes) -> Target | None:
         """What is known of an access point; None while it is not resolved."""
@@ -169,7 +183,7 @@ class Discovery:
             self._asked = tuple(self._wanted)[: self._p.max_access_points]
             self.backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
         self._sent = [*self._sent, now][-self._p.max_rtsolpr_rate :]
-        return RtSolPr(self._identifier, self._lla, self._asked)
+        return RtSolPr(self._identifier, self.lla, self._asked)
 
     def _free_at(self) -> float:
         """When the rate limit allows another message (6.1.1)."""

@@ -17,7 +17,7 @@ from lies_fmipv6.actions import (
 )
 from lies_fmipv6.exchange import FbuExchange
 from lies_fmipv6.messages import UnsolicitedNeighbourAdvertisement
-from lies_fmipv6.parameters import ALL_NODES
+from lies_fmipv6.parameters import ALL_NODES, NodeLink
 
 _NS = 1_000_000_000
 
@@ -50,7 +50,8 @@ class Handover:
     """Mutable record of one handover.
 
     par: the previous router's address as far as it is known; home: that router, whose link pcoa is of; kept:
-    pcoa stays in use at the new router; dhcp: there addresses come by DHCP, and ncoa is for the FBU only.
+    pcoa stays in use at the new router; dhcp: there addresses come by DHCP, and ncoa is for the FBU only;
+    link: of ncoa; vertical: pcoa is of another one; alone: without FMIPv6, so that there is no tunnel.
     """
 
     from_poa: str | None
@@ -59,6 +60,7 @@ class Handover:
     ncoa: IPv6Address
     par: IPv6Address
     nar: Router
+    link: NodeLink
     mode: str = "none"
     exchange: FbuExchange | None = None
     granted_s: int | None = None  # by the FBack on the old link
@@ -71,19 +73,22 @@ class Handover:
     home: Router | None = None
     kept: bool = False
     dhcp: bool = False
+    vertical: bool = False
+    alone: bool = False
 
     def prepare(self) -> PrepareHandover:
         """The action that builds it."""
-        return PrepareHandover(self.pcoa, self.ncoa, self.par, self.nar.next_hop, self.nar.lla)
+        link = self.link.name if self.vertical else ""
+        return PrepareHandover(self.pcoa, self.ncoa, self.par, self.nar.next_hop, self.nar.lla, link)
 
     def complete(self, *, tunnel: bool) -> CompleteHandover:
         """The action that makes it real."""
         return CompleteHandover(self.pcoa, self.ncoa, self.par, self.nar.next_hop, self.nar.lla, tunnel)
 
-    def announce(self, lla: bytes) -> SendMessage:
+    def announce(self) -> SendMessage:
         """The UNA at the new link (6.3)."""
         address = self.pcoa if self.kept else self.ncoa
-        return SendMessage(UnsolicitedNeighbourAdvertisement(address, lla), address, ALL_NODES)
+        return SendMessage(UnsolicitedNeighbourAdvertisement(address, self.link.lla), address, ALL_NODES)
 
     def abandon(self) -> list[AbandonHandover]:
         """The action that unbuilds it, unless that was done when PCoA was kept."""

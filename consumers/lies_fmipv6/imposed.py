@@ -180,7 +180,7 @@ class Imposed:
             h.mode = "reactive"
         actions = self._keep(h, now)
         if nar is not None and m.c.trusts(h.par):
-            self._exchange = m.exchange(h.pcoa, nar, h.par, m.p.fbu_lifetime_s)
+            self._exchange = m.exchange(h.pcoa, nar, h.par, m.p.fbu_lifetime_s, h.link.lla)
             actions.append(self._exchange.send(h.pcoa, now))
         return actions
 
@@ -217,4 +217,4 @@ class Imposed:
         m = self._m
         assert m.router is not None
         self._attempt += 1
-        return other_address(m.router.prefix, m.c.lla, self._attempt)
+        return other_address(m.router.prefix, m.here.lla, self._attempt)

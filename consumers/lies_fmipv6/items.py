@@ -26,7 +26,8 @@ class Received:
     """A message that arrived, decoded.
 
     link_layer: link-layer source address of the frame, None where the shell does not see it;
-    authenticated: its BADF (FBU, FBack) or its security association (HI, HAck) was verified.
+    authenticated: its BADF (FBU, FBack) or its security association (HI, HAck) was verified; interface: by
+    which it came, "" where there is one link only.
     """
 
     message: Message
@@ -34,6 +35,7 @@ class Received:
     destination: IPv6Address
     link_layer: bytes | None = None
     authenticated: bool = False
+    interface: str = ""
 
 
 @value
@@ -49,6 +51,15 @@ class AddressConfigured:
     """DHCP, or whoever answers ConfigureAddress, has given the link an address."""
 
     address: IPv6Address
+
+
+@value
+class AddressFound:
+    """A link has this address, given by another program; router: its next hop, None where there is none."""
+
+    link: str
+    address: IPv6Address
+    router: IPv6Address | None = None
 
 
 @value
@@ -76,6 +87,7 @@ MobileNodeItem = (
     | BindingUpdated
     | ConnectRefused
     | AddressConfigured
+    | AddressFound
     | Received
 )
 AccessRouterItem = Received | OrderHandover

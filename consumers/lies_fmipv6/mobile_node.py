@@ -23,7 +23,14 @@ from lies_fmipv6.arrival import Arrival
 from lies_fmipv6.departure import Departure
 from lies_fmipv6.handover import Router
 from lies_fmipv6.imposed import Imposed
-from lies_fmipv6.items import AddressConfigured, ConnectRefused, Received, access_point_id, poa_of
+from lies_fmipv6.items import (
+    AddressConfigured,
+    AddressFound,
+    ConnectRefused,
+    Received,
+    access_point_id,
+    poa_of,
+)
 from lies_fmipv6.items import MobileNodeItem as Item
 from lies_fmipv6.messages import (
     FastBindingAck,
@@ -131,6 +138,8 @@ class MobileNode:
                 m.scout.lost(item.poas)
             case ConnectRefused():
                 actions = self._departure.connect_refused(item, now)
+            case AddressFound():
+                actions = self._arrival.found(item, now)
             case AddressConfigured(address):
                 actions = self._imposed.configured(address, now) or self._arrival.configured(address, now)
             case _:
@@ -257,15 +266,19 @@ class MobileNode:
         if ordered and m.state is S.ATTACHED:  # 3.3
             poa = poa_of(adv.access_points[0].access_point)
             if poa != m.scout.poa and m.reachable(poa):
-                return actions + self._departure.leave_for(poa, now)
+                return actions + self._ordered(poa, now)
         return actions
+
+    def _ordered(self, poa: str, now: float) -> list[Action]:
+        """The network wants the node there."""
+        return self._departure.leave_for(poa, now)
 
     def _resolve(self, now: float) -> list[Action]:
         """Have the PoAs resolved that were heard of (RFC 5184 appendix B.1)."""
         m = self._m
         if m.state not in _AT_ROUTER or not m.fast():
             return []
-        return self._rtsolpr(m.discovery.want(map(access_point_id, m.scout.poas), now))
+        return self._rtsolpr(m.discovery.want(map(access_point_id, (*m.scout.poas, *m.elsewhere)), now))
 
     def _rtsolpr(self, message: RtSolPr | None) -> list[Action]:
         m = self._m

@@ -8,7 +8,7 @@ from lies_fmipv6.discovery import Discovery, Outcome, Target
 from lies_fmipv6.exchange import FbuExchange, Sequencer
 from lies_fmipv6.handover import Handover, Reporter, Router
 from lies_fmipv6.items import access_point_id
-from lies_fmipv6.parameters import MobileNodeConfig, Mode, Parameters, form_address
+from lies_fmipv6.parameters import MobileNodeConfig, Mode, NodeLink, Parameters, form_address
 from lies_fmipv6.policy import Policy
 from lies_fmipv6.scout import Scout
 from lies_fmipv6.states import MOBILE_NODE, DiscoveryState
@@ -22,21 +22,27 @@ class Movement:
 
     up, poa: as of the last link event (poa stays after LinkDown); connecting: the PoA of a LinkConnect under
     way; held: the care-of address whose uplink is held; kept: the handover by which the care-of address is
-    still that of an earlier router's link.
+    still that of an earlier router's link; here: the link in use, coa_link: that of the care-of address;
+    elsewhere: PoAs of other links, which the policy within this one does not see; left_works: the link
+    that was left for this one is up.
     """
 
     __slots__ = (
         "_sequencer",
         "c",
         "coa",
+        "coa_link",
         "connect_until",
         "connecting",
         "discovery",
         "down_ns",
+        "elsewhere",
         "handover",
         "held",
+        "here",
         "hold_until",
         "kept",
+        "left_works",
         "p",
         "poa",
         "reporter",
@@ -50,6 +56,9 @@ class Movement:
 
     def __init__(self, config: MobileNodeConfig, parameters: Parameters, policy: Policy) -> None:
         self.c = config
+        self.here = self.coa_link = config.first
+        self.elsewhere: tuple[str, ...] = ()
+        self.left_works = False
         self.p = parameters
         self.state = S.DETACHED
         self.coa: IPv6Address | None = None
@@ -94,6 +103,7 @@ class Movement:
     def attach(self, h: Handover, now: float) -> list[Action]:
         """The new link is the present one."""
         self.coa, self.router, self.handover = h.pcoa if h.kept else h.ncoa, h.nar, None
+        self.coa_link = self.here
         self.kept = h if h.kept else None
         self.held = self.hold_until = self.connect_until = self.connecting = None
         self.discovery.reset()
@@ -116,7 +126,7 @@ class Movement:
         if self.c.mode is Mode.NONE:
             return []
         self.scout.asked(now)
-        return [RequestPoAList(self.c.link)]
+        return [RequestPoAList(self.here.name)]
 
     # questions
 
@@ -158,26 +168,29 @@ class Movement:
 
     # what they are made of
 
-    def new_handover(self, poa: str, target: Target) -> Handover:
-        """A handover to a resolved PoA."""
+    def new_handover(self, poa: str, target: Target, link: NodeLink | None = None) -> Handover:
+        """A handover to a resolved PoA; link: of that, None for the one in use."""
         assert self.coa is not None
         home = self.home
         assert home is not None
         assert home.address is not None
         assert target.prefix is not None
         nar = Router(target.router, None, target.router_lla, target.prefix)
-        ncoa = target.ncoa or form_address(target.prefix, self.c.interface_id)
-        return Handover(self.scout.poa, poa, self.coa, ncoa, home.address, nar, home=home, dhcp=target.dhcp)
+        link = link or self.here
+        ncoa = target.ncoa or form_address(target.prefix, link.interface_id)
+        h = Handover(self.scout.poa, poa, self.coa, ncoa, home.address, nar, link, home=home)
+        h.dhcp, h.vertical = target.dhcp, link is not self.coa_link
+        return h
 
     def exchange(
-        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, lifetime_s: int
+        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, lifetime_s: int, lla: bytes
     ) -> FbuExchange:
-        """A conversation with a PAR that is yet to begin."""
+        """A conversation with a PAR that is yet to begin; lla: of the link of ncoa, which the NAR will see."""
         return FbuExchange(
             pcoa,
             ncoa,
             par,
-            lla=self.c.lla,
+            lla=lla,
             lifetime_s=lifetime_s,
             parameters=self.p,
             sequencer=self._sequencer,

@@ -57,6 +57,7 @@ class Parameters:
     report_wait_s: float = 0.1  # without an FBack yet, NCoA is reported by then; what is held goes first
     naack_window_s: float = 3.0  # how long after a UNA an answer to it (6.4.6) is listened to
     connect_timeout_s: float = 2.0  # LinkConnect asked, and no LinkUp
+    found_wait_s: float = 0.3  # an address that another link has is used if no router answers an RS by then
     hold_s: float = 2.0  # the uplink is held no longer than this
     memory_s: float = 10.0  # an ended binding's sequence is remembered; as MAX_DELETE_BCE_TIMEOUT, RFC 6275
     poll_s: float = 0.2  # how often candidates are looked at while the link is to be left
@@ -84,6 +85,20 @@ def _prefix_64(_instance: object, _attribute: object, value: IPv6Network) -> Non
 
 
 @frozen
+class NodeLink:
+    """One link of a mobile node: its name, link-layer address, and interface identifier of 64 bits."""
+
+    name: str
+    lla: bytes
+    interface_id: int
+
+    @property
+    def link_local(self) -> IPv6Address:
+        """The link-local address with the same interface identifier."""
+        return form_address(LINK_LOCAL_PREFIX, self.interface_id)
+
+
+@frozen
 class MobileNodeConfig:
     """A mobile node. link: its interface; lla: the interface's link-layer address; interface_id: 64 bits.
 
@@ -91,6 +106,7 @@ class MobileNodeConfig:
     has none (RFC 5568 section 10). insecure: FMIPv6 without BADF, for a test network without keys.
     first_sequence: of FBUs, at random best. dhcp: ConfigureAddress is answered, so that links that want DHCP
     can be moved to. dad_transmits: probes for an address of a new link, which is in use meanwhile (RFC 4429).
+    others: further links in order of preference (lies_fmipv6.vertical).
     """
 
     link: str
@@ -102,11 +118,12 @@ class MobileNodeConfig:
     keys: Mapping[IPv6Address, bytes] = field(factory=dict, repr=False)
     first_sequence: int = 1
     dad_transmits: int = 0
+    others: tuple[NodeLink, ...] = ()
 
     @property
-    def link_local(self) -> IPv6Address:
-        """The link-local address with the same interface identifier."""
-        return form_address(LINK_LOCAL_PREFIX, self.interface_id)
+    def first(self) -> NodeLink:
+        """Its first link, or only one."""
+        return NodeLink(self.link, self.lla, self.interface_id)
 
     def trusts(self, router: IPv6Address) -> bool:
         """Whether FBU and FBack can be exchanged with a router."""
@@ -221,6 +238,11 @@ def other_address(prefix: IPv6Network, lla: bytes, attempt: int) -> IPv6Address:
 def form_address(prefix: IPv6Network, interface_id: int) -> IPv6Address:
     """The address of a /64 prefix and a 64-bit interface identifier (RFC 4862 section 5.5.3)."""
     return address_of(prefix_octets(prefix) + (interface_id & ((1 << 64) - 1)).to_bytes(8))
+
+
+def form_network(address: IPv6Address) -> IPv6Network:
+    """The /64 prefix of an address."""
+    return IPv6Network((address, 64), strict=False)
 
 
 def newer(sequence: int, than: int) -> bool:

@@ -39,7 +39,8 @@ class _Pending:
 class Binding:
     """One PCoA.
 
-    on_link: its last FBU came from PCoA on this router's link; proposed: NCoA as the FBU had it; endpoint:
+    on_link: its last FBU came from PCoA on this router's link; lla: the node's link-layer address, at the NAR
+    if it goes to another link of its own; here: its one on this link; proposed: NCoA as the FBU had it; endpoint:
     where the tunnel ends; supplied: what the NAR gave instead of the proposed NCoA, which is PCoA itself
     where that stays in use (HAck code 3); held: packets to it wait.
     """
@@ -48,6 +49,7 @@ class Binding:
     state: BindingState = BindingState.ENDED
     sequence: int = 0
     lla: bytes = b""
+    here: bytes = b""
     reply_to: IPv6Address = field(default=IPv6Address("::"))
     on_link: bool = False
     proposed: IPv6Address | None = None
@@ -133,6 +135,7 @@ class PreviousRouter:
             self._last[owner] = fbu.sequence
         binding.on_link = on_link
         binding.lla = fbu.lla or lla or binding.lla
+        binding.here = (item.link_layer or b"") if on_link else binding.here or binding.lla
         if fbu.lifetime_s > 0 and self._is_full(binding):
             return self._refusal(binding, fbu.sequence, item.source, FBackStatus.INSUFFICIENT_RESOURCES)
         if not known and len(self._bindings) < 2 * self._c.max_bindings:
@@ -335,7 +338,7 @@ class PreviousRouter:
     def _fback(
         self, binding: Binding, ack: FastBindingAck, to: IPv6Address, *, on_link: bool = False
     ) -> SendMessage:
-        lla = binding.lla or None if on_link else None
+        lla = binding.here or None if on_link else None
         return SendMessage(ack, self._c.address, to, lla, binding.pcoa)
 
     def _refusal(self, binding: Binding, sequence: int, to: IPv6Address, status: int) -> list[Action]:
@@ -357,9 +360,9 @@ class PreviousRouter:
             binding.go(BindingEvent.FBU_ZERO)
         else:
             actions += self._end(binding, BindingEvent.FBU_ZERO, now)
-        here = binding.on_link and bool(binding.lla)
+        here = binding.on_link and bool(binding.here)
         if here:
-            actions += self._here(binding.pcoa, binding.lla, now)
+            actions += self._here(binding.pcoa, binding.here, now)
         ack = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, 0)
         return [*actions, self._fback(binding, ack, item.source, on_link=here)]
 

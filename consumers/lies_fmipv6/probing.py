@@ -53,7 +53,7 @@ class Probing:
         m = self._m
         if self._until is None or target != self._asked or m.state not in _SETTLED:
             return []
-        if lla == m.c.lla or (m.router is not None and lla == m.router.lla):
+        if lla == m.here.lla or (m.router is not None and lla == m.router.lla):
             return []
         self._until = None
         self._given_up += 1

@@ -75,6 +75,13 @@ class Scout:
         self.poa = poa
         self._attached_at = now
 
+    def changed_link(self) -> None:
+        """What is heard is another link's from now on: nothing of that which was counts."""
+        self.poll_at = self._condition = self._going_down = self._cancelled_at = None
+        self._candidates.clear()
+        self._listed_at = self._asked_at = None
+        self.content = False
+
     def indicated(self, item: LinkStatusChanged | LinkGoingDown | LinkGoingDownCancelled, now: float) -> None:
         """Take an indication about the present PoA in; those about another are late, and void."""
         if item.poa != self.poa:

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 from attrs import evolve
 
 from lies.events import CareOfAddressChanged, HandoverDone, Indication, LinkActionFailed, PacketsBuffered
+from lies.links import Raise
 from lies.sim import HomeHost, MobileHost, RouterHost, Seat, kind_of
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
@@ -108,8 +109,8 @@ class MobileProgram:
                 host.publish(action.report)
             case a.RequestConnect():
                 host.connect(action.poa, partial(self._refused, action.poa))
-            case a.ExpectLinkUp() | a.ConfigureAddress():
-                pass  # nothing is quicker on a virtual clock if it is prepared; no link wants DHCP
+            case a.ExpectLinkUp() | a.ConfigureAddress() | Raise():
+                pass  # nothing is quicker on a virtual clock if it is prepared; one link, without DHCP
             case _:
                 self._change(action)
 
@@ -135,6 +136,8 @@ class MobileProgram:
                 host.release(action.pcoa)
             case a.DropAddress():
                 host.remove_address(action.coa)
+            case a.UseLink():
+                pass  # there is one
             case _:
                 assert_never(action)
 

@@ -41,6 +41,8 @@ class MobileNodeEvent(StrEnum):
     CONNECT_FAILED = "LinkConnect refused or without effect"
     WAIT_OVER = "no LinkUp after LinkDown"
     BINDING_UPDATED = "BA before FBack"
+    CHANGE_LINK = "to be left for another link, no FBU"
+    CHANGE_BACK = "the link before"
 
 
 S, E = MobileNodeState, MobileNodeEvent
@@ -54,6 +56,8 @@ MOBILE_NODE: Mapping[tuple[MobileNodeState, MobileNodeEvent], MobileNodeState] =
     (S.ATTACHED, E.MOVE): S.FBU_SENT,
     (S.ATTACHED, E.ROAM): S.SWITCHING,
     (S.ATTACHED, E.LINK_DOWN): S.DOWN,
+    (S.ATTACHED, E.CHANGE_LINK): S.SWITCHING,
+    (S.SOLICITING, E.CHANGE_BACK): S.ATTACHED,
     (S.FBU_SENT, E.FBACK): S.SWITCHING,
     (S.FBU_SENT, E.REFUSED): S.ATTACHED,
     (S.FBU_SENT, E.LINK_DOWN): S.DOWN,

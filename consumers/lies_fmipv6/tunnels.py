@@ -53,7 +53,7 @@ class Tunnels:
     def __init__(
         self,
         parameters: Parameters,
-        new_exchange: Callable[[IPv6Address, IPv6Address, IPv6Address, int], FbuExchange],
+        new_exchange: Callable[[IPv6Address, IPv6Address, IPv6Address, int, bytes], FbuExchange],
         reporter: Reporter,
         *,
         unproven: bool,
@@ -130,12 +130,13 @@ class Tunnels:
         after: list[Action] = []
         for tunnel in [t for t in self.kept if t.handover.pcoa == address]:
             before += self._end(tunnel, TunnelEvent.RETURNED, now, keep_address=True)
-            after += self.farewell(tunnel.handover, address, 0, now)
+            if not tunnel.handover.alone:
+                after += self.farewell(tunnel.handover, address, 0, now)
         return before, after
 
     def farewell(self, h: Handover, source: IPv6Address, lifetime_s: int, now: float) -> list[Action]:
         """Tell a PAR how long its binding of h.pcoa is still of use; repeated until it answers."""
-        exchange = self._new_exchange(h.pcoa, h.ncoa, h.par, lifetime_s)
+        exchange = self._new_exchange(h.pcoa, h.ncoa, h.par, lifetime_s, h.link.lla)
         self.farewells[h.pcoa] = exchange
         return [exchange.send(source, now)]
 
@@ -182,7 +183,7 @@ class Tunnels:
         h = tunnel.handover
         if tunnel.refresh is not None and tunnel.refresh <= now:
             tunnel.refresh = None
-            tunnel.exchange = self._new_exchange(h.pcoa, h.ncoa, h.par, self._p.fbu_lifetime_s)
+            tunnel.exchange = self._new_exchange(h.pcoa, h.ncoa, h.par, self._p.fbu_lifetime_s, h.link.lla)
             return [tunnel.exchange.send(h.ncoa, now)]
         due = tunnel.exchange.next_timeout() if tunnel.exchange else None
         if tunnel.exchange is None or due is None or due > now:

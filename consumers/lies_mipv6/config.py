@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from lies.kernel.kinds import TunnelKind
-from lies.links_shell import OtherLink
+from lies.links import OtherLink
 from lies_mipv6.parameters import Parameters
 
 OWNER = 62  # of what Mobile IPv6 has in the kernel (lies.kernel.messages); nobody else's in rtnetlink.h

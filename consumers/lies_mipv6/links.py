@@ -1,4 +1,4 @@
-"""Several links of one mobile node: whose care-of address it uses now (vertical handover). No I/O, no clock."""
+"""Several links of one mobile node: whose care-of address it uses now (vertical handover)."""
 
 from collections.abc import Sequence
 

@@ -20,8 +20,8 @@ from lies.events import (
     Raw,
 )
 from lies.link_policy import LinkPolicy
-from lies.links import Raise
-from lies.links_shell import OtherLink, catch_up, connect, find_address
+from lies.links import OtherLink, Raise
+from lies.links_shell import catch_up, connect, find_address
 from lies.packet import text_of
 from lies.runtime import Runtime
 from lies_mipv6.config import Config

@@ -24,8 +24,7 @@ from lies.events import (
     Technology,
 )
 from lies.link_policy import LinkPolicy, LinkView, PreferredLinks, ReportedLinks
-from lies.links import MOVING_S, Raise
-from lies.links_shell import OtherLink
+from lies.links import MOVING_S, OtherLink, Raise
 from lies.policies import make_link_policy
 from lies_mipv6 import actions as a
 from lies_mipv6.config import Config, Role
