@@ -132,6 +132,12 @@ class LinkWatch:
                 return False
         return True
 
+    def listed(self, link: str, poas: Sequence[PoACondition]) -> None:
+        """A whole PoA list of a link."""
+        if (state := self.states.get(link)) is not None and poas:
+            state.poas.clear()
+            state.hear(tuple(poas), found=True)
+
     def next_timeout(self) -> float | None:
         """When `passed`, and then `decide`, want to be called."""
         moving = [s.moving_until for s in self.states.values() if s.moving_until is not None]

@@ -319,7 +319,7 @@ class Arrival:
 
     def _solicitation(self) -> SendMessage:
         here = self._m.here
-        return SendMessage(RouterSolicitation(here.lla), here.link_local, ALL_ROUTERS)
+        return SendMessage(RouterSolicitation(here.lla or None), here.link_local, ALL_ROUTERS)
 
 
 def _usable(info: PrefixInformation) -> bool:

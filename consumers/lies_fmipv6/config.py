@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from lies.errors import ConfigError
 from lies.kernel.kinds import TunnelKind
+from lies.links import OtherLink
 from lies_fmipv6.items import access_point_id
 from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.parameters import (
@@ -18,6 +19,7 @@ from lies_fmipv6.parameters import (
     MobileNodeConfig,
     Mode,
     Neighbour,
+    NodeLink,
     Parameters,
     eui64,
 )
@@ -92,7 +94,8 @@ class Config:
     role; keys: handover keys, in keys_dir; insecure: exchange HI and HAck without ESP, and FBU and FBack
     without BADF if there are no keys, for a test network only; tunnels: how the kernel makes them.
     mobile-node: link, mode, policy (lies_fmipv6.policy_shell), parameters, dhcp (the command that gets the
-    link an address; without it links that want DHCP are not moved to), dad_transmits. access-router: access
+    link an address; without it links that want DHCP are not moved to), dad_transmits; others: further links
+    in order of preference; link_policy: between them (lies.link_policy). access-router: access
     and backbone interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering
     (where packets wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by
     so much faster than it came), advertise_interval_s (None: Router Advertisements only when asked),
@@ -124,6 +127,8 @@ class Config:
     duplicates: Duplicates = Duplicates.ASSIGN
     dad_transmits: int = 0
     dhcp_link: bool = False
+    others: tuple[OtherLink, ...] = ()
+    link_policy: Mapping[str, Any] = field(factory=dict)
     max_bindings: int = 1024
     max_expected: int = 1024
     max_expected_per_neighbour: int = 256
@@ -137,6 +142,9 @@ class Config:
         for name in needed:
             if getattr(self, name) in {None, ""}:
                 raise ValueError(f"{name} is needed where role = {self.role.value!r}")
+        links = [self.link, *(other.link for other in self.others)]
+        if len(set(links)) < len(links) or not all(other.link for other in self.others):
+            raise ValueError("link and others name each link once")
         if self.address is not None and not is_unicast(self.address):
             raise ValueError(f"address: {self.address} is no address of one node")
         if self.role is Role.ACCESS_ROUTER:
@@ -196,7 +204,11 @@ def _check_keys(config: Config) -> None:
 
 
 def mobile_node(
-    config: Config, lla: bytes, first_sequence: int, secrets: Mapping[str, bytes]
+    config: Config,
+    lla: bytes,
+    first_sequence: int,
+    secrets: Mapping[str, bytes],
+    others: tuple[NodeLink, ...] = (),
 ) -> MobileNodeConfig:
     """The engine's configuration of a mobile node with that link-layer address; secrets: keys by name."""
     return MobileNodeConfig(
@@ -209,6 +221,7 @@ def mobile_node(
         dhcp=bool(config.dhcp),
         first_sequence=first_sequence,
         dad_transmits=config.dad_transmits,
+        others=others,
     )
 
 

@@ -66,19 +66,36 @@ class RouterDataPlane(Protocol):
 
 
 class MobileDataPlane(Protocol):
-    """A mobile node's, on one link: care-of addresses, what is held of them, tunnels with earlier routers."""
+    """A mobile node's: care-of addresses on its links, what is held of them, tunnels with earlier routers."""
 
     @property
     def addresses(self) -> tuple[IPv6Address, ...]:
         """The care-of addresses that the node has now."""
         ...
 
-    def use_router(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> None:
+    @property
+    def own_addresses(self) -> tuple[IPv6Address, ...]:
+        """Those of them that no other program has given the node."""
+        ...
+
+    def use_link(self, link: str) -> None:
+        """UseLink."""
+        ...
+
+    def use_router(
+        self, coa: IPv6Address, router: IPv6Address | None, router_lla: bytes | None, *, theirs: bool = False
+    ) -> None:
         """UseRouter."""
         ...
 
     def prepare(
-        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address, nar_lla: bytes | None
+        self,
+        pcoa: IPv6Address,
+        ncoa: IPv6Address,
+        par: IPv6Address,
+        nar: IPv6Address,
+        nar_lla: bytes | None,
+        link: str = "",
     ) -> None:
         """PrepareHandover."""
         ...

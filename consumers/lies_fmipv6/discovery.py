@@ -183,7 +183,7 @@ class Discovery:
             self._asked = tuple(self._wanted)[: self._p.max_access_points]
             self.backoff = Backoff(now, self._p.first_wait_s, retries=self._p.rtsolpr_retries)
         self._sent = [*self._sent, now][-self._p.max_rtsolpr_rate :]
-        return RtSolPr(self._identifier, self.lla, self._asked)
+        return RtSolPr(self._identifier, self.lla or None, self._asked)
 
     def _free_at(self) -> float:
         """When the rate limit allows another message (6.1.1)."""

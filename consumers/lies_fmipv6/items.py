@@ -110,6 +110,11 @@ def access_point_id(poa: str) -> bytes:
     return _NAME + poa.encode()
 
 
+def is_family(access_point: bytes) -> bool:
+    """Whether an identifier of a configuration stands for all names that begin as it does: it ends with "*"."""
+    return access_point.startswith(_NAME) and access_point.endswith(b"*")
+
+
 def poa_of(access_point: bytes) -> str:
     """The PoA of an identifier: the reverse of access_point_id."""
     if access_point.startswith(_NAME):

@@ -36,6 +36,14 @@ _HOLD_OCTETS = 8 << 20
 
 
 @frozen
+class _Link:
+    """An interface of the node, and the sources of tunnels that leave by it."""
+
+    index: int
+    sources: OuterSources
+
+
+@frozen
 class _Completion:
     """Finished messages of a handover from par."""
 
@@ -49,13 +57,16 @@ class _Completion:
 class _CareOf:
     """One care-of address: its tables, and the way out on its own link.
 
-    neighbours: the addresses that its router was known by here, each with a neighbour entry of ours.
+    neighbours: the addresses that its router was known by here, each with a neighbour entry of ours; router:
+    None where there is none between; theirs: the address is another program's.
     """
 
+    link: _Link
     table: int
-    router: IPv6Address
+    router: IPv6Address | None
     lane: Lane
     neighbours: set[IPv6Address]
+    theirs: bool = False
 
     @property
     def drain(self) -> int:
@@ -63,16 +74,22 @@ class _CareOf:
 
 
 class MobilePlane:
-    """Carries out the data-plane actions of lies_fmipv6.actions on one link; KernelError where it cannot.
+    """Carries out the data-plane actions of lies_fmipv6.actions on its links; KernelError where it cannot.
 
-    Begins by removing what a plane that was killed has left in this namespace.
+    link: the one that is used first. Begins by removing what a plane that was killed has left in this namespace.
     """
 
-    def __init__(self, netlink: Netlink, link: str, tunnels: TunnelKind = TunnelKind.AUTO) -> None:
+    def __init__(
+        self,
+        netlink: Netlink,
+        link: str,
+        tunnels: TunnelKind = TunnelKind.AUTO,
+        others: Sequence[str] = (),
+    ) -> None:
         self._netlink = netlink
-        self._index = index_of(link)
-        self._link = link
-        self._sources = OuterSources(self._index)
+        indices = {name: index_of(name) for name in (link, *others)}
+        self._links = {name: _Link(index, OuterSources(index)) for name, index in indices.items()}
+        self._here = self._links[link]
         sweep(netlink)
         with ExitStack() as undo:
             self._hold = undo.enter_context(closing(Hold(netlink, octets=_HOLD_OCTETS)))
@@ -89,27 +106,48 @@ class MobilePlane:
         """The care-of addresses that the node has now."""
         return tuple(self._care_of)
 
-    def use_router(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> None:
+    @property
+    def own_addresses(self) -> tuple[IPv6Address, ...]:
+        """Those of them that no other program has given the node."""
+        return tuple(coa for coa, care_of in self._care_of.items() if not care_of.theirs)
+
+    def use_link(self, link: str) -> None:
+        """New addresses are of this link."""
+        self._here = self._links[link]
+
+    def use_router(
+        self, coa: IPv6Address, router: IPv6Address | None, router_lla: bytes | None, *, theirs: bool = False
+    ) -> None:
         """The router becomes the default route of coa, a new address, and of the node."""
-        self._netlink.execute(self._address(coa, router, router_lla), ignore=(errno.EEXIST,))
+        known = self._care_of.get(coa)
+        if known is not None and known.link is not self._here:  # it stays in use on another link than its own
+            self._remove(coa)
+        self._netlink.execute(self._address(coa, router, router_lla, theirs=theirs), ignore=(errno.EEXIST,))
         care_of = self._care_of[coa]
-        self._netlink.execute([*self._own_way(care_of), self._main(router)])
+        self._netlink.execute([*self._own_way(care_of), self._main(care_of, router)])
         if coa in self._held:
             self.release(coa)
 
     def prepare(
-        self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address, nar_lla: bytes | None
+        self,
+        pcoa: IPv6Address,
+        ncoa: IPv6Address,
+        par: IPv6Address,
+        nar: IPv6Address,
+        nar_lla: bytes | None,
+        link: str = "",
     ) -> None:
         """Build what the move to nar needs; nothing that is sent changes its way yet."""
+        of = self._links[link] if link else self._here
         if ncoa in self._care_of:
             self._known_before.add(ncoa)
             self._netlink.execute(self._neighbour(self._care_of[ncoa], nar, nar_lla))
         else:
-            self._netlink.execute(self._address(ncoa, nar, nar_lla), ignore=(errno.EEXIST,))
+            self._netlink.execute(self._address(ncoa, nar, nar_lla, of), ignore=(errno.EEXIST,))
             self._netlink.execute(self._own_way(self._care_of[ncoa]))
         self._prepared[pcoa, ncoa] = self._completion(pcoa, ncoa, par, nar)
         setup = [
-            *self._sources.choose(par, ncoa),
+            *self._care_of[ncoa].link.sources.choose(par, ncoa),
             *self._tunnelling.guard(ncoa),
             self._tunnelling.accept(ncoa, par),
         ]
@@ -188,18 +226,30 @@ class MobilePlane:
             undo.callback(self._tunnelling.close)
             undo.callback(self._hold.close)
             undo.callback(sweep, self._netlink)
-            self._netlink.execute(self._sources.forget_all(), ignore=GONE)
+            labels = [message for link in self._links.values() for message in link.sources.forget_all()]
+            self._netlink.execute(labels, ignore=GONE)
 
     def _ends(self) -> set[tuple[IPv6Address, IPv6Address]]:
         """(ncoa, par) of every tunnel that is open or prepared."""
         return {*self._tunnels.values(), *((n, c.par) for (_, n), c in self._prepared.items())}
 
-    def _address(self, coa: IPv6Address, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
+    def _address(
+        self,
+        coa: IPv6Address,
+        router: IPv6Address | None,
+        router_lla: bytes | None,
+        link: _Link | None = None,
+        *,
+        theirs: bool = False,
+    ) -> list[bytes]:
+        link = link or self._here
         known = self._care_of.get(coa)
         table = known.table if known is not None else self._free_table()
         neighbours = known.neighbours if known is not None else set()
-        care_of = self._care_of[coa] = _CareOf(table, router, self._hold.lane(table, table + 1), neighbours)
-        messages = [m.address(self._index, coa), *self._neighbour(care_of, router, router_lla)]
+        lane = self._hold.lane(table, table + 1)
+        care_of = self._care_of[coa] = _CareOf(link, table, router, lane, neighbours, theirs)
+        messages = [] if theirs else [m.address(link.index, coa)]
+        messages += self._neighbour(care_of, router, router_lla)
         messages.append(m.rule(_PREFERENCE_CARE_OF, table=table, source=coa))
         messages.append(m.rule(_PREFERENCE_DRAIN, table=table + 1, source=coa, iif=self._hold.out_name))
         return messages
@@ -209,23 +259,26 @@ class MobilePlane:
         ends = self._ends()
         gone = [] if (ncoa, par) in ends else [self._tunnelling.accept(ncoa, par, add=False)]
         if all(par != other for _, other in ends):
-            gone += self._sources.forget(par)
+            gone += [message for link in self._links.values() for message in link.sources.forget(par)]
         self._netlink.execute(gone, ignore=GONE)
 
-    def _neighbour(self, care_of: _CareOf, router: IPv6Address, router_lla: bytes | None) -> list[bytes]:
-        if router_lla is None:
+    def _neighbour(
+        self, care_of: _CareOf, router: IPv6Address | None, router_lla: bytes | None
+    ) -> list[bytes]:
+        if router is None or router_lla is None:
             return []
         care_of.neighbours.add(router)
-        return [m.neighbour(self._index, router, router_lla)]  # permanent: it outlives the loss of carrier
+        # permanent: it outlives the loss of carrier
+        return [m.neighbour(care_of.link.index, router, router_lla)]
 
     def _own_way(self, care_of: _CareOf) -> list[bytes]:
         return [
-            m.route(DEFAULT, table=table, oif=self._index, via=care_of.router)
+            m.route(DEFAULT, table=table, oif=care_of.link.index, via=care_of.router)
             for table in (care_of.table, care_of.drain)
         ]
 
-    def _main(self, router: IPv6Address) -> bytes:
-        return m.route(DEFAULT, oif=self._index, via=router)
+    def _main(self, care_of: _CareOf, router: IPv6Address | None) -> bytes:
+        return m.route(DEFAULT, oif=care_of.link.index, via=router)
 
     def _completion(
         self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, nar: IPv6Address
@@ -235,12 +288,13 @@ class MobilePlane:
         old = self._care_of.get(pcoa)
         tunnel: list[bytes] = []
         if old is not None:
-            drain = self._tunnelling.towards(DEFAULT, par, local=ncoa, oif=self._index, table=old.drain)
+            oif = new.link.index
+            drain = self._tunnelling.towards(DEFAULT, par, local=ncoa, oif=oif, table=old.drain)
             # what is sent from now on goes the same way behind what waited, until the tunnel ends
             tunnel = [drain, *old.lane.let_go]
         own = self._own_way(new)
         back = own if ncoa in self._known_before else []
-        return _Completion(par, back, tunnel, [*own, self._main(nar)])
+        return _Completion(par, back, tunnel, [*own, self._main(new, nar)])
 
     def _remove(self, coa: IPv6Address) -> None:
         care_of = self._care_of.pop(coa)
@@ -251,18 +305,20 @@ class MobilePlane:
             m.route(DEFAULT, table=care_of.table, add=False),
             m.route(DEFAULT, table=care_of.drain, add=False),
             *care_of.lane.forget,
-            *self._sources.forget(coa),
-            m.address(self._index, coa, add=False),
+            *(message for link in self._links.values() for message in link.sources.forget(coa)),
         ]
-        others = {router for other in self._care_of.values() for router in other.neighbours}
-        messages += [m.neighbour(self._index, r, add=False) for r in care_of.neighbours - others]
+        if not care_of.theirs:
+            messages.append(m.address(care_of.link.index, coa, add=False))
+        index, same = care_of.link.index, [o for o in self._care_of.values() if o.link is care_of.link]
+        others = {router for other in same for router in other.neighbours}
+        messages += [m.neighbour(index, r, add=False) for r in care_of.neighbours - others]
         self._execute_all(messages)
 
     def _execute_all(self, messages: Sequence[bytes]) -> None:
         try:
             self._netlink.execute(messages, ignore=GONE)
         except KernelError as error:
-            _log.warning("clearing up on %s: %s", self._link, error)
+            _log.warning("clearing up: %s", error)
 
     def _free_table(self) -> int:
         used = {c.table for c in self._care_of.values()}

@@ -27,11 +27,12 @@ from lies.events import (
     Raw,
     Technology,
 )
-from lies.kernel.interfaces import global_addresses
+from lies.kernel.interfaces import global_addresses, link_local_addresses
 from lies.kernel.netlink import Netlink
 from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
-from lies.kernel.tunnels import link_address
+from lies.kernel.tunnels import ethernet_address, link_address
+from lies.links import Raise
 from lies.packet import OtherProtocol
 from lies.runtime import Runtime, monotonic_ns, wall_ns
 from lies_fmipv6 import actions as a
@@ -42,11 +43,12 @@ from lies_fmipv6.items import AddressConfigured, ConnectRefused, MobileNodeItem,
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
+from lies_fmipv6.parameters import MobileNodeConfig, NodeLink, Parameters, eui64
 from lies_fmipv6.policy import Policy
 from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RA, MH_FBACK
 
 _log = logging.getLogger("lies.fmipv6")
-_EVENTS = (
+EVENTS = (
     LinkUp,
     LinkDown,
     LinkStatusChanged,
@@ -56,8 +58,9 @@ _EVENTS = (
     PoALost,
 )
 _WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
+_INTERFACE_ID = (1 << 64) - 1
 _PUT_OFF_S = 0.005  # what can wait for the FBack, and then for the LinkDown, each at most so long
-_PRIMITIVES = (
+PRIMITIVES = (
     "link_up",
     "link_down",
     "link_status_changed",
@@ -68,25 +71,40 @@ _PRIMITIVES = (
 )
 
 
+def node_link(name: str) -> NodeLink:
+    """A further link as the engine knows it; without an Ethernet address there is no fast handover to it."""
+    if (lla := ethernet_address(name)) is not None:
+        return NodeLink(name, lla, eui64(lla))
+    own = next(iter(link_local_addresses(name)), None)
+    interface_id = int(own) & _INTERFACE_ID if own is not None else secrets.randbits(64)
+    return NodeLink(name, b"", interface_id)
+
+
 class MobileShell:
     """Runs lies_fmipv6.mobile_node.MobileNode on one link of this host."""
 
     def __init__(self, config: Config, bus: BusClient, secrets_: Mapping[str, bytes], policy: Policy) -> None:
-        self._link = config.link or ""
+        self._link = self._here = config.link or ""
+        others = [other.link for other in config.others]
         self._bus = bus
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
-            plane: MobileDataPlane = MobilePlane(netlink, self._link, config.tunnels)
+            plane: MobileDataPlane = MobilePlane(netlink, self._link, config.tunnels, others)
             self._plane = undo.enter_context(closing(plane))
             self._signalling = undo.enter_context(
-                closing(Signalling(netlink, [self._link], self._on_packet, addresses=None, wanted=_WANTED))
+                closing(
+                    Signalling(
+                        netlink, [self._link, *others], self._on_packet, addresses=None, wanted=_WANTED
+                    )
+                )
             )
             lla = link_address(self._link)
             self._undo = undo.pop_all()
-        engine_config = mobile_node(config, lla, secrets.randbelow(1 << 16), secrets_)
+        links = tuple(node_link(name) for name in others)
+        engine_config = mobile_node(config, lla, secrets.randbelow(1 << 16), secrets_, links)
         self._keys = engine_config.keys
         self._dhcp = config.dhcp
-        engine = MobileNode(engine_config, config.parameters, policy)
+        engine = self._engine(engine_config, config.parameters, policy)
         self._runtime: Runtime[MobileNodeItem, a.MobileNodeAction] = Runtime(engine, self._perform)
         self._tasks: set[asyncio.Task[None]] = set()
         self._expected: a.ExpectLinkUp | None = None
@@ -96,12 +114,15 @@ class MobileShell:
         self._timer: asyncio.TimerHandle | None = None  # until which it, and the UNA, can wait
         self._seen_up = False
 
+    def _engine(self, config: MobileNodeConfig, parameters: Parameters, policy: Policy) -> MobileNode:
+        return MobileNode(config, parameters, policy)
+
     async def start(self) -> None:
         """Register, then catch up with a link that is up already."""
         self._signalling.start()
         self._runtime.start()
         self._bus.on_event(self._on_event)
-        for primitive in _PRIMITIVES:
+        for primitive in PRIMITIVES:
             await self._bus.register(primitive, self._link)
         await self._bus.register("report", "*")
         await self._catch_up()
@@ -128,7 +149,7 @@ class MobileShell:
             self._runtime.feed(LinkUp(header, status.poa))
 
     def _on_event(self, event: Indication | Raw) -> None:
-        if isinstance(event, _EVENTS):
+        if isinstance(event, EVENTS):
             if event.header.link.name == self._link:
                 if isinstance(event, LinkUp):
                     self._seen_up = True
@@ -153,13 +174,13 @@ class MobileShell:
         self._perform(expected.complete)
         self._done = [expected.announce, expected.complete]
 
-    def _on_packet(self, packet: bytes, lla: bytes, _interface: str) -> None:
+    def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
         try:
             got = decode(packet, key_for=self._keys.get)
         except OtherProtocol:
             return
         message = check_addresses(got.message)
-        self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated))
+        self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated, interface))
 
     def _perform(self, action: a.MobileNodeAction) -> None:
         if action in self._done:
@@ -192,9 +213,18 @@ class MobileShell:
                 self._put_off_more()
             case a.HoldUplink(pcoa):
                 self._plane.hold(pcoa)
+            case Raise():
+                self._raise(action)
             case _:
                 self._prepare()
                 self._change(action)
+
+    def _raise(self, action: Raise) -> None:
+        """Connect a link; where there is one only, it connects by itself."""
+
+    def _use_link(self, action: a.UseLink) -> None:
+        self._here = action.link
+        self._plane.use_link(action.link)
 
     def _put_off_more(self) -> None:
         if self._timer is not None:
@@ -220,10 +250,12 @@ class MobileShell:
         """Change addresses, routes and tunnels."""
         plane = self._plane
         match action:
-            case a.UseRouter(coa, _, router, router_lla):
-                plane.use_router(coa, router, router_lla)
-            case a.PrepareHandover(pcoa, ncoa, par, nar, nar_lla):
-                plane.prepare(pcoa, ncoa, par, nar, nar_lla)
+            case a.UseLink():
+                self._use_link(action)
+            case a.UseRouter(coa, _, router, router_lla, theirs):
+                plane.use_router(coa, router, router_lla, theirs=theirs)
+            case a.PrepareHandover(pcoa, ncoa, par, nar, nar_lla, link):
+                plane.prepare(pcoa, ncoa, par, nar, nar_lla, link)
             case a.HoldUplink(pcoa):
                 plane.hold(pcoa)
             case a.ReleaseUplink(pcoa):
@@ -243,7 +275,7 @@ class MobileShell:
 
     def _send(self, packet: bytes, destination: IPv6Address) -> None:
         self._signalling.send(
-            packet, destination, interface=self._link, link_layer=group_address(destination)
+            packet, destination, interface=self._here, link_layer=group_address(destination)
         )
 
     async def _poa_list(self, link: str) -> None:

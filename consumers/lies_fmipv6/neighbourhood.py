@@ -4,11 +4,15 @@ from ipaddress import IPv6Address
 
 from attrs import evolve
 
+from lies_fmipv6.items import is_family
 from lies_fmipv6.messages import AccessPointInfo, OptionCode, PrRtAdv, PrRtAdvCode, RtSolPr
 from lies_fmipv6.parameters import AccessRouterConfig
 
 _HEADERS = 40 + 8 + 16  # IPv6, PrRtAdv, the router's own LLA option
 _ADDRESS_OPTION = 24  # RFC 5568 section 6.4.1
+
+
+_UNKNOWN = AccessPointInfo(b"\0", OptionCode.UNKNOWN)
 
 
 def _lla_option(octets: int) -> int:
@@ -26,6 +30,7 @@ class Neighbourhood:
         self._c = config
         self._dhcp = {ap for n in config.neighbours if n.dhcp for ap in n.access_points}
         self._infos: dict[bytes, AccessPointInfo] = {}
+        self._families: list[tuple[bytes, AccessPointInfo]] = []  # beginnings of names, the longest first
         for n in config.neighbours:
             for ap in n.access_points:
                 self._infos[ap] = (
@@ -35,14 +40,16 @@ class Neighbourhood:
                 )
         own = OptionCode.SAME_INTERFACE
         self._infos.update((ap, AccessPointInfo(ap, own)) for ap in config.access_points)
+        for ap in [ap for ap in self._infos if is_family(ap)]:
+            self._families.append((ap[:-1], self._infos.pop(ap)))
+        self._families.sort(key=lambda family: -len(family[0]))
 
     def answers(self, solicitation: RtSolPr) -> list[PrRtAdv]:
         """To an RtSolPr: one message, or two; none to a wildcard where there are no neighbours."""
         if solicitation.wildcard:
             wanted = self._tuples()
         else:
-            unknown = OptionCode.UNKNOWN
-            wanted = [self._infos.get(ap, AccessPointInfo(ap, unknown)) for ap in solicitation.access_points]
+            wanted = [self._info(ap) for ap in solicitation.access_points]
         return self._advertisements(wanted, solicitation.identifier)
 
     def unasked(self) -> list[PrRtAdv]:
@@ -55,12 +62,20 @@ class Neighbourhood:
 
         None where there is no fast handover to it.
         """
-        info = self._infos.get(access_point)
-        if info is None or info.prefix is None or access_point in self._dhcp:
+        info = self._info(access_point)
+        if info.prefix is None or access_point in self._dhcp:
             return None
         if ncoa is not None and ncoa not in info.prefix:
             return None
         return PrRtAdv(PrRtAdvCode.HANDOVER, 0, self._c.lla, (evolve(info, ncoa=ncoa),))
+
+    def _info(self, access_point: bytes) -> AccessPointInfo:
+        """What is known of one, itself or its family."""
+        info = self._infos.get(access_point)
+        if info is not None:
+            return info
+        families = (info for begins, info in self._families if access_point.startswith(begins))
+        return evolve(next(families, _UNKNOWN), access_point=access_point)
 
     def _tuples(self) -> list[AccessPointInfo]:
         return [i for i in self._infos.values() if i.option_code == OptionCode.TUPLE_FOLLOWS]

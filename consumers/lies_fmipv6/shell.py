@@ -8,11 +8,13 @@ from lies.capabilities import Capability
 from lies.consumer import BusClient, Consumer
 from lies.errors import ProtocolViolation
 from lies.paths import keys_dir
+from lies.policies import make_link_policy
 from lies.shared_keys import load_shared_key
 from lies_fmipv6.config import Config, Role
 from lies_fmipv6.mobile_shell import MobileShell
 from lies_fmipv6.policy_shell import make_policy
 from lies_fmipv6.router_shell import RouterShell
+from lies_fmipv6.vertical_shell import VerticalShell
 
 if TYPE_CHECKING:
     from lies.sim import Part
@@ -35,6 +37,7 @@ class Fmipv6(Consumer):
     def __init__(self, name: str, config: Any, bus: BusClient) -> None:  # noqa: ANN401 - its own Config
         super().__init__(name, config, bus)
         self._policy = make_policy(config.policy, name=name)
+        self._link_policy = make_link_policy(config.link_policy, name=name, key="link_policy")
         self._shell: MobileShell | RouterShell | None = None
         self._secrets = read_secrets(config)
 
@@ -47,7 +50,9 @@ class Fmipv6(Consumer):
 
     async def start(self) -> None:
         """Open sockets, take over the kernel's part, begin."""
-        if self.config.role is Role.MOBILE_NODE:
+        if self.config.role is Role.MOBILE_NODE and self.config.others:
+            self._shell = VerticalShell(self.config, self.bus, self._secrets, self._policy, self._link_policy)
+        elif self.config.role is Role.MOBILE_NODE:
             self._shell = MobileShell(self.config, self.bus, self._secrets, self._policy)
         else:
             self._shell = RouterShell(self.config, self._secrets, self.bus.publish)

@@ -57,9 +57,9 @@ class VerticalNode(MobileNode):
         "_before",
         "_failed",
         "_found",
-        "_links",
         "_found_at",
         "_found_from",
+        "_links",
         "_try_until",
         "_watch",
     )
@@ -99,6 +99,7 @@ class VerticalNode(MobileNode):
                 self._gone(link)
         elif isinstance(item, PoAListConfirm):
             link = item.link.name if item.link is not None else ""
+            self._watch.listed(link, item.poas)
         elif isinstance(item, Received) and not isinstance(item.message, FastBindingAck):
             link = item.interface
         elif isinstance(item, AddressFound):
@@ -198,7 +199,7 @@ class VerticalNode(MobileNode):
         target = m.target(poa)
         if m.fast() and target is None and m.discovery.state is DiscoveryState.ASKING:
             return []  # the router is about to say
-        if not self._is_fast(target):
+        if not self._is_fast(link, target):
             m.go(E.CHANGE_LINK)
             self._before = m.here, m.poa or ""
             self._try_until = now + m.p.connect_timeout_s
@@ -208,10 +209,12 @@ class VerticalNode(MobileNode):
         m.go(E.CHANGE_LINK)
         return self._arrive(link, poa, now)
 
-    def _is_fast(self, target: Target | None) -> bool:
+    def _is_fast(self, link: NodeLink, target: Target | None) -> bool:
         """Whether there is a fast handover to another link's PoA; a kept PCoA has to go first."""
         m = self._m
         if target is None or target.outcome is not Outcome.TUPLE or target.dhcp or not m.fast():
+            return False
+        if not link.lla:  # no HI could say who comes
             return False
         assert m.home is not None
         return m.kept is None and target.prefix != m.home.prefix
@@ -229,7 +232,7 @@ class VerticalNode(MobileNode):
         """At another link without an FBack: with an FBU from there, or in search of a router."""
         m = self._m
         target = m.target(poa)
-        fast = self._is_fast(target)
+        fast = self._is_fast(link, target)
         h = m.handover
         actions = self._use(link, poa, "" if fast or m.coa is None else self._why(target))
         if m.state is S.DETACHED:

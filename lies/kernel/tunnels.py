@@ -34,6 +34,7 @@ _NEXT_HOP = IPv6Address("fd51:84d0::d")  # unique local: End.DX6 looks it up wit
 _HOLD_NEXT_HOP = IPv6Address("fe80::5184:0:0")  # and twice the table's number
 IPV6_IN_IPV6 = 41
 _SIOCGIFHWADDR = 0x8927
+_ARPHRD_ETHER = 1
 _NOBODY = m.OWNER_ADMINISTRATOR  # what goes with its device
 
 
@@ -270,10 +271,20 @@ class Hold:
 
 def link_address(name: str) -> bytes:
     """The MAC address of an interface of this namespace (sysfs would show another namespace's)."""
+    return _hardware_address(name)[2:8]
+
+
+def ethernet_address(name: str) -> bytes | None:
+    """The same, None where the interface is none of Ethernet's kind, as many a modem's."""
+    kind, address = struct.unpack_from("=H6s", _hardware_address(name))
+    return bytes(address) if kind == _ARPHRD_ETHER else None
+
+
+def _hardware_address(name: str) -> bytes:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16s24x", name.encode())
         answer = fcntl.ioctl(any_socket, _SIOCGIFHWADDR, request)
-    return answer[18:24]
+    return answer[16:24]
 
 
 def _forwarding(opened: str, owner: int, *, add: bool) -> Template:

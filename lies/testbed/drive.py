@@ -168,7 +168,9 @@ class Drive:
                 self.watcher.on_stage("starting ModemManager with a modem")
                 self._spawn("core", partial(modem.run_rig, bus_file))
         self._daemon("ha", make.home_agent())
-        for router in self.topology.routers:
+        cell = self.topology.cell
+        fast = [cell] if cell is not None and options.cell_fmipv6 else []
+        for router in (*self.topology.routers, *fast):
             self._daemon(router.name, make.access_router(router))
         self._wait_ready()
         modem_bus = bus_file.read_text("utf-8") if bus_file.exists() else None

@@ -38,7 +38,7 @@ class DriveOptions:
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
     daemon; vertical: with a cellular link beside the Wi-Fi, which ends for hole_m in the middle of the
-    road; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
+    road; cell_fmipv6: the cellular router does FMIPv6, as the others; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
     abstract, fmipv6, access: further options of the abstract entity, of the mobile node's FMIPv6 and of the
     access routers'; access_of: of single ones, by name.
     """
@@ -63,6 +63,7 @@ class DriveOptions:
     isolate_fmipv6: bool = False
     vertical: bool = False
     hole_m: float = 330.0
+    cell_fmipv6: bool = True
     app: str | None = None
     app_mbps: float = 15.0
     abstract: Mapping[str, Any] = field(factory=dict)
@@ -150,14 +151,17 @@ class Configurations:
 
     def access_router(self, router: t.Router) -> Config:
         """One access router's daemon."""
+        cell = self._topology.cell
+        everybody = (*self._topology.routers, *([cell] if cell is not None else []))
         neighbours = [
             {
                 "address": str(other.address),
                 "lla": t.mac_text(other.access_mac),
                 "prefix": str(other.prefix),
-                "access_points": [other.bssid],
+                "access_points": _poas(other),
+                "fast_handover": other is not cell or self._plan.options.cell_fmipv6,
             }
-            for other in self._topology.routers
+            for other in everybody
             if other.number != router.number
         ]
         options = {
@@ -167,7 +171,7 @@ class Configurations:
             "backbone": "bb",
             "address": str(router.address),
             "prefix": str(router.prefix),
-            "access_points": [router.bssid],
+            "access_points": _poas(router),
             "neighbours": neighbours,
             **self._plan.options.access,
             **self._plan.options.access_of.get(router.name, {}),
@@ -202,7 +206,9 @@ class Configurations:
         )
         drivers = [self._radio()]
         if plan.options.vertical and self._topology.cell is not None:
-            mipv6["others"] = [{"link": t.CELL_LINK, "router": str(self._topology.cell.address)}]
+            others = [{"link": t.CELL_LINK, "router": str(self._topology.cell.address)}]
+            fmipv6["others"] = mipv6["others"] = others
+            mipv6["policy"] = {"use": "reported"}  # FMIPv6 has the policy between the links
             drivers.append(_cellular(modem_bus))
         return self._config("mn", drivers=tuple(drivers), consumers=consumers)
 
@@ -257,6 +263,11 @@ class Configurations:
     ) -> Config:
         daemon = DaemonConfig(runtime_dir=self.runtime_dir(name), log_level=LogLevel.WARNING)
         return Config(daemon=daemon, drivers=drivers, consumers=consumers)
+
+
+def _poas(router: t.Router) -> list[str]:
+    """Those of its link; the cellular router has all that have names and no MAC addresses."""
+    return ["*"] if isinstance(router, t.CellRouter) else [router.bssid]
 
 
 def _cellular(modem_bus: str | None) -> DriverConfig:

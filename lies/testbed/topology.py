@@ -295,6 +295,7 @@ class Topology:
                 m.new_veth(
                     "ap",
                     CELL_LINK,
+                    mac=mac_text(self.cell.access_mac) if self.cell is not None else None,
                     peer_mac=mac_text(CELL_MAC),
                     peer_netns_fd=self.descriptor("mn"),
                     index=20,
