@@ -53,6 +53,13 @@ def demo(
             help="With a cellular link: the Wi-Fi ends in the middle, cellular takes over and back.",
         ),
     ] = False,
+    plain_cell: Annotated[
+        bool,
+        typer.Option(
+            "--plain-cell",
+            help="With --vertical: the cellular router does no FMIPv6, so that Mobile IPv6 changes links alone.",
+        ),
+    ] = False,
     app_: Annotated[
         AppChoice | None,
         typer.Option(
@@ -91,6 +98,8 @@ def demo(
         application_of(app_.value)  # whether its program is there
     if vertical and trace:
         raise typer.BadParameter("recorded radio has no road with a hole in it", param_hint="--vertical")
+    if plain_cell and not vertical:
+        raise typer.BadParameter("there is no cellular link without --vertical", param_hint="--plain-cell")
     modes = MODES if mode is ModeChoice.ALL else (mode.value,)
     plans = [
         make_plan(
@@ -109,6 +118,7 @@ def demo(
                 duration_s=duration,
                 traces=tuple(trace or ()),
                 vertical=vertical,
+                cell_fmipv6=not plain_cell,
             )
         )
         for m in modes
@@ -214,8 +224,10 @@ def _vertical_line(number: int, verdict: "Verdict", change: "LinkChange") -> dic
         "type": "handover",
         "number": number,
         "handover_mode": "vertical",
+        "fast_handover": change.mode,
         "from": change.from_link,
         "to": change.to_link,
+        "fbu_fback_ms": _ms(_fbu_fback(change.report)),
         "bu_ba_ms": _ms((change.ba_ns - change.bu_ns) / 1e6),
         "total_gap_ms": _ms(verdict.total_gap_ms),
         "old_link_worked": change.before_worked,
@@ -237,6 +249,8 @@ def summary(result: "DriveResult") -> dict[str, Any]:
         "predictive": modes.count("predictive"),
         "reactive": modes.count("reactive"),
         "vertical": modes.count("vertical"),
+        "vertical_predictive": [c.mode for c in result.changes].count("predictive"),
+        "vertical_reactive": [c.mode for c in result.changes].count("reactive"),
         "cellular": result.cellular,
         "packets_sent": result.packets_sent,
         "packets_lost": result.packets_lost,
@@ -309,7 +323,10 @@ def _print_change(change: "LinkChange") -> None:
     if change.warned_ns is not None:
         after = f", {(change.bu_ns - change.warned_ns) / 1e6:.0f} ms after LinkGoingDown"
     way = f"{change.from_link} to {change.to_link}"
-    print(f"{way}: {how}{after}; Binding Update to Acknowledgement {took:.2f} ms")
+    fbu = _fbu_fback(change.report)
+    fast = f"{change.mode} fast handover" if change.mode != "none" else "no fast handover"
+    answered = "" if fbu is None else f", FBU to FBack {fbu:.2f} ms"
+    print(f"{way}: {fast}{answered}; {how}{after}; Binding Update to Acknowledgement {took:.2f} ms")
 
 
 def _median(values: Sequence[float | None]) -> float | None:

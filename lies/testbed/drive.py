@@ -327,9 +327,14 @@ class Drive:
 
     async def _until_reported(self) -> None:
         limit = now_s() + _REPORTS_LIMIT_S
-        while now_s() < limit and len(self._reports()) < len(self._moves()):
+        while now_s() < limit and not self._is_reported():
             await asyncio.sleep(0.1)
             self._check_nodes()
+
+    def _is_reported(self) -> bool:
+        if any(change.report is None for change in vertical.changes_of(self._events)):
+            return False
+        return len(self._reports()) >= len(self._moves())
 
     def _watch(self, begun: float) -> tuple[int, int]:
         self._check_nodes()
