@@ -156,6 +156,17 @@ class LinkWatch:
         """
         self._due = now + POLL_S
         views = self._views(now, reported)
+        return self._chosen(views), self._raised(views, now)
+
+    def choose(self, now: float) -> str | None:
+        """The link alone."""
+        return self._chosen(self._views(now, None))
+
+    def _chosen(self, views: Sequence[LinkView]) -> str | None:
+        chosen = self._policy.choose(views)
+        return chosen if chosen in self.states else None
+
+    def _raised(self, views: Sequence[LinkView], now: float) -> list[Raise]:
         raised: list[Raise] = []
         for name in self._policy.wanted(views):
             state = self.states.get(name)
@@ -164,8 +175,7 @@ class LinkWatch:
             if state.raised_at is None or now >= state.raised_at + RAISE_S:
                 state.raised_at = now
                 raised.append(Raise(name, state.best_poas))
-        chosen = self._policy.choose(views)
-        return (chosen if chosen in self.states else None), raised
+        return raised
 
     def _pending(self) -> bool:
         states = self.states.items()

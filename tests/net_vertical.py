@@ -3,7 +3,7 @@
 from ipaddress import IPv6Address
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from net import Net, Radio
 from net_nodes import LINK, MN_LLA, MobileHost, Packet, RouterNode, poa_of, prefix_of
 from net_runner import Runner
@@ -13,6 +13,7 @@ from lies.link_policy import LinkPolicy, PreferredLinks, ReportedLinks
 from lies.links import Raise
 from lies_fmipv6 import actions as fa
 from lies_fmipv6 import items as fi
+from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.parameters import MobileNodeConfig, NodeLink, eui64
 from lies_fmipv6.policy import Policy
@@ -50,8 +51,8 @@ class VerticalHost(MobileHost):
                 self.here = link
                 self.whys += [why] if why else []
                 return
-            case Raise():
-                self.raised.append(action)
+            case Raise(name):
+                self.raised += [action] if name != LINK.name else []  # that one connects by itself
                 return
             case fa.RequestConnect(link) | fa.RequestPoAList(link):
                 radio = self.net.radios[link]
@@ -76,10 +77,17 @@ class VerticalHost(MobileHost):
         self.mip.feed(action.moved)
 
 
+class Silent(Runner):
+    """A router without LIES."""
+
+    def feed(self, item: Any) -> None:
+        """Nothing is heard."""
+
+
 class VerticalNet(Net):
     """Routers of the Wi-Fi, and one, the last, of the cellular network.
 
-    fast: the others know it, and it does FMIPv6; unknown: they know nothing of it.
+    fast False: the others know that it does no FMIPv6, and it answers nobody; unknown: they know nothing of it.
     """
 
     mobile: VerticalHost
@@ -88,19 +96,34 @@ class VerticalNet(Net):
         self,
         routers: int = 2,
         *,
+        fast: bool = True,
         unknown: bool = False,
         link_policy: LinkPolicy | None = None,
+        cell: NodeLink = CELL_LINK,
         **more: Any,
     ) -> None:
         self.radios: dict[str, Radio] = {}
         self._link_policy = link_policy or PreferredLinks()
-        super().__init__(routers, others=(CELL_LINK,), **more)
+        super().__init__(routers, others=(cell,), **more)
         self.llas = frozenset({MN_LLA, CELL_LLA})
         self.cell = Radio(self, CELL, CELL_LLA)
         self.radios = {"wlan0": self.radio, "wwan0": self.cell}
         self.cell_poa = poa_of(routers)
+        self._change_neighbours(fast=fast, unknown=unknown)
         del self.radio.qualities[self.cell_poa]
         self.cell.qualities = {self.cell_poa: Quality.GOOD}
+
+    def _change_neighbours(self, *, fast: bool, unknown: bool) -> None:
+        *others, cell = self.routers
+        if not fast:
+            others.append(cell)
+            cell.runner = Silent(self, cell.engine, cell.perform)
+        for router in others if unknown or not fast else ():
+            kept = [n for n in router.config.neighbours if not unknown or n.address != cell.config.address]
+            changed = (evolve(n, fast_handover=fast) if n.address == cell.config.address else n for n in kept)
+            router.config = evolve(router.config, neighbours=tuple(changed))
+            if router is not cell:
+                router.runner = Runner(self, AccessRouter(router.config, self.parameters), router.perform)
 
     def make_mobile(self, config: MobileNodeConfig, policy: Policy) -> VerticalHost:
         """The mobile node."""

@@ -27,7 +27,8 @@ class Departure:
         m = self._m
         if m.scout.content or m.state is not _ATTACHED or m.c.mode is not _PREDICTIVE:
             return []
-        if m.here.name != m.c.link:  # where another link goes is for its own network to say
+        if not m.roams:
+            m.scout.poll_at = None
             return []
         choice = m.scout.decide(now, m.reachable)
         if choice is Refresh.NEEDED:

@@ -23,8 +23,8 @@ class Movement:
     up, poa: as of the last link event (poa stays after LinkDown); connecting: the PoA of a LinkConnect under
     way; held: the care-of address whose uplink is held; kept: the handover by which the care-of address is
     still that of an earlier router's link; here: the link in use, coa_link: that of the care-of address;
-    elsewhere: PoAs of other links, which the policy within this one does not see; left_works: the link
-    that was left for this one is up.
+    elsewhere: PoAs of other links; left_works: the link that was left for this one is up; roams: the policy
+    within the link is asked.
     """
 
     __slots__ = (
@@ -46,6 +46,7 @@ class Movement:
         "p",
         "poa",
         "reporter",
+        "roams",
         "router",
         "scout",
         "state",
@@ -59,6 +60,7 @@ class Movement:
         self.here = self.coa_link = config.first
         self.elsewhere: tuple[str, ...] = ()
         self.left_works = False
+        self.roams = True
         self.p = parameters
         self.state = S.DETACHED
         self.coa: IPv6Address | None = None

@@ -39,8 +39,8 @@ class _Pending:
 class Binding:
     """One PCoA.
 
-    on_link: its last FBU came from PCoA on this router's link; lla: the node's link-layer address, at the NAR
-    if it goes to another link of its own; here: its one on this link; proposed: NCoA as the FBU had it; endpoint:
+    on_link: its last FBU came from PCoA on this router's link; lla: the node's link-layer address at the NAR,
+    of another link of its own perhaps; here: that on this link; proposed: NCoA as the FBU had it; endpoint:
     where the tunnel ends; supplied: what the NAR gave instead of the proposed NCoA, which is PCoA itself
     where that stays in use (HAck code 3); held: packets to it wait.
     """

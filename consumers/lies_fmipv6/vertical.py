@@ -2,8 +2,8 @@
 
 The other link is connected first (make before break). Then the node has its FBU answered on the link that it
 leaves, and announces itself on the other, as after any fast handover; what is on its way still arrives. If
-the link breaks before, the FBU goes out from the other one. Where there is no fast handover, the node asks for a
-router there, or takes the address that the link has, and Mobile IPv6 does the rest.
+the link breaks before, the FBU goes out from the other one. Where there is no fast handover, the node asks
+for a router there, or takes the address that the link has, and Mobile IPv6 does the rest.
 """
 
 from lies.events import (
@@ -49,8 +49,8 @@ _PREDICTIVE, _NO_FAST = Mode.PREDICTIVE, Mode.NONE
 class VerticalNode(MobileNode):
     """A MobileNode on several links, one at a time, by a policy between them.
 
-    Driven by the indications of all of them, by the addresses that other programs give them, and by what drives
-    a MobileNode.
+    Driven by the indications of all of them, by the addresses that other programs give them, and by what
+    drives a MobileNode.
     """
 
     __slots__ = (
@@ -76,7 +76,7 @@ class VerticalNode(MobileNode):
         self._watch = LinkWatch(tuple(self._links), link_policy or PreferredLinks(), self._ready)
         self._before: tuple[NodeLink, str] | None = None  # left to try another without FMIPv6; and its PoA
         self._found: dict[str, AddressFound] = {}
-        self._failed: dict[str, float] = {}  # links without an address, and until when they are left alone
+        self._failed: dict[str, float] = {}  # links that are left alone, and until when
         self._try_until = 0.0
         self._found_from = 0.0  # before that a router may still answer
         self._found_at: float | None = None  # when what was found is to be taken
@@ -105,8 +105,10 @@ class VerticalNode(MobileNode):
         elif isinstance(item, AddressFound):
             self._found[item.link] = item
             return self._between(now)
-        actions = super().receive(item, now) if link in {"", m.here.name} else []
-        return actions + self._between(now)
+        if link not in {"", m.here.name}:
+            return self._between(now)
+        m.roams = self._roams(now)
+        return super().receive(item, now) + self._between(now)
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""
@@ -117,14 +119,23 @@ class VerticalNode(MobileNode):
     def handle_timeout(self, now: float) -> list[Action]:
         """What follows from time having come to `now`."""
         self._watch.passed(now)
+        self._m.roams = self._roams(now)
         return super().handle_timeout(now) + self._between(now)
 
     def _ready(self, name: str, state: LinkState, now: float) -> bool:
         """It is up; and the one in use has an address, or is about to get one."""
         m = self._m
-        if self._failed.get(name, now) > now or state.poa is None:
+        if state.poa is None or (self._failed.get(name, now) > now and m.state is not S.DOWN):
             return False
         return name != m.here.name or m.state is not S.SOLICITING or self._before is not None
+
+    def _roams(self, now: float) -> bool:
+        """Whether the node moves within its link: the first, unless that is to be left.
+
+        Where another one goes is for its own network to say.
+        """
+        m = self._m
+        return m.here.name == m.c.link and self._watch.choose(now) in {None, m.here.name}
 
     def _gone(self, link: str) -> None:
         m = self._m
@@ -137,6 +148,7 @@ class VerticalNode(MobileNode):
         m = self._m
         for name, link in self._links.items():
             if link is not m.here and self._watch.states[name].poa == poa:
+                self._failed[m.here.name] = now + m.p.penalty_s  # the policy may want to be here again
                 return self._leave(link, poa, now)
         return [] if poa in m.elsewhere else super()._ordered(poa, now)
 
@@ -234,7 +246,7 @@ class VerticalNode(MobileNode):
         target = m.target(poa)
         fast = self._is_fast(link, target)
         h = m.handover
-        actions = self._use(link, poa, "" if fast or m.coa is None else self._why(target))
+        actions = self._use(link, poa, "" if fast or m.coa is None else self._why(link, target))
         if m.state is S.DETACHED:
             actions += self._arrival.link_up(poa, now)
         elif fast:
@@ -249,10 +261,12 @@ class VerticalNode(MobileNode):
             self._found_from = now if known else now + m.p.found_wait_s
         return actions
 
-    def _why(self, target: Target | None) -> str:
+    def _why(self, link: NodeLink, target: Target | None) -> str:
         m = self._m
         if m.c.mode is _NO_FAST:
             return "mode is none"
+        if not link.lla:
+            return "the link has no link-layer addresses"
         if not m.fast():
             return "this router does no FMIPv6 with the node"
         if target is None or target.outcome is Outcome.UNKNOWN:
