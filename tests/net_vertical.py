@@ -64,6 +64,8 @@ class VerticalHost(MobileHost):
                 self.links[ncoa] = action.link or self.here
             case fa.CompleteHandover(_, ncoa):
                 self.links.setdefault(ncoa, self.here)
+            case fa.EndTunnel(_, ncoa):
+                self.prepared.pop(ncoa, None)
             case _:
                 pass
         super().perform(action)
