@@ -1,21 +1,31 @@
 """A car leaves the Wi-Fi's coverage and comes back: cellular takes over and gives back, without a loss."""
 
+from typing import Any
+
 import pytest
-from drives import drive
+from drives import Onlooker, drive
 from tools import need
 
+from lies.events import CareOfAddressChanged, Indication, Raw
+from lies.kernel import messages as m
+from lies.kernel.netlink import Netlink
+from lies.kernel.netns import entered
 from lies.testbed import modem
+from lies.testbed import topology as t
+from lies.testbed.drive import Drive
 from lies.testbed.result import DriveResult
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
 
-
-def vertical() -> DriveResult:
-    """Past two access points, 340 m apart."""
-    return drive(routers=2, hole_m=250.0, speed_kmh=90.0, rate_mbps=1.0, vertical=True)
+_PORT = 199  # of the mobile node, in the namespace of the radio
 
 
-def check(result: DriveResult) -> None:
+def vertical(**more: Any) -> DriveResult:
+    """Past two access points, 290 m apart."""
+    return drive(routers=2, hole_m=200.0, speed_kmh=120.0, rate_mbps=1.0, vertical=True, **more)
+
+
+def check(result: DriveResult, mode: str) -> None:
     """There and back, both while the link that was left still worked."""
     ways = [(c.from_link, c.to_link) for c in result.changes]
     assert ways[:2] == [("wlan0", "wwan0"), ("wwan0", "wlan0")]
@@ -24,25 +34,48 @@ def check(result: DriveResult) -> None:
     assert there.warned_ns is not None
     assert there.warned_ns < there.bu_ns
     assert back.before_worked
+    assert [there.mode, back.mode] == [mode, mode]
     assert result.packets_sent > 1000
     assert result.packets_lost == 0
 
 
-def test_a_plain_interface_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a modem the cellular link is an interface that is always up, and the result says so."""
+def test_a_router_without_fmipv6_behind_a_plain_interface(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mobile IPv6 changes the links alone; without a modem the result says that the link is simulated."""
     monkeypatch.setattr(modem, "rig_missing", lambda: "the test says so")
-    result = vertical()
+    result = vertical(cell_fmipv6=False)
     assert result.cellular == "simulated, an interface that is always up: the test says so"
-    check(result)
+    check(result, "none")
 
 
 @pytest.mark.modem
-def test_a_modem_takes_over() -> None:
-    """The driver cellular connects the modem when the Wi-Fi is about to end."""
+def test_a_modem_takes_over_by_fast_handovers() -> None:
+    """The driver cellular connects the modem when the Wi-Fi is about to end; FBU and FBack go by the Wi-Fi."""
     for tool in ("/usr/sbin/ModemManager", "mmcli", "dbus-daemon", "unshare", "ip"):
         need(tool)
     assert modem.rig_missing() is None
     result = vertical()
     assert result.cellular is not None
     assert result.cellular.startswith("the driver cellular")
-    check(result)
+    check(result, "predictive")
+
+
+def test_the_wifi_breaks_as_soon_as_it_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The FBack is there, the home agent knows nothing yet: the tunnel brings every packet."""
+    monkeypatch.setattr(modem, "rig_missing", lambda: "the test says so")
+    built: list[Drive] = []
+    broken: list[str] = []
+
+    def when(event: Indication | Raw) -> None:
+        if isinstance(event, CareOfAddressChanged) and event.header.link.name == t.CELL_LINK and not broken:
+            broken.append(event.coa)
+            with entered(built[0].descriptor("radio")):
+                netlink = Netlink()
+                netlink.execute([m.set_link(_PORT, up=False)])
+                netlink.close()
+
+    onlooker = Onlooker(when)
+    result = vertical(onlooker=onlooker, on_built=built.append, duration_s=6.0, backbone_ms=30.0)
+    assert len(broken) == 1
+    assert [(c.to_link, c.mode) for c in result.changes] == [("wwan0", "predictive")]
+    assert result.packets_sent > 500
+    assert result.packets_lost == 0
