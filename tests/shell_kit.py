@@ -27,6 +27,7 @@ from lies.events import (
     Technology,
 )
 from lies.kernel import messages as m
+from lies.links import OtherLink
 from lies.runtime import monotonic_ns, now_s, wall_ns
 from lies.testbed.node import spawn
 from lies_fmipv6 import Fmipv6
@@ -40,6 +41,7 @@ LINK = Link("wlan0", Technology.WIFI)
 ROUTER, ROUTER_PREFIX = IPv6Address("2001:db8:1::1"), IPv6Network("2001:db8:1::/64")
 HOME_AGENT, HOME_PREFIX = IPv6Address("2001:db8:99::1"), IPv6Network("2001:db8:99::/64")
 FAR_AGENT = IPv6Address("2001:db8:98::1")  # the mobile node's, on no interface here
+OTHER_ROUTER = IPv6Address("2001:db8:7::1")
 HOME_ADDRESS = IPv6Address("2001:db8:99::99")
 ROLES = ("mobile", "router", "mobile at home", "home agent")
 _SYSCTLS = ("ipv6/conf/{}/proxy_ndp", "ipv6/neigh/{}/unres_qlen_bytes", "ipv6/neigh/{}/mcast_solicit")
@@ -144,6 +146,8 @@ class Place:
     def consumer(self, role: str, bus: HandBus | None = None, **options: object) -> Consumer:
         """The consumer of a role, not started."""
         bus = bus or HandBus()
+        if role == "mobile on two links":
+            role, options = "mobile", {"others": (OtherLink(link="bb", router=OTHER_ROUTER),), **options}
         if role == "mobile":
             fast: dict[str, Any] = {
                 "role": FastRole.MOBILE_NODE,
