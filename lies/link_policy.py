@@ -56,10 +56,10 @@ class PreferredLinks:
     """The first link of the configuration that is sound; a link is left before it breaks.
 
     spare: a link that is going down is not left while it hears another PoA of this level or better (it moves
-    by itself), and none below this level is returned to; lead_s: a link is left when the break is that near,
-    while the next one is connected as soon as a break is announced; return_after_s: a link that is preferred
-    to the one in use is taken once it is up for so long; keep_connected: every link is connected all the
-    time, not only when the ones before it are leaving.
+    by itself), and none below this level, or that is going down, is returned to; lead_s: a link is left when
+    the break is that near, while the next one is connected as soon as a break is announced; return_after_s: a
+    link that is preferred to the one in use is taken once it is up for so long; keep_connected: every link is
+    connected all the time, not only when the ones before it are leaving.
     """
 
     spare: Quality = Quality.FAIR
@@ -99,7 +99,9 @@ class PreferredLinks:
         return link.ready and (link.down_in_s > self.lead_s or not self._leaves(link))
 
     def _worth(self, link: LinkView) -> bool:
-        return link.up_s >= self.return_after_s and (link.quality is None or link.quality >= self.spare)
+        if link.up_s < self.return_after_s or self._leaves(link):
+            return False
+        return link.quality is None or link.quality >= self.spare
 
     def _leaves(self, link: LinkView) -> bool:
         return link.going_down and link.elsewhere < self.spare

@@ -1,7 +1,7 @@
 """tests/net.py with a mobile node on two links: the last router's access point is the other link's."""
 
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, cast
 
 from attrs import define, evolve, field
 from net import Net, Radio
@@ -33,6 +33,7 @@ class VerticalHost(MobileHost):
     here: str = "wlan0"
     links: dict[IPv6Address, str] = field(factory=dict)
     between: Runner = field(init=False)
+    leaving: dict[IPv6Address, IPv6Address] = field(factory=dict)  # prepared ncoa -> pcoa
     raised: list[Raise] = field(factory=list)
     whys: list[str] = field(factory=list)
 
@@ -55,16 +56,17 @@ class VerticalHost(MobileHost):
                 self.raised += [action] if name != LINK.name else []  # that one connects by itself
                 return
             case fa.RequestConnect(link) | fa.RequestPoAList(link):
-                radio = self.net.radios[link]
+                radio = cast("VerticalNet", self.net).radios[link]
                 radio.connect(action.poa) if isinstance(action, fa.RequestConnect) else radio.list_poas()
                 return
             case fa.UseRouter(coa):
                 self.links[coa] = self.here
-            case fa.PrepareHandover(_, ncoa):
+            case fa.PrepareHandover(pcoa, ncoa):
                 self.links[ncoa] = action.link or self.here
+                self.leaving[ncoa] = pcoa
             case fa.CompleteHandover(_, ncoa):
                 self.links.setdefault(ncoa, self.here)
-            case fa.EndTunnel(_, ncoa):
+            case fa.EndTunnel(pcoa, ncoa) if self.leaving.get(ncoa) == pcoa:
                 self.prepared.pop(ncoa, None)
             case _:
                 pass
@@ -89,7 +91,7 @@ class Silent(Runner):
 class VerticalNet(Net):
     """Routers of the Wi-Fi, and one, the last, of the cellular network.
 
-    fast False: the others know that it does no FMIPv6, and it answers nobody; unknown: they know nothing of it.
+    fast False: the others know that it does no FMIPv6, and it answers nobody; unknown: they do not know it.
     """
 
     mobile: VerticalHost

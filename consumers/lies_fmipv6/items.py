@@ -111,7 +111,7 @@ def access_point_id(poa: str) -> bytes:
 
 
 def is_family(access_point: bytes) -> bool:
-    """Whether an identifier of a configuration stands for all names that begin as it does: it ends with "*"."""
+    """Whether an identifier of a configuration stands for all names that begin as it does: "*" is its end."""
     return access_point.startswith(_NAME) and access_point.endswith(b"*")
 
 

@@ -138,10 +138,8 @@ class MobileNode:
                 m.scout.lost(item.poas)
             case ConnectRefused():
                 actions = self._departure.connect_refused(item, now)
-            case AddressFound():
-                actions = self._arrival.found(item, now)
-            case AddressConfigured(address):
-                actions = self._imposed.configured(address, now) or self._arrival.configured(address, now)
+            case AddressConfigured() | AddressFound():
+                actions = self._configured(item, now)
             case _:
                 assert_never(item)
         return self._settle(actions, now)
@@ -272,6 +270,12 @@ class MobileNode:
     def _ordered(self, poa: str, now: float) -> list[Action]:
         """The network wants the node there."""
         return self._departure.leave_for(poa, now)
+
+    def _configured(self, item: AddressConfigured | AddressFound, now: float) -> list[Action]:
+        if isinstance(item, AddressFound):
+            return self._arrival.found(item, now)
+        address = item.address
+        return self._imposed.configured(address, now) or self._arrival.configured(address, now)
 
     def _resolve(self, now: float) -> list[Action]:
         """Have the PoAs resolved that were heard of (RFC 5184 appendix B.1)."""

@@ -76,7 +76,8 @@ class _CareOf:
 class MobilePlane:
     """Carries out the data-plane actions of lies_fmipv6.actions on its links; KernelError where it cannot.
 
-    link: the one that is used first. Begins by removing what a plane that was killed has left in this namespace.
+    link: the one that is used first; others: further ones. Begins by removing what a plane that was killed
+    has left in this namespace.
     """
 
     def __init__(

@@ -187,7 +187,7 @@ class Movement:
     def exchange(
         self, pcoa: IPv6Address, ncoa: IPv6Address, par: IPv6Address, lifetime_s: int, lla: bytes
     ) -> FbuExchange:
-        """A conversation with a PAR that is yet to begin; lla: of the link of ncoa, which the NAR will see."""
+        """A conversation with a PAR that is yet to begin; lla: of ncoa's link, as the NAR will see it."""
         return FbuExchange(
             pcoa,
             ncoa,

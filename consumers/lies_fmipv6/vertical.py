@@ -186,24 +186,18 @@ class VerticalNode(MobileNode):
         """Make a link the one in use, as far as that can be done now."""
         m = self._m
         link, state = self._links[name], self._watch.states[name]
+        if self._before is not None and m.state is S.SOLICITING:
+            over = link is not m.here or now >= self._try_until
+            return self._give_up_trying(now) if over else []
         poa = state.poa
-        if self._before is not None and link is not m.here and m.state is S.SOLICITING:
-            return self._give_up_trying(now)
-        if link is m.here:
-            late = self._before is not None and m.state is S.SOLICITING and now >= self._try_until
-            return self._give_up_trying(now) if late else []
-        if poa is None or state.moving_until is not None:
+        if link is m.here or poa is None or state.moving_until is not None:
             return []
-        match m.state:
-            case S.ATTACHED:
-                return self._leave(link, poa, now)
-            case S.DOWN | S.DETACHED:
-                return self._arrive(link, poa, now)
-            case S.SOLICITING:  # no router answered there
-                m.go(E.LINK_DOWN_NO_ADDRESS if m.coa is None else E.LINK_DOWN)
-                return self._arrive(link, poa, now)
-            case _:  # a handover is under way: after it
-                return []
+        if m.state is S.ATTACHED:
+            return self._leave(link, poa, now)
+        if m.state is S.SOLICITING:  # no router answered there
+            m.go(E.LINK_DOWN_NO_ADDRESS if m.coa is None else E.LINK_DOWN)
+        # else a handover is under way, and is ended first
+        return self._arrive(link, poa, now) if m.state in {S.DOWN, S.DETACHED} else []
 
     def _leave(self, link: NodeLink, poa: str, now: float) -> list[Action]:
         """Leave a link that works for another that is up."""

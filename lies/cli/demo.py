@@ -57,7 +57,7 @@ def demo(
         bool,
         typer.Option(
             "--plain-cell",
-            help="With --vertical: the cellular router does no FMIPv6, so that Mobile IPv6 changes links alone.",
+            help="With --vertical: the cellular router does no FMIPv6; Mobile IPv6 changes the links alone.",
         ),
     ] = False,
     app_: Annotated[
@@ -96,10 +96,7 @@ def demo(
         from lies.testbed.applications import application_of
 
         application_of(app_.value)  # whether its program is there
-    if vertical and trace:
-        raise typer.BadParameter("recorded radio has no road with a hole in it", param_hint="--vertical")
-    if plain_cell and not vertical:
-        raise typer.BadParameter("there is no cellular link without --vertical", param_hint="--plain-cell")
+    _check_links(vertical=vertical, plain_cell=plain_cell, recorded=bool(trace))
     modes = MODES if mode is ModeChoice.ALL else (mode.value,)
     plans = [
         make_plan(
@@ -143,6 +140,13 @@ def demo(
             write_graph(results, graph)
     if len(results) > 1 and not json_lines:
         _print_comparison(results)
+
+
+def _check_links(*, vertical: bool, plain_cell: bool, recorded: bool) -> None:
+    if vertical and recorded:
+        raise typer.BadParameter("recorded radio has no road with a hole in it", param_hint="--vertical")
+    if plain_cell and not vertical:
+        raise typer.BadParameter("there is no cellular link without --vertical", param_hint="--plain-cell")
 
 
 def _ms(value: float | None, digits: int = 3) -> float | None:
@@ -283,20 +287,23 @@ def _print_result(result: "DriveResult") -> None:
 
     names = Names(result.plan)
     judged = zip(result.verdicts, result.reports, _modes(result), strict=True)
-    rows = [
-        [
-            str(number),
-            names.of(v.move.from_poa),
-            names.of(v.move.to_poa),
-            mode,
-            _cell(None if mode == "vertical" else v.l2_gap_ms),
-            _cell(v.total_gap_ms),
-            _cell(None if mode == "vertical" else v.l3_gap_ms),
-            str(v.lost),
-            _cell(_fbu_fback(report)),
-        ]
-        for number, (v, report, mode) in enumerate(judged, 1)
-    ]
+    changes = iter(result.changes)
+    rows = []
+    for number, (v, report, mode) in enumerate(judged, 1):
+        change = next(changes) if mode == "vertical" else None
+        rows.append(
+            [
+                str(number),
+                names.of(v.move.from_poa),
+                names.of(v.move.to_poa),
+                mode if change is None else f"{mode} ({change.mode})",
+                _cell(None if change is not None else v.l2_gap_ms),
+                _cell(v.total_gap_ms),
+                _cell(None if change is not None else v.l3_gap_ms),
+                str(v.lost),
+                _cell(_fbu_fback(report if change is None else change.report)),
+            ]
+        )
     heads = ["#", "from", "to", "mode", "L2 gap ms", "total gap ms", "L3 ms", "lost", "FBU-FBack ms"]
     print_table(heads, rows)
     s = summary(result)

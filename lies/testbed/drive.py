@@ -168,9 +168,7 @@ class Drive:
                 self.watcher.on_stage("starting ModemManager with a modem")
                 self._spawn("core", partial(modem.run_rig, bus_file))
         self._daemon("ha", make.home_agent())
-        cell = self.topology.cell
-        fast = [cell] if cell is not None and options.cell_fmipv6 else []
-        for router in (*self.topology.routers, *fast):
+        for router in make.access_routers:
             self._daemon(router.name, make.access_router(router))
         self._wait_ready()
         modem_bus = bus_file.read_text("utf-8") if bus_file.exists() else None
@@ -332,9 +330,8 @@ class Drive:
             self._check_nodes()
 
     def _is_reported(self) -> bool:
-        if any(change.report is None for change in vertical.changes_of(self._events)):
-            return False
-        return len(self._reports()) >= len(self._moves())
+        told = all(change.report is not None for change in vertical.changes_of(self._events))
+        return told and len(self._reports()) >= len(self._moves())
 
     def _watch(self, begun: float) -> tuple[int, int]:
         self._check_nodes()

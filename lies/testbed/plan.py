@@ -38,9 +38,10 @@ class DriveOptions:
     None for the whole road or trace; grace_s: spec/decisions.md; isolate_radio, isolate_fmipv6: the radio's
     driver, and the mobile node's FMIPv6, as processes of their own on ZeroMQ, in place of the mobile node's
     daemon; vertical: with a cellular link beside the Wi-Fi, which ends for hole_m in the middle of the
-    road; cell_fmipv6: the cellular router does FMIPv6, as the others; app, app_mbps: somebody else's application beside the drive's own packets, and its rate each way;
-    abstract, fmipv6, access: further options of the abstract entity, of the mobile node's FMIPv6 and of the
-    access routers'; access_of: of single ones, by name.
+    road; cell_fmipv6: the cellular router does FMIPv6, as the others; app, app_mbps: somebody else's
+    application beside the drive's own packets, and its rate each way; abstract, fmipv6, access: further
+    options of the abstract entity, of the mobile node's FMIPv6 and of the access routers'; access_of: of
+    single ones, by name.
     """
 
     mode: str = "predictive"
@@ -148,6 +149,13 @@ class Configurations:
             "grace_s": self._plan.options.grace_s,
         }
         return self._config("ha", consumers=(ConsumerConfig("mipv6", "mipv6", options=options),))
+
+    @property
+    def access_routers(self) -> tuple[t.Router, ...]:
+        """The routers that run LIES."""
+        cell = self._topology.cell
+        fast = (cell,) if cell is not None and self._plan.options.cell_fmipv6 else ()
+        return (*self._topology.routers, *fast)
 
     def access_router(self, router: t.Router) -> Config:
         """One access router's daemon."""

@@ -49,7 +49,7 @@ def test_a_router_without_fmipv6_behind_a_plain_interface(monkeypatch: pytest.Mo
 
 @pytest.mark.modem
 def test_a_modem_takes_over_by_fast_handovers() -> None:
-    """The driver cellular connects the modem when the Wi-Fi is about to end; FBU and FBack go by the Wi-Fi."""
+    """The driver cellular connects the modem when the Wi-Fi is about to end; the FBU goes by the Wi-Fi."""
     for tool in ("/usr/sbin/ModemManager", "mmcli", "dbus-daemon", "unshare", "ip"):
         need(tool)
     assert modem.rig_missing() is None

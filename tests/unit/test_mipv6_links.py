@@ -3,6 +3,7 @@
 from ipaddress import IPv6Address
 
 import pytest
+from attrs import evolve
 
 from lies.errors import ConfigError, UnknownPlugin
 from lies.events import (
@@ -387,4 +388,6 @@ def test_the_policy_prefers_in_order() -> None:
     assert policy.choose(views) == "a"
     fresh = [LinkView("a", up=True, ready=True, up_s=0.5), LinkView("b", up=True, ready=True, in_use=True)]
     assert policy.choose(fresh) == "b"
+    going = [evolve(views[0], going_down=True, down_in_s=9.0), evolve(views[1], in_use=True)]
+    assert policy.choose(going) == "b", "a link is not returned to whose end is announced"
     assert policy.wanted([LinkView("a"), LinkView("b", up=True, ready=True), LinkView("c")]) == ["a"]

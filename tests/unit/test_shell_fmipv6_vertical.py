@@ -10,8 +10,8 @@ from shell_contract import ShellContract
 from shell_kit import OTHER_ROUTER, HandBus, Place, perform, place, until
 
 from lies.errors import ConfigError, TimedOut, UnknownPlugin
-from lies.events import Header, Link, LinkDown, LinkUp, Technology
 from lies.events import DownReason as Down
+from lies.events import Header, Link, LinkDown, LinkUp, Technology
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
 from lies.kernel.tunnels import link_address

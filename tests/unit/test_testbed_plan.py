@@ -25,7 +25,9 @@ from lies.testbed.plan import (
 def topology(routers: int) -> t.Topology:
     """What configurations need of a topology: its routers and where the radio is."""
     stand_in = SimpleNamespace(
-        routers=tuple(t.Router(n + 1) for n in range(routers)), path=lambda name: f"/proc/1/fd/{name}"
+        routers=tuple(t.Router(n + 1) for n in range(routers)),
+        cell=None,
+        path=lambda name: f"/proc/1/fd/{name}",
     )
     return cast("t.Topology", stand_in)
 
