@@ -7,7 +7,6 @@ from net_nodes import Data, coa_of, prefix_of
 from net_vertical import CELL_LINK, VerticalNet
 
 from lies_fmipv6 import actions as fa
-from lies_fmipv6.messages import FastBindingUpdate
 from lies_fmipv6.parameters import form_address
 from lies_fmipv6.states import MobileNodeState as S
 
@@ -86,8 +85,3 @@ def settled_but_for_the_air_and_gap(net: VerticalNet, packets: list[Data]) -> No
     assert len([d for d in lost if not d.up]) <= 10
     assert [net.received.get(d) for d in packets if d not in lost] == [1] * (len(packets) - len(lost))
     over(net)
-
-
-def knew(net: VerticalNet) -> bool:
-    """Whether the node had asked its router about the cell before the link broke."""
-    return bool(sent(net, FastBindingUpdate))

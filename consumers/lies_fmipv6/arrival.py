@@ -22,6 +22,7 @@ from lies_fmipv6.states import MobileNodeState as S
 from lies_fmipv6.states import TunnelState
 from lies_fmipv6.tunnels import Tunnel
 
+_NO_FBU = frozenset({Outcome.NO_FAST_HANDOVER, Outcome.REFUSED})
 _SETTLED = {
     TunnelState.TUNNELLED: E.FBACK,
     TunnelState.CLOSING: E.BINDING_UPDATED,
@@ -269,7 +270,7 @@ class Arrival:
         m = self._m
         old, fast = m.handover, m.fast()
         target = m.target(h.to_poa)
-        if target is not None and target.outcome is Outcome.NO_FAST_HANDOVER:
+        if target is not None and target.outcome in _NO_FBU:
             fast = False  # 6.1.2, option-code 7
         if h.vertical and m.left_works:
             fast = False  # what goes to PCoA still arrives, and a PAR that refuses would end that

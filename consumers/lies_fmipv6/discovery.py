@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     SAME_ROUTER = "same_router"  # the care-of address stays (option-code 5)
     UNKNOWN = "unknown"  # the router does not know it (option-code 6); an FBU from there may help
     NO_FAST_HANDOVER = "no_fast_handover"  # its router does no FMIPv6 (option-code 7)
+    REFUSED = "refused"  # an FBU was refused, so none follows
 
 
 @value
@@ -97,8 +98,8 @@ class Discovery:
         self._forget()
 
     def refuse(self, access_point: bytes) -> None:
-        """There is no fast handover to this one, whatever the router said."""
-        self._known[access_point] = Target(Outcome.NO_FAST_HANDOVER)
+        """There is no fast handover to this one, whatever the router said of it before."""
+        self._known[access_point] = Target(Outcome.REFUSED)
 
     def stop(self) -> None:
         """The link to the router is gone, or left: what it said counts, what it was asked does not."""

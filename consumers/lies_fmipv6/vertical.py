@@ -265,7 +265,8 @@ class VerticalNode(MobileNode):
             return "this router does no FMIPv6 with the node"
         if target is None or target.outcome is Outcome.UNKNOWN:
             return "this router does not know the router there"
-        return "the router there does no FMIPv6"
+        refused = target.outcome is Outcome.REFUSED
+        return "it was refused" if refused else "the router there does no FMIPv6"
 
     def _use(self, link: NodeLink, poa: str, why: str = "") -> list[Action]:
         """From now on everything is of this link."""

@@ -8,8 +8,23 @@ from vertical_kit import cell_coa, modes, on_cell, on_wifi, over, sent, settled,
 from lies.events import CareOfAddressChanged, DownReason, Quality
 from lies_fmipv6 import actions as fa
 from lies_fmipv6 import items as fi
-from lies_fmipv6.messages import FastBindingUpdate, HandoverInitiate, UnsolicitedNeighbourAdvertisement
-from lies_fmipv6.parameters import MobileNodeConfig, Mode, NodeLink, form_address
+from lies_fmipv6.messages import (
+    FastBindingAck,
+    FastBindingUpdate,
+    HandoverInitiate,
+    OptionCode,
+    RtSolPr,
+    UnsolicitedNeighbourAdvertisement,
+)
+from lies_fmipv6.neighbourhood import Neighbourhood
+from lies_fmipv6.parameters import (
+    AccessRouterConfig,
+    MobileNodeConfig,
+    Mode,
+    Neighbour,
+    NodeLink,
+    form_address,
+)
 
 
 def test_predictive() -> None:
@@ -70,8 +85,36 @@ def test_the_new_router_is_told_the_address_that_it_will_see() -> None:
         if isinstance(a, fa.SendMessage) and isinstance(a.message, HandoverInitiate)
     )
     assert hi.mn_lla == CELL_LLA
+    fback = next(
+        a
+        for _, a in net.routers[0].runner.log
+        if isinstance(a, fa.SendMessage) and isinstance(a.message, FastBindingAck)
+    )
+    assert (fback.destination, fback.link_layer) == (coa_of(1), MN_LLA)
     una = sent(net, UnsolicitedNeighbourAdvertisement)[-1].message
     assert una == UnsolicitedNeighbourAdvertisement(cell_coa(), CELL_LLA)
+
+
+def test_a_router_may_stand_for_all_cells_that_begin_alike() -> None:
+    """An access point of a configuration that ends in "*": the longest beginning counts, one of its own more."""
+    names = ("24001-7", "24001-*", "*", "ap*")
+    neighbours = tuple(
+        Neighbour(prefix_of(n)[1], bytes((2, 0, 0, 0, 2, n)), prefix_of(n), (fi.access_point_id(name),))
+        for n, name in enumerate(names, 2)
+    )
+    own = prefix_of(1)
+    ids = [fi.access_point_id(n) for n in ("24001-7", "24001-8", "26201-8", "ap5", "02:00:00:00:01:09")]
+    link_local = IPv6Address("fe80::1")
+    config = AccessRouterConfig(own[1], link_local, MN_LLA, own, neighbours=neighbours, insecure=True)
+    answers = Neighbourhood(config).answers(RtSolPr(7, MN_LLA, tuple(ids)))
+    found = {i.access_point: i for a in answers for i in a.access_points}
+    assert [found[i].prefix for i in ids] == [prefix_of(2), prefix_of(3), prefix_of(4), prefix_of(5), None]
+    assert found[ids[-1]].option_code == OptionCode.UNKNOWN
+    order = Neighbourhood(config).order(ids[1], None)
+    assert order is not None
+    assert [i.access_point for i in order.access_points] == [ids[1]]
+    everything = Neighbourhood(config).answers(RtSolPr(8, MN_LLA, (), wildcard=True))
+    assert [i.access_point for a in everything for i in a.access_points] == [ids[0]], "of the others, none"
 
 
 def test_a_report_names_the_link() -> None:

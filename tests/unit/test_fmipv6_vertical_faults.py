@@ -3,11 +3,12 @@
 from random import Random
 
 import pytest
-from net_nodes import Faults, coa_of, poa_of
+from net_nodes import Faults, coa_of, poa_of, prefix_of
 from net_vertical import Silent, VerticalNet
-from vertical_kit import cell_coa, knew, modes, on_wifi, over, sent, settled, settled_but_for_the_air_and_gap
+from vertical_kit import cell_coa, modes, on_wifi, over, sent, settled, settled_but_for_the_air_and_gap
 
-from lies.events import DownReason, Quality
+from lies.events import Condition, DownReason, PoACondition, PoAFound, Quality
+from lies.links import Raise
 from lies_fmipv6 import items as fi
 from lies_fmipv6.messages import FastBindingUpdate, UnsolicitedNeighbourAdvertisement
 from lies_fmipv6.parameters import ALL_NODES, Duplicates
@@ -17,7 +18,7 @@ from lies_fmipv6.states import MobileNodeState as S
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("warned", [True, False])
 def test_an_address_that_another_node_has(kept: bool, warned: bool) -> None:
-    """The new router assigns another one. Or it would have PCoA kept, which is of the other link: none."""
+    """The new router assigns another one; or PCoA is to stay, which a node that can still choose refuses."""
     duplicates = Duplicates.HOST_ROUTE if kept else Duplicates.ASSIGN
     net = on_wifi(router={"duplicates": duplicates})
     stranger = UnsolicitedNeighbourAdvertisement(cell_coa(), bytes.fromhex("0200000000aa"))
@@ -25,12 +26,16 @@ def test_an_address_that_another_node_has(kept: bool, warned: bool) -> None:
     net.routers[1].runner.feed(fi.Received(stranger, cell_coa(), ALL_NODES, stranger.lla))
     net.cell.attach(net.cell_poa)
     net.run(0.5)
-    packets = net.stream(0.1)
     if warned:
         net.going_down()
-        packets += net.stream(1.0)
+        net.run(1.0)
     net.radio.detach()
     net.run(6.0)
+    there = net.mobile.engine.coa
+    assert there in prefix_of(2)
+    refused = kept and warned
+    assert (there == cell_coa(), net.mobile.whys) == ((True, ["it was refused"]) if refused else (False, []))
+    assert modes(net) == ["none" if refused else "predictive" if warned else "reactive"]
     net.radio.attach(poa_of(1))
     net.radio.set_quality(poa_of(1), Quality.EXCELLENT)
     net.run(60.0)
@@ -63,22 +68,28 @@ def test_a_break_without_warning() -> None:
     packets = net.stream(0.5)
     net.radio.detach()
     packets += net.stream(3.0)
-    assert not [d for cause in net.lost.values() for d in cause if d.up and d.number > packets[-1].number]
+    assert len([d for cause in net.lost.values() for d in cause if d.up]) <= 1, "in the air"
     settled_but_for_the_air_and_gap(net, packets)
     assert modes(net) == ["reactive"]
 
 
-def test_a_break_while_the_other_link_is_not_up() -> None:
-    """It is connected, and the FBU goes out from there as soon as it is up."""
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_break_while_the_other_link_is_not_up(heard: bool) -> None:
+    """It is connected, and the FBU goes out from there; a cell that was heard is resolved by then."""
     net = on_wifi()
+    if heard:
+        net.cell.indicate(PoAFound, (PoACondition(net.cell_poa, Condition(Quality.GOOD)),))
+        net.run(0.5)
     net.radio.detach()
-    assert [(r.link, r.poas) for r in net.mobile.raised] == [("wwan0", ())]
+    assert net.mobile.raised == [Raise("wwan0", (net.cell_poa,) if heard else ())]
     net.run(0.5)
     net.cell.attach(net.cell_poa)
     net.run(0.1)
     assert net.mobile.engine.coa == cell_coa()
+    assert bool(sent(net, UnsolicitedNeighbourAdvertisement)) is heard
+    assert [m.source for m in sent(net, FastBindingUpdate)][:1] == [cell_coa()]
     net.run(6.0)
-    assert modes(net) == ["reactive" if net.mobile.engine.coa == cell_coa() and knew(net) else "none"]
+    assert modes(net) == ["reactive"]
     over(net)
 
 

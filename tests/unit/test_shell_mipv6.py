@@ -3,11 +3,16 @@
 from ipaddress import IPv6Address
 from typing import Any, ClassVar
 
+import pytest
 from netns_kit import ip
 from shell_contract import ShellContract, nothing
 from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, perform, until
 
+from lies.events import CareOfAddressChanged, Header, Link, Technology
+from lies.links import OtherLink
 from lies_mipv6 import actions as home
+from lies_mipv6.items import LinkMoved
+from lies_mipv6.links import Move
 
 PCOA, NCOA = IPv6Address("2001:db8:1::99"), IPv6Address("2001:db8:2::99")
 
@@ -62,6 +67,25 @@ class TestMobileNodeAtHome(ShellContract):
             assert [x for x in after.get("labels", []) if str(FAR_AGENT) not in x] == []
 
         here.run(here.consumer(self.role, None, mtu=1400), work)
+        assert here.more() == {}
+
+    @pytest.mark.parametrize("found", [True, False])
+    def test_the_way_out_of_another_link(self, here: Place, found: bool) -> None:
+        """An address that was found there has a way of ours; of one that FMIPv6 reports it sees to that."""
+        link = Header("x", 1, 1, 1, 1, Link("bb", Technology.LTE))
+        report = CareOfAddressChanged(link, str(NCOA), None, "", None)
+
+        async def work(shell: Any) -> None:
+            shell._use_link(Move("bb", LinkMoved(report, before_works=False), found))
+            ways = ip("-6", "rule", "show", "pref", "85")
+            assert [str(NCOA) in way for way in ways] == ([True] if found else [])
+            assert f"segs 1 [ {FAR_AGENT} ] dev bb" in " ".join(
+                ip("-6", "route", "show", "table", "51901")[0].split()
+            )
+            perform(shell, home.DropCareOf(NCOA))
+            assert ip("-6", "rule", "show", "pref", "85") == []
+
+        here.run(here.consumer(self.role, None, others=(OtherLink(link="bb"),)), work)
         assert here.more() == {}
 
 
