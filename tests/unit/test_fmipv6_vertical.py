@@ -1,5 +1,7 @@
 """Fast handovers between two links of a mobile node, on the virtual clock, with packets counted."""
 
+from ipaddress import IPv6Address
+
 import pytest
 from net_nodes import MN_LLA, coa_of, poa_of, prefix_of
 from net_vertical import CELL_LINK, CELL_LLA, VerticalNet
@@ -96,7 +98,7 @@ def test_the_new_router_is_told_the_address_that_it_will_see() -> None:
 
 
 def test_a_router_may_stand_for_all_cells_that_begin_alike() -> None:
-    """An access point of a configuration that ends in "*": the longest beginning counts, one of its own more."""
+    """An access point of a configuration that ends in "*": the longest beginning counts, a whole name more."""
     names = ("24001-7", "24001-*", "*", "ap*")
     neighbours = tuple(
         Neighbour(prefix_of(n)[1], bytes((2, 0, 0, 0, 2, n)), prefix_of(n), (fi.access_point_id(name),))
