@@ -137,6 +137,13 @@ SWITCHED_OFF = [
         "test_fmipv6_engine_security.py::test_an_fback_without_badf_is_no_fback_where_keys_are",
     ),
     Off(
+        "F24",
+        f"{_FMIP}/departure.py",
+        "m.p.fbu_lifetime_s, h.link.lla)",
+        "m.p.fbu_lifetime_s, m.here.lla)",
+        "test_fmipv6_vertical.py::test_the_new_router_is_told_the_address_that_it_will_see",
+    ),
+    Off(
         "F21",
         f"{_FMIP}/previous_router.py",
         "if neighbour is None or not self._c.trusts(neighbour) or self._c.has(ncoa):",
