@@ -98,7 +98,7 @@ def test_the_new_router_is_told_the_address_that_it_will_see() -> None:
 
 
 def test_a_router_may_stand_for_all_cells_that_begin_alike() -> None:
-    """An access point of a configuration that ends in "*": the longest beginning counts; whole names first."""
+    """An access point that ends in "*": the longest beginning counts, and a whole name before all."""
     names = ("24001-7", "24001-*", "*", "ap*")
     neighbours = tuple(
         Neighbour(prefix_of(n)[1], bytes((2, 0, 0, 0, 2, n)), prefix_of(n), (fi.access_point_id(name),))
