@@ -120,9 +120,13 @@ def wire(kernel: Netlink, near: str, far: str, *, into: int | None = None) -> tu
     return one, two
 
 
-def settle() -> None:
-    """Wait until the kernel has made the local routes of all addresses here, which it does a little later."""
+def settle(*devices: str) -> None:
+    """Wait until the kernel has made all that it makes a little later: local routes of all addresses here.
+
+    devices: and what it gives interfaces that have just come up.
+    """
     wait_until(_addresses_are_routed, 20)
+    wait_until(lambda: all(_settled(name) for name in devices), 20)
 
 
 def _addresses_are_routed() -> bool:

@@ -97,6 +97,7 @@ class TestAccessRouter(ShellContract):
         to_come = IPv6Address("2001:db8:1::77")
 
         async def work(shell: Any) -> None:
+            settle("lies-d0", "lies-d1")
             begin = here.more()
             perform(shell, fast.AddTunnel(PCOA, NCOA, MAC))
             (route,) = ip("-6", "route", "show", str(PCOA))

@@ -4,7 +4,7 @@ from ipaddress import IPv6Address
 from typing import Any, ClassVar
 
 import pytest
-from netns_kit import ip
+from netns_kit import ip, settle
 from shell_contract import ShellContract, nothing
 from shell_kit import FAR_AGENT, HOME_ADDRESS, HandBus, Place, perform, until
 
@@ -50,6 +50,7 @@ class TestMobileNodeAtHome(ShellContract):
         async def work(shell: Any) -> None:
             (line,) = [a for a in ip("-6", "-o", "addr", "show", "dev", "lo") if str(HOME_ADDRESS) in a]
             assert " home " in line
+            settle("lies-d0", "lies-d1")
             begin = here.more()
             perform(shell, *self.full)
             tunnel = f"segs 1 [ {FAR_AGENT} ] dev wlan0"
@@ -105,6 +106,7 @@ class TestHomeAgent(ShellContract):
         """A binding is a tunnel route and who may tunnel for it; a grace adds, a refusal takes away."""
 
         async def work(shell: Any) -> None:
+            settle("lies-d0", "lies-d1")
             begin = here.more()
 
             def peers() -> list[str]:
