@@ -60,7 +60,7 @@ EVENTS = (
 _WANTED = Wanted(frozenset({MH_FBACK}), frozenset({ICMPV6_RA, ICMPV6_NA, ICMPV6_FMIPV6}))
 _INTERFACE_ID = (1 << 64) - 1
 _PUT_OFF_S = 0.005  # what can wait for the FBack, and then for the LinkDown, each at most so long
-PRIMITIVES = (
+_PRIMITIVES = (
     "link_up",
     "link_down",
     "link_status_changed",
@@ -86,6 +86,7 @@ class MobileShell:
     def __init__(self, config: Config, bus: BusClient, secrets_: Mapping[str, bytes], policy: Policy) -> None:
         self._link = self._here = config.link or ""
         others = [other.link for other in config.others]
+        self._of = self._link if not others else "*"  # another one may be announced later
         self._bus = bus
         with ExitStack() as undo:
             netlink = undo.enter_context(closing(Netlink()))
@@ -122,8 +123,8 @@ class MobileShell:
         self._signalling.start()
         self._runtime.start()
         self._bus.on_event(self._on_event)
-        for primitive in PRIMITIVES:
-            await self._bus.register(primitive, self._link)
+        for primitive in _PRIMITIVES:
+            await self._bus.register(primitive, self._of)
         await self._bus.register("report", "*")
         await self._catch_up()
 

@@ -13,7 +13,7 @@ from lies_fmipv6 import actions as a
 from lies_fmipv6.config import Config
 from lies_fmipv6.items import AddressFound
 from lies_fmipv6.mobile_node import MobileNode
-from lies_fmipv6.mobile_shell import EVENTS, PRIMITIVES, MobileShell
+from lies_fmipv6.mobile_shell import EVENTS, MobileShell
 from lies_fmipv6.parameters import MobileNodeConfig, Parameters
 from lies_fmipv6.policy import Policy
 from lies_fmipv6.vertical import VerticalNode
@@ -41,9 +41,6 @@ class VerticalShell(MobileShell):
         return VerticalNode(config, parameters, policy, self._link_policy)
 
     async def _catch_up(self) -> None:
-        for name in self._others:
-            for primitive in PRIMITIVES:
-                await self._bus.register(primitive, name)
         await super()._catch_up()
         for name in self._others:
             for event in await catch_up(self._bus, name, "fmipv6"):

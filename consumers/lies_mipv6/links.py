@@ -74,7 +74,10 @@ class Links:
         if isinstance(item, CareOfAddressChanged):
             at = state.poa if state.moving_until is None else None
             self._care_of[name] = _CareOf(item, at, found=False)
-            self._reported = name
+            last = self._care_of.get(self._reported or name)
+            assert last is not None
+            if item.header.mono_ns >= last.report.header.mono_ns:
+                self._reported = name  # what was said before there was a registration comes link by link
         elif isinstance(item, CareOfFound):
             known = self._care_of.get(name)
             if known is not None and not known.found:

@@ -60,9 +60,8 @@ class LinksShell:
     async def start(self) -> None:
         """Register for the links, and catch up with those that are up already."""
         self._runtime.start()
-        for name in self._names:
-            for primitive in _PRIMITIVES:
-                await self._bus.register(primitive, name)
+        for primitive in _PRIMITIVES:
+            await self._bus.register(primitive)  # of every link: one of ours may be announced later
         for name in self._names:
             for event in await catch_up(self._bus, name, "mipv6"):
                 if not (isinstance(event, LinkUp) and name in self._up):

@@ -21,8 +21,10 @@ _PORT = 199  # of the mobile node, in the namespace of the radio
 
 
 def vertical(**more: Any) -> DriveResult:
-    """Past two access points, 290 m apart."""
-    return drive(routers=2, hole_m=200.0, speed_kmh=120.0, rate_mbps=1.0, vertical=True, **more)
+    """Past two access points, 240 m apart; the Wi-Fi is returned to soon, long before the road ends."""
+    soon = {"link_policy": {"return_after_s": 0.5}}
+    road: dict[str, Any] = {"routers": 2, "hole_m": 150.0, "speed_kmh": 120.0}
+    return drive(**road, rate_mbps=1.0, grace_s=1.0, vertical=True, fmipv6=soon, **more)
 
 
 def check(result: DriveResult, mode: str) -> None:
@@ -74,8 +76,8 @@ def test_the_wifi_breaks_as_soon_as_it_is_left(monkeypatch: pytest.MonkeyPatch) 
                 netlink.close()
 
     onlooker = Onlooker(when)
-    result = vertical(onlooker=onlooker, on_built=built.append, duration_s=6.0, backbone_ms=30.0)
+    result = vertical(onlooker=onlooker, on_built=built.append, duration_s=4.5, backbone_ms=30.0)
     assert len(broken) == 1
-    assert [(c.to_link, c.mode) for c in result.changes] == [("wwan0", "predictive")]
-    assert result.packets_sent > 500
+    assert [(c.to_link, c.mode) for c in result.changes][:1] == [("wwan0", "predictive")]
+    assert result.packets_sent > 300
     assert result.packets_lost == 0

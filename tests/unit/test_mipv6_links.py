@@ -302,6 +302,17 @@ def test_reports_of_fmipv6_lead() -> None:
     assert car.moves[3:] == [("wlan0", "2001:db8:3::1", False)], "no tunnel, and the link before is gone"
 
 
+def test_the_last_report_is_the_newest() -> None:
+    """Who registers late hears the last report of each link, in any order."""
+    car = Car(ReportedLinks())
+    on_cell = CareOfAddressChanged(evolve(head(CELL), mono_ns=5), ON_CELL, None, "", None)
+    on_wifi = evolve(report(), header=evolve(head(WIFI), mono_ns=9))
+    car.tell(on_wifi, on_cell)
+    assert car.moves == [("wlan0", ON_WIFI, False)]
+    car.tell(evolve(on_cell, header=evolve(head(CELL), mono_ns=10)))
+    assert car.moves[1:] == [("wwan0", ON_CELL, False)]
+
+
 # ---- the mobile node
 
 

@@ -9,7 +9,7 @@ from netns_kit import ETH_P_IPV6, frames, ip, waiting
 from shell_contract import ShellContract
 from shell_kit import OTHER_ROUTER, HandBus, Place, perform, place, until
 
-from lies.errors import ConfigError, TimedOut, UnknownPlugin
+from lies.errors import ConfigError, LinkError, LinkErrorReason, TimedOut, UnknownPlugin
 from lies.events import DownReason as Down
 from lies.events import Header, Link, LinkDown, LinkUp, Technology
 from lies.kernel import messages as m
@@ -181,6 +181,33 @@ def test_a_link_is_connected_when_it_is_wanted(here: Place) -> None:
         assert bus.connects == ["24001-1-A"]
 
     here.run(here.consumer(ROLE, bus), work)
+
+
+class Young(HandBus):
+    """A daemon whose drivers have not announced a link yet."""
+
+    async def register(self, primitive: str, link: str = "*", **options: Any) -> int:
+        """As the daemon: of a link that it does not know there is nothing to register for."""
+        if link != "*":
+            raise LinkError(LinkErrorReason.UNKNOWN_LINK, f"no link is named {link}")
+        return await super().register(primitive, link, **options)
+
+
+@pytest.mark.parametrize("role", [ROLE, "mobile at home"])
+def test_a_link_may_be_announced_later(here: Place, role: str) -> None:
+    """A modem's link comes when ModemManager has found it: both consumers begin without it, and hear of it."""
+    bus = Young(known=False)
+    fed: list[Any] = []
+
+    async def work(shell: Any) -> None:
+        (shell if role == ROLE else shell._links)._runtime.feed = fed.append
+        up = LinkUp(header(), "24001-1-A")
+        bus.indicate(up)
+        assert fed == [up]
+
+    options = {} if role == ROLE else {"others": (OtherLink(link="bb"),)}
+    here.run(here.consumer(role, bus, **options), work)
+    assert set(bus.registered) >= {"link_up", "link_down", "link_going_down", "poa_found", "report"}
 
 
 def test_what_the_links_say_reaches_the_engine(here: Place) -> None:
