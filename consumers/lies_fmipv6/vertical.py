@@ -272,8 +272,8 @@ class VerticalNode(MobileNode):
         """From now on everything is of this link."""
         m = self._m
         state = self._watch.states[link.name]
-        m.left_works = m.up
-        if m.up:
+        m.left_works = m.up and m.state is not S.DOWN  # up, but without a router, is of no use
+        if m.left_works:
             m.down_ns = m.up_ns = None  # nothing went down for this, and the other link was up before
         elif state.header is not None:
             m.up_ns = state.header.mono_ns

@@ -195,7 +195,7 @@ class Young(HandBus):
 
 @pytest.mark.parametrize("role", [ROLE, "mobile at home"])
 def test_a_link_may_be_announced_later(here: Place, role: str) -> None:
-    """A modem's link comes when ModemManager has found it: both consumers begin without it, and hear of it."""
+    """A modem's link comes when ModemManager has found it: both consumers begin before, and hear of it."""
     bus = Young(known=False)
     fed: list[Any] = []
 
