@@ -21,21 +21,20 @@ _PORT = 199  # of the mobile node, in the namespace of the radio
 
 
 def vertical(**more: Any) -> DriveResult:
-    """Past two access points, 240 m apart; the Wi-Fi is returned to soon, long before the road ends."""
-    soon = {"link_policy": {"return_after_s": 0.5}}
+    """Past two access points, 240 m apart; the Wi-Fi is left and returned to soon, whatever else is running."""
+    soon = {"link_policy": {"lead_s": 5.0, "return_after_s": 0.5}}
     road: dict[str, Any] = {"routers": 2, "hole_m": 150.0, "speed_kmh": 120.0}
     return drive(**road, rate_mbps=1.0, grace_s=1.0, vertical=True, fmipv6=soon, **more)
 
 
 def check(result: DriveResult, mode: str) -> None:
-    """There and back, both while the link that was left still worked."""
+    """There and back without a loss; without FMIPv6, while the link that was left still worked."""
     ways = [(c.from_link, c.to_link) for c in result.changes]
     assert ways[:2] == [("wlan0", "wwan0"), ("wwan0", "wlan0")]
     there, back = result.changes[:2]
-    assert there.before_worked
     assert there.warned_ns is not None
     assert there.warned_ns < there.bu_ns
-    assert back.before_worked
+    assert mode != "none" or (there.before_worked and back.before_worked)
     assert [there.mode, back.mode] == [mode, mode]
     assert result.packets_sent > 1000
     assert result.packets_lost == 0
