@@ -97,6 +97,8 @@ class VerticalNode(MobileNode):
             link = item.header.link.name
             if isinstance(item, LinkDown):
                 self._gone(link)
+            elif isinstance(item, LinkUp) and link == m.here.name:
+                self._try_until = now + m.p.connect_timeout_s
         elif isinstance(item, PoAListConfirm):
             link = item.link.name if item.link is not None else ""
             self._watch.listed(link, item.poas)
@@ -194,7 +196,7 @@ class VerticalNode(MobileNode):
             return []
         if m.state is S.ATTACHED:
             return self._leave(link, poa, now)
-        if m.state is S.SOLICITING:  # no router answered there
+        if m.state is S.SOLICITING and now >= self._try_until:  # no router has answered there
             m.go(E.LINK_DOWN_NO_ADDRESS if m.coa is None else E.LINK_DOWN)
         # else a handover is under way, and is ended first
         return self._arrive(link, poa, now) if m.state in {S.DOWN, S.DETACHED} else []
@@ -208,7 +210,6 @@ class VerticalNode(MobileNode):
         if not self._is_fast(link, target):
             m.go(E.CHANGE_LINK)
             self._before = m.here, m.poa or ""
-            self._try_until = now + m.p.connect_timeout_s
             return self._arrive(link, poa, now)
         if m.c.mode is _PREDICTIVE:
             return self._departure.leave_for(poa, now, link)
@@ -251,6 +252,7 @@ class VerticalNode(MobileNode):
                 m.handover = None
             actions += self._arrival.solicit(now)
         if m.state is S.SOLICITING:
+            self._try_until = now + m.p.connect_timeout_s
             known = target is not None and target.outcome is not Outcome.UNKNOWN
             self._found_from = now if known else now + m.p.found_wait_s
         return actions

@@ -21,7 +21,7 @@ _PORT = 199  # of the mobile node, in the namespace of the radio
 
 
 def vertical(**more: Any) -> DriveResult:
-    """Past two access points, 240 m apart; the Wi-Fi is left and returned to soon, whatever else is running."""
+    """Past two access points, 240 m apart; the Wi-Fi is left and returned to soon, on any machine."""
     soon = {"link_policy": {"lead_s": 5.0, "return_after_s": 0.5}}
     road: dict[str, Any] = {"routers": 2, "hole_m": 150.0, "speed_kmh": 120.0}
     return drive(**road, rate_mbps=1.0, grace_s=1.0, vertical=True, fmipv6=soon, **more)

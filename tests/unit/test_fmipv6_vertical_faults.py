@@ -93,6 +93,17 @@ def test_a_break_while_the_other_link_is_not_up(heard: bool) -> None:
     over(net)
 
 
+def test_a_link_is_given_the_time_to_answer() -> None:
+    """Both links come up at once: the node keeps to one until that answers, and does not turn to and fro."""
+    net = VerticalNet()
+    net.cell.attach(net.cell_poa)
+    net.radio.attach(poa_of(1))
+    net.run(0.1)
+    assert net.mobile.engine.coa in {coa_of(1), cell_coa()}
+    net.run(5.0)
+    assert net.mobile.engine.coa == coa_of(1)
+
+
 def test_a_link_that_cannot_be_connected() -> None:
     """It is asked for every five seconds; the node stays on the Wi-Fi, and on it again when it comes back."""
     net = on_wifi()
