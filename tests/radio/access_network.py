@@ -218,17 +218,29 @@ class Journey:
             self._common["keys_dir"] = str(_KEYS)
             for name in ("routers", *(str(k["key"]) for k in self._keys)):
                 shared_key(name)
-        for one in self.routers:
-            daemon(one.name, table("consumers.fmipv6", self._router(one, protected=protected)))
+        self._guards = [
+            self._daemon(one, {"esp_key": "routers"} if protected else {}) for one in self.routers
+        ]
 
-    def _router(self, router: Router, *, protected: bool) -> dict[str, object]:
+    def _daemon(self, router: Router, guard: Mapping[str, object], name: str = "") -> Lies:
+        return daemon(router.name, table("consumers.fmipv6", self._router(router, guard)), name)
+
+    def guarded_by_ike(self) -> None:
+        """LIES in the routers is started again, and leaves the associations between them to an IKE daemon."""
+        for one in self._guards:
+            one.process.terminate()
+        for one in self._guards:
+            one.process.wait(PATIENCE_S)
+        self._guards = [self._daemon(one, {"ike": True}, f"{one.name}-ike") for one in self.routers]
+
+    def _router(self, router: Router, guard: Mapping[str, object]) -> dict[str, object]:
         neighbours = [
             {
                 "address": str(other.address),
                 "lla": other.radio.address,
                 "prefix": str(other.prefix),
                 "access_points": [other.radio.address],
-                **({"esp_key": "routers"} if protected else {}),
+                **guard,
             }
             for other in self.routers
             if other is not router
@@ -243,7 +255,7 @@ class Journey:
             "access_points": [router.radio.address],
             "neighbours": neighbours,
         }
-        if protected:
+        if self._keys:
             options["keys"] = [{"key": f"sta-{router.name}", "node": self.station.address}]
         return options
 
@@ -284,6 +296,10 @@ class Journey:
         self._processes.append(start(f"{name}-says", *words, namespace=self.station.namespace))
         self._pinging = name
         there(LOGS / name)
+        self.wait_for_echoes()
+
+    def wait_for_echoes(self) -> None:
+        """Wait until requests are answered."""
         wait_until(self._answered_of_late, PATIENCE_S)
 
     def fade(self) -> None:
@@ -305,7 +321,7 @@ class Journey:
         mark("reassociated", number=self._moves)
         self.ipv6(disable_ipv6=1)
         self.ipv6(disable_ipv6=0)
-        wait_until(self._answered_of_late, PATIENCE_S)
+        self.wait_for_echoes()
         self._faded("moved", away, to)
 
     def _fading(self, event: str) -> tuple[Router, Router]:
