@@ -208,6 +208,11 @@ class PreviousRouter:
         early = answers[:1] if binding.reply_to == binding.pcoa and not binding.on_link else []
         return [*early, *self._left(binding.pcoa), tunnel, *answers[len(early) :]]
 
+    def barred(self, neighbour: IPv6Address, now: float) -> list[Action]:
+        """No HI leaves for a neighbour: its nodes are refused at once, lest they wait in vain."""
+        waiting = [b for b in self._hi_of.values() if b.pending and b.pending.neighbour.address == neighbour]
+        return [a for binding in waiting for a in self._refused(binding, FBackStatus.UNSPECIFIED, now)]
+
     def comes_back(self, pcoa: IPv6Address, now: float) -> None:
         """The node of a binding is to come to this link again: it is not going elsewhere any more.
 

@@ -123,13 +123,18 @@ class MobilitySocket:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._on_readable)
 
-    def send(self, packet: bytes, destination: IPv6Address) -> None:
-        """Send what is in an IPv6 packet; a failure is logged, like a packet lost on the way."""
+    def send(self, packet: bytes, destination: IPv6Address) -> bool:
+        """Send what is in an IPv6 packet; a failure is logged, like a packet lost on the way.
+
+        False if nothing is to leave for that destination now, where another attempt would be in vain.
+        """
         try:
             self._socket.sendto(packet[40:], (str(destination), 0))
         except OSError as error:  # what waits for a security association is dropped without an error
-            why = _BARRED if error.errno == errno.EPERM else error.strerror
-            _log.warning("not sent to %s: %s", destination, why)
+            barred = error.errno == errno.EPERM
+            _log.warning("not sent to %s: %s", destination, _BARRED if barred else error.strerror)
+            return not barred
+        return True
 
     def close(self) -> None:
         """Stop."""

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Set as AbstractSet
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -50,17 +51,16 @@ class Ike:
         """What a swanctl command prints."""
         return run(*self._charon.words(*command), namespace=self._namespace, env=self._charon.env)
 
-    def wait_for(self, *spis: bytes) -> list[Association]:
-        """Wait for associations both ways, none of them of these SPIs."""
+    def wait_for(self, before: AbstractSet[bytes]) -> set[bytes]:
+        """Wait for associations both ways, and none of those before is there any more; their SPIs."""
         found: list[Association] = []
 
         def there() -> bool:
             found[:] = associations(self.ask("--list-sas"))
-            known = [one.spi for one in found]
-            return {one.way for one in found} == {"in", "out"} and not set(known) & set(spis)
+            return {one.way for one in found} == {"in", "out"} and not {one.spi for one in found} & before
 
         wait_until(there, PATIENCE_S)
-        return found
+        return {one.spi for one in found}
 
     def note(self, name: str) -> None:
         """Its list of associations, and the kernel's, among the results."""

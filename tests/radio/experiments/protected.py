@@ -1,33 +1,25 @@
-"""Predictive handovers by ip6tnl devices, HI and HAck in ESP, FBU and FBack signed, seen by tcpdump.
+"""Predictive handovers by ip6tnl devices, HI and HAck in ESP by IKE, FBU and FBack signed, seen by tcpdump.
 
-First with associations made of a shared key, then none for want of an IKE daemon, then with those that one
-has agreed on and renewed, and then with those that it has agreed on after a crash.
+First none, for want of IKE daemons: the station moves without. Then with associations that these have agreed
+on after one of them had crashed, and renewed.
 """
 
 import os
 import signal
 
-from radio.access_network import Journey
+from radio.access_network import Journey, care_of
 from radio.guest import experiment, keep, mark, run
 from radio.ike import Ike, kernel_has
 
-MOVES = ("key", "no IKE daemon", "IKE, rekeyed", "IKE, after a crash")  # there, back, there, back
+MOVES = 2  # back, and there again
 
 
 def main() -> None:
     """Move between the routers while everything on the wires between them is written down."""
-    journey = Journey(protected=True, tunnels="ip6tnl")
-    for router in journey.routers:
-        journey.capture(router)
+    journey = Journey(protected=True, ike=True, tunnels="ip6tnl")
+    journey.capture(journey.routers[0])
     journey.attach()
-    journey.ping("pings", journey.pcoa)
-    journey.fade()
-    for router in journey.routers:
-        keep(f"links-{router.name}.txt", run("ip", "-d", "link", namespace=router.name))
-
-    journey.guarded_by_ike()
-    journey.fade()
-    journey.wait_for_echoes()
+    journey.fade_in_vain("not sent to")
 
     secret = os.urandom(32)
     ends = (journey.routers, journey.routers[::-1])
@@ -36,31 +28,35 @@ def main() -> None:
         one.start()
     for one in daemons:
         one.load()
-    mark("negotiating")
-    before = [a.spi for one in daemons for a in one.wait_for()]
-    for one in daemons:
-        one.note("agreed")
-    daemons[0].ask("--rekey", "--child", "mobility")
-    for one in daemons:
-        one.wait_for(*before)
-    journey.fade()
-    for one in daemons:
-        one.note("rekeyed")
-
-    before = [a.spi for one in daemons for a in one.wait_for()]
+    first = agreed(daemons, "agreed", set())
     daemons[1].kill(signal.SIGKILL)
     daemons[1].start()
     daemons[1].load()
+    second = agreed(daemons, "restarted", first)
+    daemons[0].ask("--rekey", "--child", "mobility")
+    agreed(daemons, "rekeyed", first | second)
+    mark("rekeyed")
+
+    journey.ping("pings", care_of(journey.routers[1], journey.station))
+    for _ in range(MOVES):
+        journey.fade()
+    for router in journey.routers:
+        keep(f"links-{router.name}.txt", run("ip", "-d", "link", namespace=router.name))
     for one in daemons:
-        one.wait_for(*before)
-    journey.fade()
-    for one in daemons:
-        one.note("restarted")
+        one.note("used")
     for one in daemons:
         one.kill(signal.SIGTERM)
     for router in journey.routers:
         keep(f"ended-{router.name}.xfrm", kernel_has(router.name))
     journey.end()
+
+
+def agreed(daemons: list[Ike], name: str, before: set[bytes]) -> set[bytes]:
+    """Wait until both daemons have associations that are none of those before, and note them; their SPIs."""
+    found = {spi for one in daemons for spi in one.wait_for(before)}
+    for one in daemons:
+        one.note(name)
+    return found
 
 
 if __name__ == "__main__":
