@@ -305,7 +305,8 @@ class Journey:
         said(f"lies-{away.name}", why)
         run("iw", "dev", self.station.interface, "disconnect", namespace=self.station.namespace)
         self._associate(to)
-        wait_until(lambda: str(care_of(to, self.station)) in self.addresses(), PATIENCE_S)
+        heard = LOGS / "heard.ndjson"
+        wait_until(lambda: '"handover_done"' in heard.read_text(encoding="utf-8"), PATIENCE_S)
         self._faded("moved in vain", away, to)
 
     def roam(self) -> None:

@@ -51,21 +51,26 @@ class Ike:
         """What a swanctl command prints."""
         return run(*self._charon.words(*command), namespace=self._namespace, env=self._charon.env)
 
-    def wait_for(self, before: AbstractSet[bytes]) -> set[bytes]:
-        """Wait for associations both ways, and none of those before is there any more; their SPIs."""
+    def wait_for(self, before: AbstractSet[bytes], name: str) -> set[bytes]:
+        """Wait for associations both ways, and none of those before is there any more; their SPIs.
+
+        The list of them is among the results: NAME-NAMESPACE.sas.
+        """
         found: list[Association] = []
 
         def there() -> bool:
-            found[:] = associations(self.ask("--list-sas"))
+            listed = self.note(name)
+            found[:] = associations(listed)
             return {one.way for one in found} == {"in", "out"} and not {one.spi for one in found} & before
 
         wait_until(there, PATIENCE_S)
         return {one.spi for one in found}
 
-    def note(self, name: str) -> None:
-        """Its list of associations, and the kernel's, among the results."""
-        keep(f"{name}-{self._namespace}.sas", self.ask("--list-sas"))
-        keep(f"{name}-{self._namespace}.xfrm", kernel_has(self._namespace))
+    def note(self, name: str) -> str:
+        """Keep its list of associations among the results, and return it."""
+        listed = self.ask("--list-sas")
+        keep(f"{name}-{self._namespace}.sas", listed)
+        return listed
 
     def kill(self, number: int) -> None:
         """End it with a signal."""

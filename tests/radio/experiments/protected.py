@@ -6,9 +6,10 @@ on after one of them had crashed, and renewed.
 
 import os
 import signal
+from collections.abc import Set as AbstractSet
 
 from radio.access_network import Journey, care_of
-from radio.guest import experiment, keep, mark, run
+from radio.guest import experiment, keep, run
 from radio.ike import Ike, kernel_has
 
 MOVES = 2  # back, and there again
@@ -28,15 +29,13 @@ def main() -> None:
         one.start()
     for one in daemons:
         one.load()
-    first = agreed(daemons, "agreed", set())
+    first = agreed(daemons, "agreed")
     daemons[1].kill(signal.SIGKILL)
     daemons[1].start()
     daemons[1].load()
     second = agreed(daemons, "restarted", first)
     daemons[0].ask("--rekey", "--child", "mobility")
     agreed(daemons, "rekeyed", first | second)
-    mark("rekeyed")
-
     journey.ping("pings", care_of(journey.routers[1], journey.station))
     for _ in range(MOVES):
         journey.fade()
@@ -44,6 +43,8 @@ def main() -> None:
         keep(f"links-{router.name}.txt", run("ip", "-d", "link", namespace=router.name))
     for one in daemons:
         one.note("used")
+    for router in journey.routers:
+        keep(f"used-{router.name}.xfrm", kernel_has(router.name))
     for one in daemons:
         one.kill(signal.SIGTERM)
     for router in journey.routers:
@@ -51,12 +52,9 @@ def main() -> None:
     journey.end()
 
 
-def agreed(daemons: list[Ike], name: str, before: set[bytes]) -> set[bytes]:
+def agreed(daemons: list[Ike], name: str, before: AbstractSet[bytes] = frozenset()) -> set[bytes]:
     """Wait until both daemons have associations that are none of those before, and note them; their SPIs."""
-    found = {spi for one in daemons for spi in one.wait_for(before)}
-    for one in daemons:
-        one.note(name)
-    return found
+    return {spi for one in daemons for spi in one.wait_for(before, name)}
 
 
 if __name__ == "__main__":
