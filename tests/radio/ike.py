@@ -12,7 +12,8 @@ from strongswan_kit import DAEMON, Charon
 
 from radio.guest import LOGS, PATIENCE_S, keep, run, start
 
-_SPI = re.compile(r"^ +(in|out) +([0-9a-f]{8}),.*?(\d+) packets", re.MULTILINE)
+_PAIR = re.compile(r" +\S+: #\d+, reqid \d+, (\w+),")
+_SPI = re.compile(r" +(in|out) +([0-9a-f]{8}),.*?(\d+) packets")
 
 
 @frozen
@@ -25,8 +26,14 @@ class Association:
 
 
 def associations(listed: str) -> list[Association]:
-    """Those in the output of `swanctl --list-sas`."""
-    return [Association(way, bytes.fromhex(spi), int(packets)) for way, spi, packets in _SPI.findall(listed)]
+    """Those in the output of `swanctl --list-sas`, but for the renewed ones that only wait for their end."""
+    found, installed = [], False
+    for line in listed.splitlines():
+        if (pair := _PAIR.match(line)) is not None:
+            installed = pair[1] == "INSTALLED"
+        elif installed and (one := _SPI.match(line)) is not None:
+            found.append(Association(one[1], bytes.fromhex(one[2]), int(one[3])))
+    return found
 
 
 class Ike:
@@ -51,26 +58,12 @@ class Ike:
         """What a swanctl command prints."""
         return run(*self._charon.words(*command), namespace=self._namespace, env=self._charon.env)
 
-    def wait_for(self, before: AbstractSet[bytes], name: str) -> set[bytes]:
-        """Wait for associations both ways, and none of those before is there any more; their SPIs.
-
-        The list of them is among the results: NAME-NAMESPACE.sas.
-        """
-        found: list[Association] = []
-
-        def there() -> bool:
-            listed = self.note(name)
-            found[:] = associations(listed)
-            return {one.way for one in found} == {"in", "out"} and not {one.spi for one in found} & before
-
-        wait_until(there, PATIENCE_S)
-        return {one.spi for one in found}
-
-    def note(self, name: str) -> str:
-        """Keep its list of associations among the results, and return it."""
-        listed = self.ask("--list-sas")
-        keep(f"{name}-{self._namespace}.sas", listed)
-        return listed
+    def note(self, name: str) -> dict[str, set[bytes]]:
+        """Its associations, the SPIs of each way; the list is among the results: NAME-NAMESPACE.sas."""
+        text = self.ask("--list-sas")
+        keep(f"{name}-{self._namespace}.sas", text)
+        found = associations(text)
+        return {way: {one.spi for one in found if one.way == way} for way in ("in", "out")}
 
     def kill(self, number: int) -> None:
         """End it with a signal."""
@@ -79,9 +72,28 @@ class Ike:
         self._process.wait(PATIENCE_S)
 
 
+def agreed(one: Ike, other: Ike, name: str, before: AbstractSet[bytes] = frozenset()) -> set[bytes]:
+    """Wait until two daemons have the same associations, none of them of those before; their SPIs.
+
+    Their lists are among the results.
+    """
+    found: set[bytes] = set()
+
+    def so() -> bool:
+        ours, theirs = one.note(name), other.note(name)
+        found.clear()
+        found.update(ours["in"] | ours["out"])
+        same = ours["in"] == theirs["out"] and ours["out"] == theirs["in"]
+        return same and bool(ours["in"]) and bool(ours["out"]) and not found & before
+
+    wait_until(so, PATIENCE_S)
+    return found
+
+
 def kernel_has(namespace: str) -> str:
     """Associations and policies of a namespace as iproute2 shows them, without those of sockets."""
-    return run("ip", "xfrm", "state", namespace=namespace) + run("ip", "xfrm", "policy", namespace=namespace)
+    states = run("ip", "xfrm", "state", namespace=namespace)
+    return states + run("ip", "xfrm", "policy", "list", "nosock", namespace=namespace)
 
 
 def results(folder: Path, name: str) -> list[Association]:

@@ -6,11 +6,10 @@ on after one of them had crashed, and renewed.
 
 import os
 import signal
-from collections.abc import Set as AbstractSet
 
 from radio.access_network import Journey, care_of
 from radio.guest import experiment, keep, run
-from radio.ike import Ike, kernel_has
+from radio.ike import Ike, agreed, kernel_has
 
 MOVES = 2  # back, and there again
 
@@ -22,39 +21,35 @@ def main() -> None:
     journey.attach()
     journey.fade_in_vain("not sent to")
 
+    one, other = journey.routers
     secret = os.urandom(32)
-    ends = (journey.routers, journey.routers[::-1])
-    daemons = [Ike(one.name, one.address, other.address, secret) for one, other in ends]
-    for one in daemons:
-        one.start()
-    for one in daemons:
-        one.load()
-    first = agreed(daemons, "agreed")
+    first_end = Ike(one.name, one.address, other.address, secret)
+    daemons = first_end, Ike(other.name, other.address, one.address, secret)
+    for daemon in daemons:
+        daemon.start()
+    for daemon in daemons:
+        daemon.load()
+    first = agreed(*daemons, "agreed")
     daemons[1].kill(signal.SIGKILL)
     daemons[1].start()
     daemons[1].load()
-    second = agreed(daemons, "restarted", first)
+    second = agreed(*daemons, "restarted", first)
     daemons[0].ask("--rekey", "--child", "mobility")
-    agreed(daemons, "rekeyed", first | second)
+    agreed(*daemons, "rekeyed", first | second)
     journey.ping("pings", care_of(journey.routers[1], journey.station))
     for _ in range(MOVES):
         journey.fade()
     for router in journey.routers:
         keep(f"links-{router.name}.txt", run("ip", "-d", "link", namespace=router.name))
-    for one in daemons:
-        one.note("used")
+    for daemon in daemons:
+        daemon.note("used")
     for router in journey.routers:
         keep(f"used-{router.name}.xfrm", kernel_has(router.name))
-    for one in daemons:
-        one.kill(signal.SIGTERM)
+    for daemon in daemons:
+        daemon.kill(signal.SIGTERM)
     for router in journey.routers:
         keep(f"ended-{router.name}.xfrm", kernel_has(router.name))
     journey.end()
-
-
-def agreed(daemons: list[Ike], name: str, before: AbstractSet[bytes] = frozenset()) -> set[bytes]:
-    """Wait until both daemons have associations that are none of those before, and note them; their SPIs."""
-    return {spi for one in daemons for spi in one.wait_for(before, name)}
 
 
 if __name__ == "__main__":
