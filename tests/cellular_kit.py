@@ -8,9 +8,10 @@ from fake_modems import FakeModems
 from lies.abstract import AbstractEntity, AeParameters
 from lies.dbus import Variant
 from lies.events import Attached, Detached, Header, Indication, Link, RawItem, Sample, Served, Warned
+from lies.link_steps import Close, Fail, Feed, Open, Say
 from lies_cellular.config import CellularConfig
 from lies_cellular.follow import Follower
-from lies_cellular.items import Action, Answer, Call, Close, Failed, Feed, Item, Open, Present, Say, Secret
+from lies_cellular.items import Action, Answer, Call, Item, Present, Secret
 from lies_cellular.reader import Reader
 
 _S = 1_000_000_000
@@ -127,7 +128,7 @@ class World:
 
     def failed(self) -> list[tuple[str, str | None, str]]:
         """What was asked for and came to nothing: action, PoA, and why."""
-        return [(a.action.value, a.poa, a.detail) for a in self.actions if isinstance(a, Failed)]
+        return [(a.action.value, a.poa, a.why) for a in self.actions if isinstance(a, Fail)]
 
     def _emit(self, path: str, interface: str, member: str, _signature: str, body: list[Any]) -> None:
         if self.there:

@@ -5,28 +5,14 @@ from collections.abc import Callable
 
 from lies.abstract import AbstractEntity, AeParameters
 from lies.events import Attached, Detached, Header, Indication, RawItem
+from lies.link_steps import Close, Feed, Open, Say
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, generic, generic_body, mac_octets, u32
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.elements import Elements
 from lies_nl80211.follow import Follower
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import (
-    Action,
-    Answer,
-    Ask,
-    Begin,
-    Close,
-    Feed,
-    Item,
-    NetTold,
-    Open,
-    Query,
-    Say,
-    Scan,
-    Steer,
-    Told,
-)
+from lies_nl80211.items import Action, Answer, Ask, Begin, Item, NetTold, Query, Scan, Steer, Told
 from lies_nl80211.reader import read
 from lies_nl80211.uapi import Attr, Bss, Cmd, Cqm, IfType, Sta, Survey
 
