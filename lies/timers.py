@@ -6,10 +6,13 @@ Times are s on the engine's clock; nothing here reads a clock.
 import math
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-_MIN_STALE = 64  # a heap smaller than this is not worth rebuilding
+_MIN_STALE = 64  # fewer void deadlines are not worth rebuilding for
+_ENOUGH = 64  # deadlines in a heap that is not worth dividing
+_SLOTS = 16.0  # a second; a power of two, so that no rounding puts anything into a wrong one
+_FAR_S = 1e12  # whatever is due later lies in one slot
 _Deadline = list[Any]  # when, a number that no other one has, the key: None when it is void
 _KEY = 2
 
@@ -55,14 +58,23 @@ class Backoff:
 
 
 class Timers(Generic[K]):
-    """Deadlines by key, one a key; every operation costs O(log n)."""
+    """Deadlines by key, one a key; times are any that a clock in s has.
 
-    __slots__ = ("_heap", "_of", "_serial")
+    In a heap is only what is due before `_edge`; what is due later lies in slots of time, unsorted, until the
+    edge gets there. As most deadlines are cancelled before they come, that costs least: however many there
+    are, the heap stays small, and what is void by then is never sorted.
+    """
+
+    __slots__ = ("_edge", "_held", "_of", "_serial", "_slots", "_soon", "_times")
 
     def __init__(self) -> None:
         self._of: dict[K, _Deadline] = {}
-        self._heap: list[_Deadline] = []  # what is cancelled stays, without its key
         self._serial = 0
+        self._held = 0  # deadlines in heap and slots; what is cancelled stays, without its key
+        self._edge = -math.inf
+        self._soon: list[_Deadline] = []
+        self._slots: dict[int, list[_Deadline]] = {}
+        self._times: list[int] = []  # a heap of the slots' numbers
 
     def __len__(self) -> int:
         return len(self._of)
@@ -71,15 +83,17 @@ class Timers(Generic[K]):
         """Set or move the deadline of a key."""
         self._serial += 1
         deadline = [due, self._serial, key]
-        before = self._of.setdefault(key, deadline)
-        heap = self._heap
-        if before is not deadline:
+        before = self._of.get(key)
+        if before is not None:
             before[_KEY] = None
-            self._of[key] = deadline
-        heappush(heap, deadline)
-        if len(heap) > _MIN_STALE and len(heap) > 2 * len(self._of) + _MIN_STALE:
-            self._heap = list(self._of.values())
-            heapify(self._heap)
+        self._of[key] = deadline
+        self._held += 1
+        if due < self._edge:
+            heappush(self._soon, deadline)
+        else:
+            self._put_off(deadline)
+        if self._held > _MIN_STALE and self._held > 2 * len(self._of) + _MIN_STALE:
+            self._rebuild()
 
     def cancel(self, key: K) -> None:
         """Forget a key's deadline; no deadline is no error."""
@@ -89,20 +103,62 @@ class Timers(Generic[K]):
 
     def next(self) -> float | None:
         """The earliest deadline."""
-        heap = self._heap
-        while heap:
-            due, _, key = heap[0]
-            if key is not None:
-                return cast("float", due)
-            heappop(heap)
-        return None
+        while True:
+            soon = self._soon
+            while soon:
+                deadline = soon[0]
+                if deadline[_KEY] is not None:
+                    due: float = deadline[0]
+                    return due
+                heappop(soon)
+                self._held -= 1
+            if not self._times:
+                return None
+            self._advance()
 
     def pop_due(self, now: float) -> K | None:
         """A key whose deadline has come, earliest first; its deadline is forgotten. None for no more."""
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            key: K | None = heappop(heap)[_KEY]
-            if key is not None:
-                del self._of[key]
-                return key
-        return None
+        while True:
+            soon = self._soon
+            while soon and soon[0][0] <= now:
+                key: K | None = heappop(soon)[_KEY]
+                self._held -= 1
+                if key is not None:
+                    del self._of[key]
+                    return key
+            if soon or now < self._edge or not self._times:
+                return None
+            self._advance()
+
+    def _put_off(self, deadline: _Deadline) -> None:
+        """Into its slot."""
+        number = int(min(max(deadline[0], -_FAR_S), _FAR_S) * _SLOTS // 1)
+        slot = self._slots.get(number)
+        if slot is not None:
+            slot.append(deadline)
+        else:
+            self._slots[number] = [deadline]
+            heappush(self._times, number)
+
+    def _advance(self) -> None:
+        """The next slots become the heap, as many as it is worth having; the heap is empty."""
+        soon, times = self._soon, self._times
+        held = number = 0
+        while times and len(soon) < _ENOUGH:
+            number = heappop(times)
+            slot = self._slots.pop(number)
+            held += len(slot)
+            soon += [deadline for deadline in slot if deadline[_KEY] is not None]
+        heapify(soon)
+        self._held -= held - len(soon)
+        self._edge = (number + 1) / _SLOTS if number < _FAR_S * _SLOTS else math.inf
+
+    def _rebuild(self) -> None:
+        """Without what is void."""
+        self._edge = -math.inf
+        self._soon = []
+        self._slots = {}
+        self._times = []
+        self._held = len(self._of)
+        for deadline in self._of.values():
+            self._put_off(deadline)
