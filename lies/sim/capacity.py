@@ -30,6 +30,10 @@ _POAS = [poa_of(number) for number in range(1, _ROUTERS + 1)]
 _GAP_S = 0.01
 
 
+def _gap_s() -> float:
+    return _GAP_S
+
+
 @frozen
 class Capacity:
     """nodes: how many at once; handovers: made; cpu_s: for them."""
@@ -71,13 +75,16 @@ class _Shuttle:
         self._net = net
         self._at = at
         self._radio = radio = Radio(host)
-        self._hear(_STRONG, _FAIR)
-        radio.hear = lambda: self._heard
-        radio.gap = lambda: _GAP_S
+        self._surround(_STRONG, _FAIR)
+        radio.hear = self._hears
+        radio.gap = _gap_s
         radio.came = self._came
         net.clock.at(first_s, radio.attach, _POAS[at])
 
-    def _hear(self, here: Condition, there: Condition) -> None:
+    def _hears(self) -> dict[str, Condition]:
+        return self._heard
+
+    def _surround(self, here: Condition, there: Condition) -> None:
         """The conditions of the two access points that are heard from now on."""
         self._there = _POAS[(self._at + 1) % _ROUTERS]
         self._heard = {_POAS[self._at]: here, self._there: there}
@@ -85,12 +92,12 @@ class _Shuttle:
     def _came(self, poa: str) -> None:
         if poa == self._there:
             self._at = (self._at + 1) % _ROUTERS
-        self._hear(_STRONG, _FAIR)
+        self._surround(_STRONG, _FAIR)
         self._radio.changed(_STRONG)
         self._net.clock.after(_EVERY_S, self._leave)
 
     def _leave(self) -> None:
-        self._hear(_WEAK, _STRONG)
+        self._surround(_WEAK, _STRONG)
         self._radio.changed(_WEAK)
 
 
