@@ -96,3 +96,34 @@ def test_timers_are_a_sorted_dictionary(steps: list[tuple[str, int, float]]) -> 
                 assert model.pop(popped) <= time
         assert timers.next() == min(model.values(), default=None)
         assert len(timers) == len(model)
+
+
+@given(
+    st.lists(st.floats(-5.0, 100.0) | st.sampled_from((0.0, 1e13, 5e13, math.inf)), max_size=400), st.data()
+)
+def test_many_timers_come_in_order(dues: list[float], data: st.DataObject) -> None:
+    """However many deadlines there are, and however many were moved or cancelled, they come in order."""
+    timers: Timers[int] = Timers()
+    for key, due in enumerate(dues):
+        timers.set(key, 50.0)
+        timers.set(key, due)
+    now = data.draw(st.floats(-10.0, 100.0))
+    timers.set(-1, now)  # behind what has come, and before what has not
+    model = dict(enumerate(dues)) | {-1: now}
+    for key in data.draw(st.lists(st.sampled_from(sorted(model)), max_size=20)):
+        timers.cancel(key)
+        model.pop(key, None)
+    come = []
+    while (key_come := timers.pop_due(now)) is not None:
+        come.append(model.pop(key_come))
+    assert come == sorted(come)
+    assert all(due <= now for due in come)
+    assert timers.next() == min(model.values(), default=None)
+    timers.set(-2, 0.5)  # before much that is there
+    model[-2] = 0.5
+    left = []
+    while (key_left := timers.pop_due(math.inf)) is not None:
+        left.append(model.pop(key_left))
+    assert left == sorted(left)
+    assert model == {}
+    assert timers.next() is None
