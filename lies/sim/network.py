@@ -98,6 +98,8 @@ class Network:
         interval_s: float | None = None,
     ) -> None:
         self.clock = VirtualClock()
+        self._after = self.clock.after
+        self._landing = self.land  # made once, not for each packet
         self.tally = Tally()
         self.faults = Faults()  # sets _quiet, too
         self.parts = tuple(parts)
@@ -244,13 +246,13 @@ class Network:
     def fly(self, hop: Hop) -> None:
         """A packet goes over a link."""
         if self._quiet or isinstance(hop.packet.inmost, Data):
-            self.clock.after(hop.delay_s, self.land, hop)
+            self._after(hop.delay_s, self._landing, hop)
             return
         delays = self._faults.fate(self._rng)
         if not delays:
             self.tally.signalling_lost += 1
         for extra_s in delays:
-            self.clock.after(hop.delay_s + extra_s, self.land, hop)
+            self._after(hop.delay_s + extra_s, self._landing, hop)
 
     def land(self, hop: Hop) -> None:
         """A packet is at the end of a link."""
