@@ -9,10 +9,10 @@ from heapq import heapify, heappop, heappush
 from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 _MIN_STALE = 64  # fewer void deadlines are not worth rebuilding for
 _ENOUGH = 64  # deadlines in a heap that is not worth dividing
-_SLOTS = 16.0  # a second; a power of two, so that no rounding puts anything into a wrong one
-_FAR_S = 1e12  # whatever is due later lies in one slot
+_FAR_S = 1e12  # beyond which nothing has a slot of its own
 _Deadline = list[Any]  # when, a number that no other one has, the key: None when it is void
 _KEY = 2
 
@@ -57,6 +57,41 @@ class Backoff:
         self.due = None
 
 
+class Slots(Generic[T]):
+    """What is due later, unsorted, in slots of time: one more costs the same however much there is."""
+
+    __slots__ = ("_per_s", "_slots", "_times")
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = float(per_s)  # a power of two, so that no rounding puts anything into a wrong slot
+        self._slots: dict[int, list[T]] = {}
+        self._times: list[int] = []  # a heap of the slots' numbers
+
+    def __bool__(self) -> bool:
+        return bool(self._times)
+
+    def put(self, when: float, thing: T) -> None:
+        """Into its slot; what is beyond all bounds shares one."""
+        number = int(min(max(when, -_FAR_S), _FAR_S) * self._per_s // 1)
+        slot = self._slots.get(number)
+        if slot is not None:
+            slot.append(thing)
+        else:
+            self._slots[number] = [thing]
+            heappush(self._times, number)
+
+    def take(self) -> tuple[list[T], float]:
+        """What is in the first slot, which is gone then; and its end, before which nothing else is due."""
+        number = heappop(self._times)
+        end = (number + 1) / self._per_s if number < _FAR_S * self._per_s else math.inf
+        return self._slots.pop(number), end
+
+    def clear(self) -> None:
+        """Nothing is left."""
+        self._slots.clear()
+        self._times.clear()
+
+
 class Timers(Generic[K]):
     """Deadlines by key, one a key; times are any that a clock in s has.
 
@@ -65,7 +100,7 @@ class Timers(Generic[K]):
     are, the heap stays small, and what is void by then is never sorted.
     """
 
-    __slots__ = ("_edge", "_held", "_of", "_serial", "_slots", "_soon", "_times")
+    __slots__ = ("_edge", "_held", "_later", "_of", "_serial", "_soon")
 
     def __init__(self) -> None:
         self._of: dict[K, _Deadline] = {}
@@ -73,8 +108,7 @@ class Timers(Generic[K]):
         self._held = 0  # deadlines in heap and slots; what is cancelled stays, without its key
         self._edge = -math.inf
         self._soon: list[_Deadline] = []
-        self._slots: dict[int, list[_Deadline]] = {}
-        self._times: list[int] = []  # a heap of the slots' numbers
+        self._later: Slots[_Deadline] = Slots(16)
 
     def __len__(self) -> int:
         return len(self._of)
@@ -91,7 +125,7 @@ class Timers(Generic[K]):
         if due < self._edge:
             heappush(self._soon, deadline)
         else:
-            self._put_off(deadline)
+            self._later.put(due, deadline)
         if self._held > _MIN_STALE and self._held > 2 * len(self._of) + _MIN_STALE:
             self._rebuild()
 
@@ -112,7 +146,7 @@ class Timers(Generic[K]):
                     return due
                 heappop(soon)
                 self._held -= 1
-            if not self._times:
+            if not self._later:
                 return None
             self._advance()
 
@@ -126,39 +160,25 @@ class Timers(Generic[K]):
                 if key is not None:
                     del self._of[key]
                     return key
-            if soon or now < self._edge or not self._times:
+            if soon or now < self._edge or not self._later:
                 return None
             self._advance()
 
-    def _put_off(self, deadline: _Deadline) -> None:
-        """Into its slot."""
-        number = int(min(max(deadline[0], -_FAR_S), _FAR_S) * _SLOTS // 1)
-        slot = self._slots.get(number)
-        if slot is not None:
-            slot.append(deadline)
-        else:
-            self._slots[number] = [deadline]
-            heappush(self._times, number)
-
     def _advance(self) -> None:
         """The next slots become the heap, as many as it is worth having; the heap is empty."""
-        soon, times = self._soon, self._times
-        held = number = 0
-        while times and len(soon) < _ENOUGH:
-            number = heappop(times)
-            slot = self._slots.pop(number)
-            held += len(slot)
-            soon += [deadline for deadline in slot if deadline[_KEY] is not None]
+        soon = self._soon
+        while self._later and len(soon) < _ENOUGH:
+            slot, self._edge = self._later.take()
+            live = [deadline for deadline in slot if deadline[_KEY] is not None]
+            self._held -= len(slot) - len(live)
+            soon += live
         heapify(soon)
-        self._held -= held - len(soon)
-        self._edge = (number + 1) / _SLOTS if number < _FAR_S * _SLOTS else math.inf
 
     def _rebuild(self) -> None:
         """Without what is void."""
         self._edge = -math.inf
         self._soon = []
-        self._slots = {}
-        self._times = []
+        self._later.clear()
         self._held = len(self._of)
         for deadline in self._of.values():
-            self._put_off(deadline)
+            self._later.put(deadline[0], deadline)

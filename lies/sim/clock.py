@@ -6,7 +6,9 @@ from itertools import count
 from math import inf
 from typing import Any
 
-_SLOTS = 64.0  # a second; a power of two, so that no rounding puts anything into a wrong one
+from lies.timers import Slots
+
+_SLOTS_PER_S = 64
 _ENOUGH = 64  # things in a heap that is not worth dividing
 
 _Due = tuple[float, float, Callable[..., None], tuple[Any, ...]]
@@ -23,15 +25,15 @@ class VirtualClock:
     edge gets there. So the heap stays small, and quick, with the timers of however many nodes.
     """
 
-    __slots__ = ("_edge", "_number", "_slots", "_soon", "_times", "now")
+    __slots__ = ("_edge", "_later", "_number", "_runs", "_soon", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
         self._number = count().__next__
+        self._runs = 0
         self._edge = 0.0
         self._soon: list[_Due] = []
-        self._slots: dict[int, list[_Due]] = {}
-        self._times: list[int] = []  # a heap of the slots' numbers
+        self._later: Slots[_Due] = Slots(_SLOTS_PER_S)
 
     def at(self, when: float, act: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - act's own
         """Call act(*args) at a time; at once if that is past."""
@@ -43,13 +45,13 @@ class VirtualClock:
         if when < self._edge:
             heappush(self._soon, (when, self._number(), act, args))
         else:
-            self._put((when, self._number(), act, args))
+            self._later.put(when, (when, self._number(), act, args))
 
     def run(self, until: float) -> None:
         """Let time pass."""
         soon = self._soon
-        last = (max(self.now, until), inf, self._stop, ())
-        self._put(last)
+        self._runs += 1
+        self._put((max(self.now, until), inf, self._stop, (self._runs,)))
         try:
             while True:
                 if not soon:
@@ -58,45 +60,28 @@ class VirtualClock:
                 act(*args)
         except _Over:
             return
-        except BaseException:
-            self._take_back(last)
-            raise
 
-    def _stop(self) -> None:
-        """It is time; raised rather than asked for after everything that is done."""
-        raise _Over
+    def _stop(self, run: int) -> None:
+        """It is time, unless that run failed; raised rather than asked for after everything that is done."""
+        if run == self._runs:
+            raise _Over
 
     def _put(self, due: _Due) -> None:
         """Into the heap, or into its slot."""
         if due[0] < self._edge:
             heappush(self._soon, due)
-            return
-        number = int(due[0] * _SLOTS)
-        slot = self._slots.get(number)
-        if slot is not None:
-            slot.append(due)
         else:
-            self._slots[number] = [due]
-            heappush(self._times, number)
+            self._later.put(due[0], due)
 
     def _advance(self) -> None:
         """The next slots become the heap, as many as it is worth having."""
-        soon, times = self._soon, self._times
-        number = 0
-        while times and len(soon) < _ENOUGH:
-            number = heappop(times)
-            soon += self._slots.pop(number)
+        soon = self._soon
+        while self._later and len(soon) < _ENOUGH:
+            slot, self._edge = self._later.take()
+            soon += slot
         heapify(soon)
-        self._edge = (number + 1) / _SLOTS
-
-    def _take_back(self, due: _Due) -> None:
-        for heap in (self._soon, *self._slots.values()):
-            if due in heap:
-                heap.remove(due)
-                heapify(heap)
 
     def forget(self) -> None:
         """Nothing is due any more."""
         self._soon.clear()
-        self._slots.clear()
-        self._times.clear()
+        self._later.clear()

@@ -53,7 +53,7 @@ def test_everything_is_done_in_order_of_time(
 
 
 def test_what_is_past_is_done_at_once() -> None:
-    """A time that is past means now, behind what was asked for now before."""
+    """A time that is past means now, behind what was asked before."""
     clock, done = VirtualClock(), list[str]()
     clock.run(5.0)
     clock.at(5.0, done.append, "first")
