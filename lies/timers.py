@@ -11,7 +11,8 @@ from typing import Any, Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 _MIN_STALE = 64  # fewer void deadlines are not worth rebuilding for
-_ENOUGH = 64  # deadlines in a heap that is not worth dividing
+_ENOUGH = 64  # deadlines that are worth a heap
+_MANY = 256  # deadlines in a heap that is worth dividing
 _FAR_S = 1e12  # beyond which nothing has a slot of its own
 _Deadline = list[Any]  # when, a number that no other one has, the key: None when it is void
 _KEY = 2
@@ -72,7 +73,10 @@ class Slots(Generic[T]):
 
     def put(self, when: float, thing: T) -> None:
         """Into its slot; what is beyond all bounds shares one."""
-        number = int(min(max(when, -_FAR_S), _FAR_S) * self._per_s // 1)
+        if 0.0 <= when < _FAR_S:
+            number = int(when * self._per_s)
+        else:
+            number = int(min(max(when, -_FAR_S), _FAR_S) * self._per_s // 1)
         slot = self._slots.get(number)
         if slot is not None:
             slot.append(thing)
@@ -95,18 +99,19 @@ class Slots(Generic[T]):
 class Timers(Generic[K]):
     """Deadlines by key, one a key; times are any that a clock in s has.
 
-    In a heap is only what is due before `_edge`; what is due later lies in slots of time, unsorted, until the
-    edge gets there. As most deadlines are cancelled before they come, that costs least: however many there
-    are, the heap stays small, and what is void by then is never sorted.
+    As long as they are few, they lie in a heap. Of many only those are there that are due before `_edge`; the
+    others lie in slots, unsorted, until the edge gets there. As most deadlines are cancelled before they
+    come, that costs least: the heap stays small, and what is void by then is never sorted.
     """
 
-    __slots__ = ("_edge", "_held", "_later", "_of", "_serial", "_soon")
+    __slots__ = ("_edge", "_held", "_later", "_many", "_of", "_serial", "_soon")
 
     def __init__(self) -> None:
         self._of: dict[K, _Deadline] = {}
         self._serial = 0
         self._held = 0  # deadlines in heap and slots; what is cancelled stays, without its key
-        self._edge = -math.inf
+        self._edge = math.inf
+        self._many = _MANY  # in the heap without an edge
         self._soon: list[_Deadline] = []
         self._later: Slots[_Deadline] = Slots(16)
 
@@ -126,7 +131,10 @@ class Timers(Generic[K]):
             heappush(self._soon, deadline)
         else:
             self._later.put(due, deadline)
-        if self._held > _MIN_STALE and self._held > 2 * len(self._of) + _MIN_STALE:
+        if self._held > _MIN_STALE and (
+            self._held > 2 * len(self._of) + _MIN_STALE
+            or (self._edge == math.inf and len(self._soon) > self._many)
+        ):
             self._rebuild()
 
     def cancel(self, key: K) -> None:
@@ -173,12 +181,15 @@ class Timers(Generic[K]):
             self._held -= len(slot) - len(live)
             soon += live
         heapify(soon)
+        if not self._later:
+            self._edge = math.inf
 
     def _rebuild(self) -> None:
-        """Without what is void."""
+        """Without what is void, and into slots."""
         self._edge = -math.inf
         self._soon = []
         self._later.clear()
         self._held = len(self._of)
+        self._many = 2 * self._held + _MANY  # many in one slot are not spread again and again
         for deadline in self._of.values():
             self._later.put(deadline[0], deadline)

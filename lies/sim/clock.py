@@ -9,7 +9,8 @@ from typing import Any
 from lies.timers import Slots
 
 _SLOTS_PER_S = 64
-_ENOUGH = 64  # things in a heap that is not worth dividing
+_ENOUGH = 64  # things that are worth a heap
+_MANY = 256  # things in a heap that is worth dividing
 
 _Due = tuple[float, float, Callable[..., None], tuple[Any, ...]]
 
@@ -21,17 +22,19 @@ class _Over(Exception):
 class VirtualClock:
     """Does what is due in order of time, and what is due at one time in the order in which it was asked.
 
-    In a heap is only what is due before `_edge`; what is due later lies in slots of time, unsorted, until the
-    edge gets there. So the heap stays small, and quick, with the timers of however many nodes.
+    As long as that is little, it lies in a heap. Of much only that is there which is due before `_edge`; the
+    rest lies in slots, unsorted, until the edge gets there: the heap stays small, and quick, with the timers
+    of however many nodes.
     """
 
-    __slots__ = ("_edge", "_later", "_number", "_runs", "_soon", "now")
+    __slots__ = ("_edge", "_later", "_many", "_number", "_runs", "_soon", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
         self._number = count().__next__
         self._runs = 0
-        self._edge = 0.0
+        self._edge = inf
+        self._many = _MANY  # in the heap without an edge
         self._soon: list[_Due] = []
         self._later: Slots[_Due] = Slots(_SLOTS_PER_S)
 
@@ -68,10 +71,20 @@ class VirtualClock:
 
     def _put(self, due: _Due) -> None:
         """Into the heap, or into its slot."""
-        if due[0] < self._edge:
-            heappush(self._soon, due)
-        else:
+        if due[0] >= self._edge:
             self._later.put(due[0], due)
+            return
+        heappush(self._soon, due)
+        if self._edge == inf and len(self._soon) > self._many:
+            self._spread()
+
+    def _spread(self) -> None:
+        """All into slots; again only when there is twice as much, for much may be due at one time."""
+        self._edge = -inf
+        self._many = 2 * len(self._soon) + _MANY
+        for due in self._soon:
+            self._later.put(due[0], due)
+        self._soon.clear()
 
     def _advance(self) -> None:
         """The next slots become the heap, as many as it is worth having."""
@@ -80,6 +93,8 @@ class VirtualClock:
             slot, self._edge = self._later.take()
             soon += slot
         heapify(soon)
+        if not self._later:
+            self._edge = inf
 
     def forget(self) -> None:
         """Nothing is due any more."""

@@ -1,6 +1,7 @@
 """Parameters of both consumers' engines, the identifiers of PoAs, and the timers of engines."""
 
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -96,6 +97,33 @@ def test_timers_are_a_sorted_dictionary(steps: list[tuple[str, int, float]]) -> 
                 assert model.pop(popped) <= time
         assert timers.next() == min(model.values(), default=None)
         assert len(timers) == len(model)
+
+
+@pytest.mark.parametrize("keys", [40, 300, 3000])
+def test_a_crowd_of_timers_is_a_sorted_dictionary(keys: int) -> None:
+    """With thousands of deadlines, set, moved and cancelled while time passes, each comes in its turn."""
+    rng = Random(keys)
+    timers: Timers[int] = Timers()
+    model: dict[int, float] = {}
+    now, come = 0.0, 0
+    for _ in range(6 * keys):
+        key = rng.randrange(keys)
+        if rng.random() < 0.3:
+            timers.cancel(key)
+            model.pop(key, None)
+        else:
+            model[key] = now + rng.choice((0.0, 0.1, 2.0, 2.0, 20.0, 60 * rng.random()))
+            timers.set(key, model[key])
+        if rng.random() < 0.2:
+            now += rng.random() * 40 / keys
+            while (popped := timers.pop_due(now)) is not None:
+                assert model.pop(popped) <= now
+                come += 1
+            if rng.random() < 0.05:
+                assert timers.next() == min(model.values(), default=None)
+                assert all(left > now for left in model.values())
+        assert len(timers) == len(model)
+    assert come > keys / 10
 
 
 @given(

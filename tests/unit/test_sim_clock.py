@@ -1,5 +1,7 @@
 """The virtual clock: everything in order of time, however much is due and however far away."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,20 @@ def test_everything_is_done_in_order_of_time(
         diary.clock.run(end)
         assert diary.clock.now == end
         assert diary.done == sorted(a for a in diary.asked if a[0] <= end)
+
+
+@pytest.mark.parametrize("nodes", [1, 60, 800])
+def test_crowds_are_served_in_order(nodes: int) -> None:
+    """With the timers of many nodes, near and far, set from within, the order is the same as with few."""
+    diary, rng = Diary(), Random(nodes)
+    for number in range(nodes):
+        for _ in range(4):
+            then = [rng.choice((0.0, 0.001, 0.01, 0.1, 2.0, rng.random() * 20)) for _ in range(3)]
+            diary.ask(rng.choice((0.25, rng.random(), 30 * rng.random())), then, absolute=number % 2 == 0)
+    for end in (0.25, 1.0, 7.0, 60.0):
+        diary.clock.run(end)
+        assert diary.done == sorted(a for a in diary.asked if a[0] <= end)
+    assert len(diary.done) == 16 * nodes
 
 
 def test_what_is_past_is_done_at_once() -> None:
