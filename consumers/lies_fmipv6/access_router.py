@@ -53,6 +53,7 @@ class AccessRouter:
             drop=self._drop,
             left=self._new.left,
             lets_go=self._new.lets_go,
+            awaits=self._new.awaits,
             here=self._new.admit,
             owner=self._owner,
         )

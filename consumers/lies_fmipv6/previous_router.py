@@ -65,7 +65,8 @@ class PreviousRouter:
     """The bindings of nodes that leave or left this router's link.
 
     drop counts a message that was not acted on; left is called with a PCoA when its packets begin to be
-    tunnelled away, and lets_go tells whether nothing will follow from that; here with a PCoA and a link-layer
+    tunnelled away, and lets_go tells whether nothing will follow from that; awaits tells whether the node of
+    a PCoA is expected here, so that its packets wait anyway; here is called with a PCoA and a link-layer
     address when its node proved to be on this link again; owner tells the link-layer address of the node that
     has a PCoA, where it has a handover key.
     """
@@ -78,6 +79,7 @@ class PreviousRouter:
         drop: Callable[[str], None],
         left: Callable[[IPv6Address], list[Action]],
         lets_go: Callable[[IPv6Address], bool],
+        awaits: Callable[[IPv6Address], bool],
         here: Callable[[IPv6Address, bytes, float], list[Action]],
         owner: Callable[[IPv6Address], bytes | None],
     ) -> None:
@@ -86,6 +88,7 @@ class PreviousRouter:
         self._drop = drop
         self._left = left
         self._lets_go = lets_go
+        self._awaits = awaits
         self._here = here
         self._owner = owner
         self._last: dict[bytes, int] = {}  # last sequence number of each node with a key, as long as we run
@@ -305,7 +308,7 @@ class PreviousRouter:
         """5.4: a node that sends its FBU from elsewhere gets nothing here until its tunnel stands."""
         if binding.reply_to == binding.pcoa or not self._c.buffer:
             return self._release(binding)
-        if binding.held:
+        if binding.held or self._awaits(binding.pcoa):
             return []
         binding.held = True
         return [HoldNode(binding.pcoa)]
