@@ -274,7 +274,9 @@ class Arrival:
             fast = False  # 6.1.2, option-code 7
         if h.vertical and m.left_works:
             fast = False  # what goes to PCoA still arrives, and a PAR that refuses would end that
-        actions: list[Action] = [*old.abandon()] if old is not None and old.ncoa != h.ncoa else []
+        # what was prepared for the same address is completed behind the FBU; without one it is of no use
+        void = old is not None and (old.ncoa != h.ncoa or not fast)
+        actions: list[Action] = [*old.abandon()] if old is not None and void else []
         if fast:
             h.fbu_ns = old.fbu_ns if old is not None else None
             m.go(E.ADVERTISED_MOVED)

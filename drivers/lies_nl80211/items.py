@@ -6,7 +6,8 @@ from enum import Enum
 from attrs import frozen
 
 from lies.driver import Thresholds
-from lies.events import Link, LinkAction, RawItem
+from lies.events import LinkAction
+from lies.link_steps import LinkStep
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.messages import Bss, Interface, Message, Station, Survey
 from lies_nl80211.pending import Order
@@ -112,29 +113,6 @@ Item = Begin | Told | NetTold | SwitchTold | Answer | Overrun | Wanted | LevelsA
 
 
 @frozen
-class Open:
-    """Announce a link."""
-
-    link: Link
-    controllable: bool
-
-
-@frozen
-class Close:
-    """A link is no more."""
-
-    link: str
-
-
-@frozen
-class Feed:
-    """A raw item of a link."""
-
-    link: str
-    item: RawItem
-
-
-@frozen
 class Ask:
     """Dump something and feed the Answer back, whatever comes; index: of the interface, 0 for all.
 
@@ -197,23 +175,5 @@ class Settle:
     link: str
 
 
-@frozen
-class Fail:
-    """Indicate that a request came to nothing."""
-
-    link: str
-    action: LinkAction
-    poa: str | None
-    why: str
-
-
-@frozen
-class Say:
-    """A sentence for people; serious: as a warning."""
-
-    sentence: str
-    serious: bool = False
-
-
-ControlAction = Steer | Instruct | Carry | Settle | Fail
-Action = Open | Close | Feed | Ask | Watch | Scan | ControlAction | Say
+ControlAction = Steer | Instruct | Carry | Settle
+Action = LinkStep | Ask | Watch | Scan | ControlAction
