@@ -19,6 +19,7 @@ from lies_nl80211.items import (
     Close,
     Feed,
     Item,
+    Missed,
     NetTold,
     Open,
     Query,
@@ -84,6 +85,7 @@ def station_body(
     authorised: bool | None = True,
     retries: int = 0,
     mbps: float = 54.0,
+    associated_ns: int = 0,
     command: int = Cmd.NEW_STATION,
     index: int = INDEX,
 ) -> bytes:
@@ -95,6 +97,7 @@ def station_body(
         + attribute(Sta.TX_BITRATE, u32(5, round(mbps * 10)))
         + u32(Sta.TX_RETRIES, retries)
         + attribute(Sta.STA_FLAGS, flags)
+        + attribute(Sta.ASSOC_AT_BOOTTIME, struct.pack("=Q", associated_ns))
     )
     return told(command, attribute(Attr.MAC, octets(address)), attribute(Attr.STA_INFO, info), index=index)
 
@@ -158,6 +161,14 @@ def deauthenticate_body(bssid: str, reason: int, *, by_peer: bool) -> bytes:
     to, sender = (own, ap) if by_peer else (ap, own)
     frame = struct.pack("<HH", 0xC0, 0) + to + sender + ap + struct.pack("<HH", 0, reason)
     return told(Cmd.DEAUTHENTICATE, attribute(Attr.FRAME, frame))
+
+
+def turned_body(bssid: str, status: int, *, command: int = Cmd.AUTHENTICATE) -> bytes:
+    """AUTHENTICATE or ASSOCIATE with the access point's answer."""
+    ap, own = octets(bssid), octets(OWN)
+    kind, said = (0xB0, (0, 2, status)) if command == Cmd.AUTHENTICATE else (0x10, (0x421, status, 0xC001))
+    frame = struct.pack("<HH", kind, 0) + own + ap + ap + struct.pack("<HHHH", 0, *said)
+    return told(command, attribute(Attr.FRAME, frame))
 
 
 def gone_body(address: str) -> bytes:
@@ -255,11 +266,26 @@ class World:
                     entries = tuple(self.surveys)
             self.feed(Answer(ask, self.t_ns, entries))
 
-    def at(self, bssid: str, *, rssi_dbm: int = -50, authorised: bool | None = True) -> None:
+    def at(
+        self,
+        bssid: str,
+        *,
+        rssi_dbm: int = -50,
+        authorised: bool | None = True,
+        associated_ns: int | None = None,
+    ) -> None:
         """The other end as dumps tell it from now on."""
-        self.stations[INDEX] = [
-            m.Station(INDEX, bssid, rssi_dbm, 54.0, 0, authorised=authorised, associated=True)
-        ]
+        end = m.Station(
+            INDEX,
+            bssid,
+            rssi_dbm,
+            54.0,
+            0,
+            authorised=authorised,
+            associated=True,
+            associated_ns=associated_ns,
+        )
+        self.stations[INDEX] = [end]
 
     def join(self, bssid: str, **kwargs: bool) -> None:
         """The station associates, and may pass frames at once."""
@@ -282,6 +308,16 @@ class World:
     def said(self) -> list[str]:
         """The sentences."""
         return [a.sentence for a in self.actions if isinstance(a, Say)]
+
+    def gaps(self, link: str = NAME) -> list[int]:
+        """After how many moves of a link consumers were told of a gap, each time."""
+        moves, found = 0, []
+        for action in self.actions:
+            if isinstance(action, Missed):
+                found.append(moves)
+            elif isinstance(action, Feed) and action.link == link:
+                moves += isinstance(action.item, Attached | Detached)
+        return found
 
     def _perform(self, actions: list[Action]) -> None:
         self.actions += actions

@@ -29,6 +29,7 @@ from lies_nl80211.items import (
     Instruct,
     Item,
     LevelsAsked,
+    Missed,
     NetTold,
     Open,
     Overrun,
@@ -195,6 +196,8 @@ class Nl80211(Driver):
             case Feed(link=link, item=item):
                 if link in self._ports:
                     self._ports[link].feed(item)
+            case Missed():
+                self.host.missed()
             case Say(sentence=sentence, serious=serious):
                 log.log(logging.WARNING if serious else logging.INFO, "%s: %s", self.name, sentence)
             case Steer() | Instruct() | Carry() | Settle() | Fail():

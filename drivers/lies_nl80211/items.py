@@ -208,6 +208,11 @@ class Fail:
 
 
 @frozen
+class Missed:
+    """Something may have happened to any link that nobody is told of any more."""
+
+
+@frozen
 class Say:
     """A sentence for people; serious: as a warning."""
 
@@ -216,4 +221,4 @@ class Say:
 
 
 ControlAction = Steer | Instruct | Carry | Settle | Fail
-Action = Open | Close | Feed | Ask | Watch | Scan | ControlAction | Say
+Action = Open | Close | Feed | Ask | Watch | Scan | ControlAction | Missed | Say
