@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from radio.experiments.handovers import MOVES, PLAIN_MOVES
+from radio.experiments.handovers import FLOW_MOVES, MOVES, PLAIN_MOVES
 from radio.figures import Figures
+from radio.flow import MBPS, PAYLOAD
+from radio.flows import Flow
 from radio.pings import Pings
 from radio.results import Results
 
@@ -63,6 +65,24 @@ def test_at_most_one_echo_is_lost_by_a_handover(handovers: Results, figures: Fig
     )
     assert len(lost) == MOVES
     assert max(lost) <= 1
+
+
+@pytest.mark.parametrize(("way", "name"), [("down", "to the station"), ("up", "from the station")])
+def test_flow_of_15_mbps(handovers: Results, figures: Figures, way: str, name: str) -> None:
+    """15 Mbit/s of UDP beside the echoes, both ways at once: counted by numbers for each handover."""
+    flow = Flow.read(handovers.folder / f"{way}.sent", handovers.folder / f"{way}.came")
+    (begins,), (ends,) = handovers.marks("flow begins"), handovers.marks("flow ends")
+    spans = [s for s in moves(handovers, "fades") if begins["mono_ns"] < s[0] and s[1] <= ends["mono_ns"]]
+    counts = [flow.counts(*span) for span in spans]
+    seconds = sum(to_ns - from_ns for from_ns, to_ns in spans) / 1e9
+    mbps = sum(c.sent for c in counts) * PAYLOAD * 8 / seconds / 1e6
+    title = f"{len(spans)} handovers, {mbps:.1f} Mbit/s {name}"
+    for what, goal in (("lost", "0 each"), ("duplicated", "0 each"), ("reordered", "")):
+        figures.add(f"{title}: {what}", " ".join(str(getattr(c, what)) for c in counts), goal)
+    gaps = [c.gap_ms for c in counts]
+    figures.add(f"{title}: longest time without one", f"{median(gaps):.0f} ms, at most {max(gaps):.0f}", "")
+    assert len(spans) == FLOW_MOVES
+    assert mbps > 0.9 * MBPS
 
 
 def test_without_lies_it_takes_longer(handovers: Results, figures: Figures) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from polling import wait_until
 
 from radio.guest import (
+    LOGS,
     PATIENCE_S,
     Air,
     Control,
@@ -20,6 +21,7 @@ from radio.guest import (
     joined,
     keep,
     listen,
+    log,
     make_radios,
     mark,
     pause,
@@ -161,7 +163,11 @@ class Bench:
         self._memory("after")
 
     def overrun(self) -> None:
-        """The daemon, with a small buffer, is stopped while the station moves; then it goes on."""
+        """The daemon, with a small buffer, is stopped while the station moves; then it goes on.
+
+        Once so long that its consumer takes it for gone, with the station elsewhere at the end; once as
+        short as can be, with the station where it was before.
+        """
         self.lies.process.send_signal(signal.SIGTERM)
         mark("ended", code=self.lies.process.wait(PATIENCE_S))
         usual = _BUFFER.read_text()
@@ -170,14 +176,27 @@ class Bench:
         listen(self.lies, "late")
         said("lies-small", "attached to")  # with a socket of that size
         _BUFFER.write_text(usual)
-        mark("stopped")
+        self._stopped("there", "ap2", "ap1", "ap2")
+        self._stopped("back", "ap1", "ap2", "ap1", "ap2")
+
+    def _stopped(self, case: str, *moves: str) -> None:
+        gaps = self._gaps()
         self.lies.process.send_signal(signal.SIGSTOP)
-        for name in ("ap2", "ap1", "ap2", "ap1", "ap2"):
-            self.at(name)
-        mark("continued")
+        mark("stopped", case=case, lines=_lines("lies-small"))
+        for name in moves:
+            hear(self.radio, *FREQUENCIES[::2])
+            assert self.sta.ask(f"ROAM {self.radios[name].address}") == "OK"
+            joined(self.sta, self.radios[name].address)
+        if case == "there":
+            wait_until(lambda: self._gaps() > gaps, PATIENCE_S)  # the consumer's own, for a silent daemon
+        mark("continued", case=case)
         self.lies.process.send_signal(signal.SIGCONT)
         pause(SETTLE_S)
-        keep("links-late.ndjson", self.lies.run("links", "-j"))
+        mark("settled", case=case, lines=_lines("lies-small"))
+        keep(f"links-{case}.ndjson", self.lies.run("links", "-j"))
+
+    def _gaps(self) -> int:
+        return (LOGS / "late.ndjson").read_text(encoding="utf-8").count('"gap"')
 
     def _set(self, state: str) -> None:
         run("ip", "link", "set", self.radio.interface, state, namespace="sta")
@@ -192,6 +211,10 @@ class Bench:
         status = Path(f"/proc/{self.lies.process.pid}/status").read_text(encoding="ascii")
         (kb,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
         mark("memory", when=when, kb=int(kb))
+
+
+def _lines(name: str) -> int:
+    return len(log(name).read_text(encoding="utf-8").splitlines())
 
 
 if __name__ == "__main__":
