@@ -10,19 +10,21 @@ from attrs import frozen
 _RECORD = struct.Struct("=QQ")
 
 
+Span = tuple[int, int]  # from when until when, ns of CLOCK_MONOTONIC
+
+
 @frozen
 class Counts:
     """Of the datagrams that were sent within a time.
 
-    reordered: came first after one that was sent later (RFC 4737 section 3); duplicated: copies; gap_ms: the
-    longest time without one.
+    lost: their times of sending; reordered: came first after one that was sent later (RFC 4737 section 3);
+    duplicated: copies.
     """
 
     sent: int
-    lost: int
+    lost_ns: Sequence[int]
     duplicated: int
     reordered: int
-    gap_ms: float
 
 
 @frozen
@@ -37,15 +39,20 @@ class Flow:
         """What the two files say."""
         return cls(dict(_RECORD.iter_unpack(sent.read_bytes())), [*_RECORD.iter_unpack(came.read_bytes())])
 
-    def counts(self, from_ns: int, to_ns: int) -> Counts:
-        """Of what was sent from then until then."""
-        numbers = {n for n, t_ns in self.sent_ns.items() if from_ns <= t_ns < to_ns}
-        came = [(n, t_ns) for n, t_ns in self.came if n in numbers]
+    def counts(self, span: Span) -> Counts:
+        """Of what was sent within a time."""
+        sent = {n: t_ns for n, t_ns in self.sent_ns.items() if span[0] <= t_ns < span[1]}
+        came = [n for n, _ in self.came if n in sent]
         newest, reordered = -1, 0
         seen: set[int] = set()
-        for number, _ in came:
+        for number in came:
             reordered += number < newest and number not in seen
             seen.add(number)
             newest = max(newest, number)
-        gap_ns = max((b - a for (_, a), (_, b) in pairwise(came)), default=to_ns - from_ns)
-        return Counts(len(numbers), len(numbers) - len(seen), len(came) - len(seen), reordered, gap_ns / 1e6)
+        lost = [t_ns for n, t_ns in sent.items() if n not in seen]
+        return Counts(len(sent), lost, len(came) - len(seen), reordered)
+
+    def gap_ms(self, span: Span) -> float:
+        """The longest time without one of those that end within a time."""
+        gaps = [b - a for (_, a), (_, b) in pairwise(self.came) if span[0] <= b < span[1]]
+        return max(gaps, default=span[1] - span[0]) / 1e6

@@ -2,10 +2,12 @@
 
 from radio.access_network import CORRESPONDENT, Journey
 from radio.guest import experiment
-from radio.two_ways import Host, TwoWays
+from radio.sending import Host, Sending
 
 MOVES = 10
-FLOW_MOVES = 10  # of them with 15 Mbit/s each way
+FLOW_MOVES = (
+    5  # of them with 15 Mbit/s to the station, as many with that from it: both take more than the machine has
+)
 PLAIN_MOVES = 2  # of each kind
 
 
@@ -15,10 +17,15 @@ def main() -> None:
     journey.attach()
     journey.ping("pings", journey.pcoa)
     correspondent, station = Host("cn", CORRESPONDENT), Host(journey.station.namespace, journey.pcoa)
-    flow = TwoWays({"down": (correspondent, station), "up": (station, correspondent)})
-    for _ in range(MOVES + 1):  # a handover is reported when its tunnel ends: by the one after it
+    for name, ends in (("down", (correspondent, station)), ("up", (station, correspondent))):
+        flow = Sending(name, *ends)
+        for _ in range(FLOW_MOVES):
+            journey.fade()
+        flow.end()
+    for _ in range(
+        MOVES - 2 * FLOW_MOVES + 1
+    ):  # a handover is reported when its tunnel ends: by the next one
         journey.fade()
-    flow.end()
     journey.without_lies()
     journey.ping("plain-pings")
     for _ in range(PLAIN_MOVES):
