@@ -56,10 +56,6 @@ class RouterDataPlane(Protocol):
         """RemoveHostRoute."""
         ...
 
-    def tunnels_away(self, pcoa: IPv6Address) -> bool:
-        """Whether packets to pcoa go to a tunnel of this router."""
-        ...
-
     def close(self) -> None:
         """Remove everything."""
         ...

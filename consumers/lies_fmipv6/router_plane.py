@@ -200,10 +200,6 @@ class RouterPlane:
             go = self._room.left if pcoa in self._tunnels else self._room.arrived
             go(pcoa)
 
-    def tunnels_away(self, pcoa: IPv6Address) -> bool:
-        """Whether packets to pcoa go to a tunnel of this router."""
-        return pcoa in self._tunnels
-
     def expect(self, ncoa: IPv6Address, *, buffer: bool = True) -> None:
         """Answer for ncoa on the access link, and let packets to it wait, also those of a tunnel of ncoa.
 
@@ -218,8 +214,11 @@ class RouterPlane:
         self._netlink.execute(messages, ignore=(errno.EEXIST, *GONE))
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
-        """The node is there: what waits goes to this link-layer address."""
-        self._netlink.execute([self._stale(ncoa, lla), self._defend_no_more(ncoa)], ignore=GONE)
+        """The node is there: what waits goes to this link-layer address, also if ncoa has a tunnel still."""
+        messages = [self._stale(ncoa, lla), self._defend_no_more(ncoa)]
+        if ncoa in self._tunnels:  # remove_tunnel does the rest
+            messages.append(self._no_route(ncoa))
+        self._netlink.execute(messages, ignore=GONE)
         if self._room is not None and ncoa in self._room:
             self._room.arrived(ncoa)
         else:

@@ -273,9 +273,8 @@ class RouterShell:
         match action:
             case a.ExpectNode(ncoa, lla, buffer):
                 plane.expect(ncoa, buffer=buffer)
-                if not plane.tunnels_away(ncoa):  # else the tunnel ends first
-                    una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
-                    self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
+                una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
+                self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
             case a.AdmitNode(ncoa, lla):
                 plane.admit(ncoa, lla)
                 self._forget(ncoa)

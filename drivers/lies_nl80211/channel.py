@@ -14,7 +14,7 @@ from lies_nl80211 import uapi
 from lies_nl80211.attributes import Frame, attributes, frames, message
 
 LIMIT_S = 2.0  # for an answer; the kernel's own take milliseconds
-_RECEIVE_OCTETS = 1 << 17
+_RECEIVE_OCTETS = 1 << 16  # the kernel fills at most 32 KiB at once; more is mapped anew each time
 _AT_A_TIME = 16  # datagrams until others on the loop have their turn
 _MSG = 1  # NLMSGERR_ATTR_MSG
 

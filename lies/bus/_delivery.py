@@ -31,6 +31,7 @@ class Delivery:
         self._retained: dict[tuple[Session, str, str], Event] = {}  # (session, name, link) -> last report
         self._work: deque[Callable[[], None]] = deque()
         self._busy = False
+        self._put_off: list[tuple[Registration, int, Event]] | None = None
 
     def do(self, work: Callable[[], None]) -> None:
         """Run `work` now, or, when called from within a delivery, after what is being delivered."""
@@ -168,6 +169,8 @@ class Delivery:
 
     def publisher_gap(self, publisher: Publisher, missing: int) -> None:
         """Tell all who might have got them that at most `missing` indications never came here."""
+        if self._put_off:
+            self._make_up()
         told: dict[Session, None] = {}
         for (primitive, link), registrations in tuple(self._wanted.items()):
             if primitive == "report" or not (link == EVERY_LINK or link in publisher.links):
@@ -188,6 +191,25 @@ class Delivery:
                 if message is not None:
                     self._deliver(registration, Event(message))
 
+    def near_first(self) -> None:
+        """Deliver to sessions in this process only, until `near_and_far`."""
+        self._put_off = []
+
+    def near_and_far(self) -> None:
+        """Deliver what was put off, in the same order, and to all from now on."""
+        self._make_up()
+        self._put_off = None
+
+    def _make_up(self) -> None:
+        put_off, self._put_off = self._put_off or (), []
+        for registration, number, event in put_off:
+            if not registration.session.closed:
+                registration.session.sink.deliver(registration, number, event)
+
     def _deliver(self, registration: Registration, event: Event) -> None:
         self.counters.delivered += 1
-        registration.session.sink.deliver(registration, registration.number(event), event)
+        number = registration.number(event)
+        if self._put_off is None or registration.session.near:
+            registration.session.sink.deliver(registration, number, event)
+        else:
+            self._put_off.append((registration, number, event))

@@ -69,10 +69,11 @@ class Counters:
 
 
 class Session:
-    """One consumer on the bus; made by BusCore.open_session."""
+    """One consumer on the bus; made by BusCore.open_session. near: in this process, without a socket."""
 
-    def __init__(self, name: str, protocol: str, who: Who, sink: Sink) -> None:
+    def __init__(self, name: str, protocol: str, who: Who, sink: Sink, *, near: bool = False) -> None:
         self.name = name
+        self.near = near
         self.protocol = protocol
         self.who = who
         self.sink = sink

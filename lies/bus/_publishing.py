@@ -169,12 +169,16 @@ class PublishDesk:
             return
         if state is not None:
             state = _owned(state, publisher)
-        for i, event in enumerate(events, 1):
-            delivery.counters.published += 1
-            sequence = event.message.header.sequence
-            self._note_sequence(publisher, sequence)
-            publisher.sequence = sequence
-            delivery.happen(name, event, state if i == len(events) else None)
+        delivery.near_first()  # who is in this process need not wait for sockets
+        try:
+            for i, event in enumerate(events, 1):
+                delivery.counters.published += 1
+                sequence = event.message.header.sequence
+                self._note_sequence(publisher, sequence)
+                publisher.sequence = sequence
+                delivery.happen(name, event, state if i == len(events) else None)
+        finally:
+            delivery.near_and_far()
         if state is not None and not events:
             delivery.set_state(state, header)
 

@@ -76,8 +76,11 @@ class BusCore:
 
     # ---- consumers
 
-    def open_session(self, name: str, protocol: str, who: Who, sink: Sink) -> Session:
-        """A new consumer; NotPermitted without the right to listen or act, MalformedMessage if unnamed."""
+    def open_session(self, name: str, protocol: str, who: Who, sink: Sink, *, near: bool = False) -> Session:
+        """A new consumer; NotPermitted without the right to listen or act, MalformedMessage if unnamed.
+
+        near: its sink is in this process, and costs no more than a call.
+        """
         try:
             check_name(name)
             check_name(protocol)
@@ -86,7 +89,7 @@ class BusCore:
         except LiesError:
             self.counters.refused += 1
             raise
-        session = Session(name, protocol, who, sink)
+        session = Session(name, protocol, who, sink, near=near)
         self.sessions.add(session)
         return session
 

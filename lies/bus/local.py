@@ -37,7 +37,9 @@ class LocalClient(Listener, Verbs):
         Verbs.__init__(self, name, wall_ns())
         self._core = core
         self._confirm: Confirm | None = None
-        self._session = core.open_session(name, protocol, os.geteuid() if uid is None else uid, self)
+        self._session = core.open_session(
+            name, protocol, os.geteuid() if uid is None else uid, self, near=True
+        )
 
     def close(self) -> None:
         """Leave the bus: nothing is indicated any more, event streams end."""

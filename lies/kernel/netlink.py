@@ -13,13 +13,16 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from lies.errors import LiesError
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id (linux/netlink.h)
+_SEQUENCE = struct.Struct("=I")
+_FLAGS_AT, _SEQUENCE_AT = 6, 8  # in a header
+_NLM_F_ACK = 4
 _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
 _SOL_NETLINK = 270
 _NETLINK_EXT_ACK = 11
 _NETLINK_CAP_ACK = 10
 _NLMSGERR_ATTR_MSG = 1
-_RECEIVE_OCTETS = 1 << 18
+_RECEIVE_OCTETS = 1 << 16  # the kernel fills at most 32 KiB at once
 
 
 class KernelError(LiesError, OSError):
@@ -46,6 +49,7 @@ class Netlink:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.bind((0, 0))
         self._sequence = 0
+        self._buffer = bytearray(_RECEIVE_OCTETS)  # made once: a new one for each answer is mapped anew
 
     def close(self) -> None:
         """Close the socket."""
@@ -61,17 +65,21 @@ class Netlink:
             return
         first = self._sequence + 1
         parts = bytearray()
+        at = 0
         for message in messages:
+            at = len(parts)
             self._sequence += 1
-            parts += message[:8] + struct.pack("=I", self._sequence) + message[12:]
+            parts += message
+            _SEQUENCE.pack_into(parts, at + _SEQUENCE_AT, self._sequence)
+            parts[at + _FLAGS_AT] &= ~_NLM_F_ACK  # refused ones are told anyway, and the last one comes last
+        parts[at + _FLAGS_AT] |= _NLM_F_ACK
         self._socket.send(parts)
-        waiting = set(range(first, self._sequence + 1))
         refusal: KernelError | None = None
-        while waiting:
+        sequence = 0
+        while sequence != self._sequence:
             for kind, sequence, body in self._receive():
-                if kind != _NLMSG_ERROR or sequence not in waiting:
+                if kind != _NLMSG_ERROR or sequence < first:
                     continue
-                waiting.discard(sequence)
                 code = -struct.unpack_from("=i", body)[0]
                 if code and code not in ignore and refusal is None:
                     what = self._describe(messages[sequence - first])
@@ -101,12 +109,13 @@ class Netlink:
         return _describe(message) if self._family == socket.NETLINK_ROUTE else "an IPsec message"
 
     def _receive(self) -> Iterable[tuple[int, int, bytes]]:
-        data = self._socket.recv(_RECEIVE_OCTETS)
+        data = self._buffer
+        end = self._socket.recv_into(data)
         offset = 0
         found = []
-        while offset + _HEADER.size <= len(data):
+        while offset + _HEADER.size <= end:
             length, kind, _flags, sequence, _port = _HEADER.unpack_from(data, offset)
-            found.append((kind, sequence, data[offset + _HEADER.size : offset + length]))
+            found.append((kind, sequence, bytes(data[offset + _HEADER.size : offset + length])))
             offset += (length + 3) & ~3
         return found
 

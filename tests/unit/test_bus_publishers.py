@@ -1,6 +1,7 @@
 """Rights, publishers, reports, gaps and order on the bus core."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -265,6 +266,43 @@ def test_one_order_for_all(core: BusCore) -> None:
     driver.up()
     assert [type(m).__name__ for m in heard.events] == ["LinkUp", "HandoverDone"]
     assert [type(m).__name__ for m in first.events] == ["LinkUp", "HandoverDone"]
+
+
+def test_who_is_in_this_process_hears_all_of_an_item_first(core: BusCore) -> None:
+    """A session behind a socket gets its deliveries in their order, after those of one in this process."""
+    driver = Driver(core)
+    heard: list[tuple[str, str]] = []
+
+    def note(name: str, message: object) -> None:
+        heard.append((name, type(message).__name__))
+
+    for name, near in (("far", False), ("near", True)):
+        sink = Nested()
+        sink.react = partial(note, name)
+        session = core.open_session(name, "ipv6", 0, sink, near=near)
+        core.request(session, LinkDownRequest(1, "*"))
+        core.request(session, LinkUpRequest(2, "*"))
+    driver.publish(LinkDown(driver.stamp(), "ap1", DownReason.MOVED), LinkUp(driver.stamp(), "ap2"))
+    order = ["LinkDown", "LinkUp"]
+    assert heard == [(who, event) for who in ("near", "far") for event in order]
+
+
+def test_a_gap_comes_between_what_was_before_and_after_it(core: BusCore) -> None:
+    """Numbers that are missing within one item are told in their place, also by a socket."""
+    driver = Driver(core)
+    mn, heard = join(core)
+    core.request(mn, LinkDownRequest(1, "*"))
+    core.request(mn, LinkUpRequest(2, "*"))
+    first = driver.stamp()
+    driver.stamp()  # it never comes
+    del heard.log[:]
+    driver.publish(LinkDown(first, "ap1", DownReason.MOVED), LinkUp(driver.stamp(), "ap2"))
+    kinds = [entry[0] for entry in heard.log]
+    assert kinds[0] == "event"
+    assert kinds[-1] == "event"
+    assert "gap" in kinds[1:-1]
+    assert isinstance(heard.events[0], LinkDown)
+    assert isinstance(heard.events[1], LinkUp)
 
 
 def test_registering_from_within_a_delivery(core: BusCore) -> None:

@@ -64,7 +64,8 @@ async def test_absent_key(tmp_path: Path, caplog: pytest.LogCaptureFixture, plai
             assert not consumer.readable()
             assert not driver.readable()
         assert (d.server.consumers, d.server.drivers, d.core.counters.malformed) == (0, 0, 0)
-        assert "CURVE was not spoken" in caplog.text
+        # its own libzmq sees that the two do not match as well, and may hang up first
+        assert "CURVE was not spoken" in caplog.text or "it was broken off" in caplog.text
 
 
 @on_loop

@@ -153,6 +153,29 @@ def test_another_hack_is_not_what_was_foreseen(here: Place, monkeypatch: pytest.
     assert here.more() == {}
 
 
+def test_a_node_that_returns_is_let_in_at_its_una(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tunnel of a node that comes back gives way before the engine is fed, and nothing of it stays."""
+    back = HandoverInitiate(
+        sequence=1, code=0, assigned_address=False, buffer=True, mn_lla=NODE, pcoa=NCOA, ncoa=PCOA
+    )
+    una = encode(UnsolicitedNeighbourAdvertisement(PCOA, NODE), PCOA, ALL_NODES)
+
+    async def work(shell: Any) -> None:
+        router = Watched(shell, monkeypatch)
+        router.hears(hack(router.initiated()))
+        router.hears(encode(back, NAR, ROUTER))
+        assert tunnelled()
+        router.hears(una, "ap")
+        assert router.stood[-1] is False
+        assert shell._done == []
+        entry = " ".join(ip("-6", "neigh", "show", str(PCOA), "dev", "ap"))
+        assert NODE.hex(":") in entry
+        assert not ip("-6", "neigh", "show", "proxy")
+
+    here.run(here.consumer("router", neighbours=(NEIGHBOUR,)), work)
+    assert here.more() == {}
+
+
 def test_a_link_up_before_the_preparation_finds_it_done(here: Place) -> None:
     """However early the LinkUp comes, the new address is there before the UNA lets packets to it go."""
     gate, gate_mac = IPv6Address("fe80::2:1"), bytes.fromhex("020000000202")
