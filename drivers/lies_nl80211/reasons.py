@@ -28,7 +28,7 @@ _STATUS = {
     16: "timeout",
     17: "no room for another station",
     18: "basic rates not supported",
-    30: "refused for now, to be tried again later",
+    30: "refused, to be tried again later",
     31: "robust management frames policy",
     34: "poor channel conditions",
     37: "declined",
