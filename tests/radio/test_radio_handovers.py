@@ -97,8 +97,10 @@ def test_flow_is_counted(handovers: Results, figures: Figures, way: str, where: 
             continue
         report, count = reports[number], flow.counts((span[0], min(span[1], ends["mono_ns"])))
         handover = report["fbu_ns"] - MARGIN_NS, report["una_ns"] + MARGIN_NS
-        elsewhere = [s for s in scans(handovers) if s[1] < report["fbu_ns"] or s[0] > report["una_ns"]]
-        in_scans = [t for t in count.lost_ns if any(a - MARGIN_NS <= t < b for a, b in elsewhere)]
+        # a scan that the handover ends is one until then
+        ends_ns = {True: report["connect_ns"], False: 1 << 63}
+        elsewhere = [(a, min(b, ends_ns[a < report["connect_ns"]])) for a, b in scans(handovers)]
+        in_scans = [t for t in count.lost_ns if any(a <= t < b for a, b in elsewhere)]
         counts.append(count)
         away.append(len(in_scans))
         lost.append(len(count.lost_ns) - len(in_scans))
