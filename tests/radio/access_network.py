@@ -269,7 +269,12 @@ class Journey:
             name, table("drivers.nl80211", {"scan_s": 1.0}) + table("consumers.fmipv6", options)
         )
         listen(self._lies, "heard")
-        wait_until(lambda: str(self.pcoa) in self.addresses(), PATIENCE_S)
+        wait_until(self._settled, PATIENCE_S)
+
+    def _settled(self) -> bool:
+        """Whether the station may use its address: nobody has another one of it (RFC 4862 section 5.4)."""
+        lines = self.addresses().splitlines()
+        return any(str(self.pcoa) in line and "tentative" not in line for line in lines)
 
     def addresses(self) -> str:
         """The station's, as ip shows them."""
