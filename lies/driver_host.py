@@ -14,7 +14,6 @@ from lies.bus.publisher import LocalPublisher, RemotePublisher
 from lies.driver import Driver, Thresholds
 from lies.errors import LinkError, LinkErrorReason, MalformedMessage
 from lies.events import (
-    Attached,
     Condition,
     Detached,
     DownReason,
@@ -26,18 +25,10 @@ from lies.events import (
     LinkGoingDown,
     PoACondition,
     Quality,
-    Raw,
-    RawAttached,
-    RawDetached,
     RawItem,
-    RawSample,
-    RawServed,
     RawState,
-    RawWarned,
-    Sample,
-    Served,
     Technology,
-    Warned,
+    raw_of,
 )
 from lies.runtime import WallOffset, monotonic_ns
 
@@ -291,7 +282,7 @@ class _Port:
         if self._removed:
             return
         host = self._host
-        events = [Event(self._raw_message(item))] if self._raw else []
+        events = [Event(raw_of(host.stamp(self._link, item.t_ns), item))] if self._raw else []
         events.extend(Event(indication) for indication in self._ae.feed(item))
         self._t_ns = item.t_ns
         state = self._current()
@@ -348,20 +339,6 @@ class _Port:
         if on and not self._removed:
             header = self._host.stamp(self._link, self._t_ns or self._host.now_ns())
             self._host.publisher.publish(header, (Event(RawState(header, self._ae.export())),), None)
-
-    def _raw_message(self, item: RawItem) -> Raw:
-        header = self._host.stamp(self._link, item.t_ns)
-        match item:
-            case Sample():
-                return RawSample(header, item)
-            case Attached():
-                return RawAttached(header, item)
-            case Detached():
-                return RawDetached(header, item)
-            case Warned():
-                return RawWarned(header, item)
-            case Served():
-                return RawServed(header, item)
 
     def _current(self) -> LinkState:
         status = self._ae.status

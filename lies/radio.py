@@ -5,16 +5,19 @@ makes it so; the link port gets samples, Attached and Detached in order of t_ns.
 the port is between two PoAs, as with a real radio.
 """
 
+import asyncio
 import logging
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from lies.association import Association, Go
-from lies.attachment import Attachment
-from lies.driver import LinkPort
+from lies.association import Association, AssociationRules, Go
+from lies.attachment import Attachment, attachment_needs, open_attachment
+from lies.capabilities import Capability
+from lies.driver import Driver, DriverHost, LinkPort
 from lies.errors import LinkError
 from lies.events import Attached, Detached, DownReason, LinkAction, RawItem, Sample
 from lies.pace import Pace
@@ -134,3 +137,65 @@ class RadioShell:
     def _feed(self, item: RawItem) -> None:
         self._last_ns = max(self._last_ns, item.t_ns)
         self._port.feed(item)
+
+
+class RadioDriver(Driver):
+    """Base of drivers whose radio is computed or recorded: one task that plays, and at most one RadioShell.
+
+    Its Config has `port` and `l2_gap_ms`.
+    """
+
+    def __init__(self, name: str, config: Any, host: DriverHost) -> None:  # noqa: ANN401 - its own Config
+        super().__init__(name, config, host)
+        self._attachment: Attachment | None = None
+        self._shell: RadioShell | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def needs(cls, config: Any) -> frozenset[Capability]:  # noqa: ANN401 - its own Config
+        """Those of its port."""
+        return attachment_needs(config.port)
+
+    async def stop(self) -> None:
+        """Stop playing and give the port back."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        if self._attachment is not None:
+            await self._attachment.close()
+            self._attachment = None
+
+    def link_connect(self, link: str, poa: str) -> None:
+        """Move to a PoA if it is heard well enough; a link that is up stays where it is otherwise."""
+        if self._shell is not None and self._follows(link):
+            self._shell.connect(poa)
+
+    def link_disconnect(self, link: str, poa: str | None) -> None:
+        """Leave the PoA and stay away until the next LinkConnect."""
+        if self._shell is not None and self._follows(link):
+            self._shell.disconnect(poa)
+
+    @abstractmethod
+    def _follows(self, link: str) -> bool:
+        """Whether requests of a link are for the shell."""
+
+    def _open_radio(self, rules: AssociationRules, pace: Pace, port: Callable[[], LinkPort]) -> RadioShell:
+        """The shell; port: announces its link, once the radio is there."""
+        bridged = self.config.port
+        candidates = frozenset(bridged.bridges) if bridged is not None else None
+        self._attachment = open_attachment(bridged, l2_gap_ms=self.config.l2_gap_ms, pace=pace)
+        self._shell = RadioShell(port(), self._attachment, Association(rules, candidates), pace)
+        return self._shell
+
+    def _begin(self, play: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Play to the end, and tell the host of it."""
+        self._task = asyncio.create_task(self._run(play), name=f"{self.name}: play")
+
+    async def _run(self, play: Callable[[], Coroutine[None, None, None]]) -> None:
+        try:
+            await play()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor decides
+            self.host.failed(error)
+        else:
+            self.host.finished()

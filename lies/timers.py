@@ -6,10 +6,14 @@ Times are s on the engine's clock; nothing here reads a clock.
 import math
 from collections.abc import Hashable
 from heapq import heapify, heappop, heappush
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
-_MIN_STALE = 64  # a heap smaller than this is not worth rebuilding
+T = TypeVar("T")
+_MIN_STALE = 64  # fewer void deadlines are not worth rebuilding for
+_ENOUGH = 64  # deadlines that are worth a heap
+_MANY = 256  # deadlines in a heap that is worth dividing
+_FAR_S = 1e12  # beyond which nothing has a slot of its own
 _Deadline = list[Any]  # when, a number that no other one has, the key: None when it is void
 _KEY = 2
 
@@ -54,15 +58,62 @@ class Backoff:
         self.due = None
 
 
-class Timers(Generic[K]):
-    """Deadlines by key, one a key; every operation costs O(log n)."""
+class Slots(Generic[T]):
+    """What is due later, unsorted, in slots of time: one more costs the same however much there is."""
 
-    __slots__ = ("_heap", "_of", "_serial")
+    __slots__ = ("_per_s", "_slots", "_times")
+
+    def __init__(self, per_s: int) -> None:
+        self._per_s = float(per_s)  # a power of two, so that no rounding puts anything into a wrong slot
+        self._slots: dict[int, list[T]] = {}
+        self._times: list[int] = []  # a heap of the slots' numbers
+
+    def __bool__(self) -> bool:
+        return bool(self._times)
+
+    def put(self, when: float, thing: T) -> None:
+        """Into its slot; what is beyond all bounds shares one."""
+        if 0.0 <= when < _FAR_S:
+            number = int(when * self._per_s)
+        else:
+            number = int(min(max(when, -_FAR_S), _FAR_S) * self._per_s // 1)
+        slot = self._slots.get(number)
+        if slot is not None:
+            slot.append(thing)
+        else:
+            self._slots[number] = [thing]
+            heappush(self._times, number)
+
+    def take(self) -> tuple[list[T], float]:
+        """What is in the first slot, which is gone then; and its end, before which nothing else is due."""
+        number = heappop(self._times)
+        end = (number + 1) / self._per_s if number < _FAR_S * self._per_s else math.inf
+        return self._slots.pop(number), end
+
+    def clear(self) -> None:
+        """Nothing is left."""
+        self._slots.clear()
+        self._times.clear()
+
+
+class Timers(Generic[K]):
+    """Deadlines by key, one a key; times are any that a clock in s has.
+
+    As long as they are few, they lie in a heap. Of many only those are there that are due before `_edge`; the
+    others lie in slots, unsorted, until the edge gets there. As most deadlines are cancelled before they
+    come, that costs least: the heap stays small, and what is void by then is never sorted.
+    """
+
+    __slots__ = ("_edge", "_held", "_later", "_many", "_of", "_serial", "_soon")
 
     def __init__(self) -> None:
         self._of: dict[K, _Deadline] = {}
-        self._heap: list[_Deadline] = []  # what is cancelled stays, without its key
         self._serial = 0
+        self._held = 0  # deadlines in heap and slots; what is cancelled stays, without its key
+        self._edge = math.inf
+        self._many = _MANY  # in the heap without an edge
+        self._soon: list[_Deadline] = []
+        self._later: Slots[_Deadline] = Slots(16)
 
     def __len__(self) -> int:
         return len(self._of)
@@ -71,15 +122,20 @@ class Timers(Generic[K]):
         """Set or move the deadline of a key."""
         self._serial += 1
         deadline = [due, self._serial, key]
-        before = self._of.setdefault(key, deadline)
-        heap = self._heap
-        if before is not deadline:
+        before = self._of.get(key)
+        if before is not None:
             before[_KEY] = None
-            self._of[key] = deadline
-        heappush(heap, deadline)
-        if len(heap) > _MIN_STALE and len(heap) > 2 * len(self._of) + _MIN_STALE:
-            self._heap = list(self._of.values())
-            heapify(self._heap)
+        self._of[key] = deadline
+        self._held += 1
+        if due < self._edge:
+            heappush(self._soon, deadline)
+        else:
+            self._later.put(due, deadline)
+        if self._held > _MIN_STALE and (
+            self._held > 2 * len(self._of) + _MIN_STALE
+            or (self._edge == math.inf and len(self._soon) > self._many)
+        ):
+            self._rebuild()
 
     def cancel(self, key: K) -> None:
         """Forget a key's deadline; no deadline is no error."""
@@ -89,20 +145,51 @@ class Timers(Generic[K]):
 
     def next(self) -> float | None:
         """The earliest deadline."""
-        heap = self._heap
-        while heap:
-            due, _, key = heap[0]
-            if key is not None:
-                return cast("float", due)
-            heappop(heap)
-        return None
+        while True:
+            soon = self._soon
+            while soon:
+                deadline = soon[0]
+                if deadline[_KEY] is not None:
+                    due: float = deadline[0]
+                    return due
+                heappop(soon)
+                self._held -= 1
+            if not self._later:
+                return None
+            self._advance()
 
     def pop_due(self, now: float) -> K | None:
         """A key whose deadline has come, earliest first; its deadline is forgotten. None for no more."""
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            key: K | None = heappop(heap)[_KEY]
-            if key is not None:
-                del self._of[key]
-                return key
-        return None
+        while True:
+            soon = self._soon
+            while soon and soon[0][0] <= now:
+                key: K | None = heappop(soon)[_KEY]
+                self._held -= 1
+                if key is not None:
+                    del self._of[key]
+                    return key
+            if soon or now < self._edge or not self._later:
+                return None
+            self._advance()
+
+    def _advance(self) -> None:
+        """The next slots become the heap, as many as it is worth having; the heap is empty."""
+        soon = self._soon
+        while self._later and len(soon) < _ENOUGH:
+            slot, self._edge = self._later.take()
+            live = [deadline for deadline in slot if deadline[_KEY] is not None]
+            self._held -= len(slot) - len(live)
+            soon += live
+        heapify(soon)
+        if not self._later:
+            self._edge = math.inf
+
+    def _rebuild(self) -> None:
+        """Without what is void, and into slots."""
+        self._edge = -math.inf
+        self._soon = []
+        self._later.clear()
+        self._held = len(self._of)
+        self._many = 2 * self._held + _MANY  # many in one slot are not spread again and again
+        for deadline in self._of.values():
+            self._later.put(deadline[0], deadline)

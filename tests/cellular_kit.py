@@ -1,16 +1,17 @@
 """The cellular follower on a virtual clock, with a ModemManager in memory that answers at once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dbus_kit import Refuse
 from fake_modems import FakeModems
+from followed_links import FollowedLinks
 
-from lies.abstract import AbstractEntity, AeParameters
 from lies.dbus import Variant
-from lies.events import Attached, Detached, Header, Indication, Link, RawItem, Sample, Served, Warned
+from lies.events import Attached, Detached, RawItem, Sample, Served, Warned
 from lies_cellular.config import CellularConfig
 from lies_cellular.follow import Follower
-from lies_cellular.items import Action, Answer, Call, Close, Failed, Feed, Item, Open, Present, Say, Secret
+from lies_cellular.items import Action, Answer, Call, Item, Present, Secret
 from lies_cellular.reader import Reader
 
 _S = 1_000_000_000
@@ -29,25 +30,19 @@ def bare(value: Any) -> Any:
     return value
 
 
-class World:
+class World(FollowedLinks):
     """Everything that the driver's shell does, without a bus; auto: calls are answered at once."""
 
     def __init__(self, config: CellularConfig | None = None, tried: set[str] | None = None) -> None:
+        super().__init__()
         self.now = 1000.0
         self.reader = Reader()
         self.follower = Follower(config or CellularConfig(), tried)
         self.modems = FakeModems(self._emit)
-        self.links: dict[str, bool] = {}
-        self.opened: list[Link] = []
-        self.items: dict[str, list[RawItem]] = {}
-        self.entities: dict[str, AbstractEntity] = {}
-        self.indications: list[Indication] = []
-        self.actions: list[Action] = []
         self.open: list[Call] = []
         self.auto = True
         self.there = False
         self.pin = "1234"
-        self._number = 0
         self._queue: list[Item] = []
         self._busy = False
 
@@ -121,56 +116,19 @@ class World:
         """The samples of a link."""
         return [item for item in self.items.get(link, []) if isinstance(item, Sample)]
 
-    def said(self) -> list[str]:
-        """The sentences."""
-        return [a.sentence for a in self.actions if isinstance(a, Say)]
-
-    def failed(self) -> list[tuple[str, str | None, str]]:
-        """What was asked for and came to nothing: action, PoA, and why."""
-        return [(a.action.value, a.poa, a.detail) for a in self.actions if isinstance(a, Failed)]
-
     def _emit(self, path: str, interface: str, member: str, _signature: str, body: list[Any]) -> None:
         if self.there:
             item = self.reader.signal(self.t_ns, path, interface, member, tuple(bare(v) for v in body))
             if item is not None:
                 self.feed(item)
 
-    def _perform(self, actions: Any) -> None:
+    def _perform(self, actions: Sequence[Action]) -> None:
         self.actions += actions
         for action in actions:
-            match action:
-                case Open(link=link, controllable=controllable):
-                    assert link.name not in self.links
-                    self.links[link.name] = controllable
-                    self.opened.append(link)
-                    self.items.setdefault(link.name, [])
-                    self.entities[link.name] = AbstractEntity(link, AeParameters(), self._stamp(link))
-                case Close(link=link):
-                    assert not self.entities[link].status.up, "what is gone is down"
-                    del self.links[link], self.entities[link]
-                case Feed(link=link, item=item):
-                    assert link in self.links
-                    self._take(link, item)
-                case Call():
-                    self.open.append(action)
-                case _:
-                    pass
-
-    def _take(self, link: str, item: RawItem) -> None:
-        entity = self.entities[link]
-        before = self.items[link][-1].t_ns if self.items[link] else 0
-        assert item.t_ns >= before, "times never go back"
-        self.items[link].append(item)
-        refused = entity.refused
-        self.indications += entity.feed(item)
-        assert entity.refused == refused, f"the abstract entity refuses {item}"
-
-    def _stamp(self, link: Link) -> Any:
-        def stamp(t_ns: int) -> Header:
-            self._number += 1
-            return Header("test", 1, self._number, t_ns, t_ns, link)
-
-        return stamp
+            if isinstance(action, Call):
+                self.open.append(action)
+            else:
+                self.step(action)
 
 
 def _word(item: RawItem) -> str:

@@ -8,24 +8,15 @@ from lies.abstract import AbstractEntity, AeParameters
 from lies.bus._parties import check_name
 from lies.driver import Driver
 from lies.events import (
-    Attached,
-    Detached,
     Header,
     Indication,
     Link,
     LinkAction,
     LinkActionFailed,
     Raw,
-    RawAttached,
-    RawDetached,
     RawItem,
-    RawSample,
-    RawServed,
     RawState,
-    RawWarned,
-    Sample,
-    Served,
-    Warned,
+    raw_of,
 )
 from lies.runtime import monotonic_ns
 
@@ -45,7 +36,7 @@ class RecordingPort:
         self.items.append(item)
         indications = self.entity.feed(item)
         self.host.indications.extend(indications)
-        self.host.events.extend([*indications, self._raw(item)])
+        self.host.events.extend([*indications, raw_of(self.host.stamp(self.link, item.t_ns), item)])
         for callback in self.host.callbacks:
             callback(item, indications)
 
@@ -73,20 +64,6 @@ class RecordingPort:
         """What a registration for `raw` is sent first."""
         t_ns = self.items[-1].t_ns if self.items else 0
         return RawState(self.host.stamp(self.link, t_ns), self.entity.export())
-
-    def _raw(self, item: RawItem) -> Raw:
-        header = self.host.stamp(self.link, item.t_ns)
-        match item:
-            case Sample():
-                return RawSample(header, item)
-            case Attached():
-                return RawAttached(header, item)
-            case Detached():
-                return RawDetached(header, item)
-            case Warned():
-                return RawWarned(header, item)
-            case Served():
-                return RawServed(header, item)
 
 
 class RecordingHost:

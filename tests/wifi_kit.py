@@ -1,33 +1,18 @@
 """nl80211 as tests speak it: octets as linux/nl80211.h has them, and a follower on a virtual clock."""
 
 import struct
-from collections.abc import Callable
 
-from lies.abstract import AbstractEntity, AeParameters
-from lies.events import Attached, Detached, Header, Indication, RawItem
+from followed_links import FollowedLinks
+
+from lies.events import Attached, Detached
+from lies.link_steps import Feed
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, generic, generic_body, mac_octets, u32
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.elements import Elements
 from lies_nl80211.follow import Follower
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import (
-    Action,
-    Answer,
-    Ask,
-    Begin,
-    Close,
-    Feed,
-    Item,
-    Missed,
-    NetTold,
-    Open,
-    Query,
-    Say,
-    Scan,
-    Steer,
-    Told,
-)
+from lies_nl80211.items import Action, Answer, Ask, Begin, Item, Missed, NetTold, Query, Scan, Steer, Told
 from lies_nl80211.reader import read
 from lies_nl80211.uapi import Attr, Bss, Cmd, Cqm, IfType, Sta, Survey
 
@@ -192,13 +177,14 @@ def bss_of(bssid: str, ssid: bytes = b"net", *, rssi_dbm: float = -60.0, associa
 # ---- a follower on a virtual clock
 
 
-class World:
+class World(FollowedLinks):
     """A follower, the dumps that its kernel would answer with, and the abstract entities behind it.
 
     stations, scan: what is true; every Ask is answered from them, at once or when `answer` is called.
     """
 
     def __init__(self, config: Nl80211Config | None = None, *, auto: bool = True) -> None:
+        super().__init__()
         self.follower = Follower(config or Nl80211Config())
         self.now = 100.0
         self.auto = auto
@@ -207,14 +193,8 @@ class World:
         self.scan: list[m.Bss] = []
         self.surveys: list[m.Survey] = []
         self.open: list[Ask] = []
-        self.actions: list[Action] = []
-        self.items: dict[str, list[RawItem]] = {}
-        self.links: dict[str, bool] = {}  # name -> controllable
-        self.entities: dict[str, AbstractEntity] = {}
-        self.indications: list[Indication] = []
         self.asks: list[tuple[float, Ask]] = []
         self.scans: list[tuple[float, Scan]] = []
-        self._number = 0
 
     @property
     def t_ns(self) -> int:
@@ -305,10 +285,6 @@ class World:
             (type(i).__name__, i.poa) for i in self.items.get(link, []) if isinstance(i, Attached | Detached)
         ]
 
-    def said(self) -> list[str]:
-        """The sentences."""
-        return [a.sentence for a in self.actions if isinstance(a, Say)]
-
     def gaps(self, link: str = NAME) -> list[int]:
         """After how many moves of a link consumers were told of a gap, each time."""
         moves, found = 0, []
@@ -323,38 +299,15 @@ class World:
         self.actions += actions
         for action in actions:
             match action:
-                case Open(link=link, controllable=controllable):
-                    assert link.name not in self.links
-                    self.links[link.name] = controllable
-                    self.items.setdefault(link.name, [])
-                    self.entities[link.name] = AbstractEntity(link, AeParameters(), self._stamp(link.name))
                 case Steer(link=link, controllable=controllable):
                     assert self.links[link] != controllable
                     self.links[link] = controllable
-                case Close(link=link):
-                    del self.links[link]
-                    del self.entities[link]
-                case Feed(link=link, item=item):
-                    assert link in self.links
-                    before = self.items[link][-1].t_ns if self.items[link] else 0
-                    assert item.t_ns >= before
-                    self.items[link].append(item)
-                    refused = self.entities[link].refused
-                    self.indications += self.entities[link].feed(item)
-                    assert self.entities[link].refused == refused
                 case Ask():
                     self.asks.append((self.now, action))
                     self.open.append(action)
                 case Scan():
                     self.scans.append((self.now, action))
                 case _:
-                    pass
+                    self.step(action)
         if self.auto:
             self.answer()
-
-    def _stamp(self, link: str) -> Callable[[int], Header]:
-        def stamp(t_ns: int) -> Header:
-            self._number += 1
-            return Header("test", 1, self._number, t_ns, t_ns, self.entities[link].link)
-
-        return stamp

@@ -7,7 +7,7 @@ from lies.timers import Backoff, earliest
 from lies_fmipv6.actions import AccessRouterAction as Action
 from lies_fmipv6.actions import AdmitNode, SendMessage
 from lies_fmipv6.items import AccessRouterItem as Item
-from lies_fmipv6.items import OrderHandover, Received
+from lies_fmipv6.items import Barred, OrderHandover, Received
 from lies_fmipv6.messages import (
     FastBindingUpdate,
     HandoverAcknowledge,
@@ -53,6 +53,7 @@ class AccessRouter:
             drop=self._drop,
             left=self._new.left,
             lets_go=self._new.lets_go,
+            awaits=self._new.awaits,
             here=self._new.admit,
             owner=self._owner,
         )
@@ -81,6 +82,8 @@ class AccessRouter:
         """What follows from a message or an order."""
         if isinstance(item, OrderHandover):
             return self._order(item, now)
+        if isinstance(item, Barred):
+            return self._previous.barred(item.neighbour, now)
         actions: list[Action] = []  # of messages for mobile nodes, and other routers' advertisements
         match item.message:
             case FastBindingUpdate() as fbu:

@@ -244,7 +244,9 @@ class Arrival:
         target = m.target(h.to_poa)
         if target is not None and target.outcome is Outcome.NO_FAST_HANDOVER:
             fast = False  # 6.1.2, option-code 7
-        actions: list[Action] = [*old.abandon()] if old is not None and old.ncoa != h.ncoa else []
+        # what was prepared for the same address is completed behind the FBU; without one it is of no use
+        void = old is not None and (old.ncoa != h.ncoa or not fast)
+        actions: list[Action] = [*old.abandon()] if old is not None and void else []
         if fast:
             h.fbu_ns = old.fbu_ns if old is not None else None
             m.go(E.ADVERTISED_MOVED)

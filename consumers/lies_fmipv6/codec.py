@@ -8,25 +8,19 @@ forbids or the wire cannot carry.
 import struct
 from collections.abc import Callable
 from ipaddress import IPv6Address
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from lies.errors import ProtocolViolation
 from lies.packet import ICMPV6, address_of, parse_ipv6
-from lies_fmipv6.messages import (
-    FastBindingAck,
-    FastBindingUpdate,
-    HandoverAcknowledge,
-    HandoverInitiate,
-    Message,
-)
+from lies_fmipv6.messages import Message
 from lies_fmipv6.mh_reader import decode_mobility
-from lies_fmipv6.mh_writer import encode_mobility
+from lies_fmipv6.mh_writer import MOBILITY_WRITERS
 from lies_fmipv6.nd_reader import decode_nd
-from lies_fmipv6.nd_writer import encode_nd
+from lies_fmipv6.nd_writer import NdMessage, encode_nd
 
 __all__ = ["DEFAULT_SPI", "Received", "decode", "encode"]
 
-_MOBILITY = (FastBindingUpdate, FastBindingAck, HandoverInitiate, HandoverAcknowledge)
+_WRITERS = {**MOBILITY_WRITERS, **dict.fromkeys(get_args(NdMessage), encode_nd)}
 DEFAULT_SPI = 1  # 0 is reserved for keys derived from SEND (RFC 5568 section 6.4.5)
 
 
@@ -58,9 +52,7 @@ def encode(
     key: the handover key that MN and PAR share; with it FBU and FBack end in a BADF option (6.4.5).
     """
     try:
-        if isinstance(message, _MOBILITY):
-            return encode_mobility(message, source.packed, destination.packed, key, spi)
-        return encode_nd(message, source.packed, destination.packed)
+        return _WRITERS[type(message)](message, source.packed, destination.packed, key, spi)
     except (struct.error, ValueError, OverflowError) as error:
         raise ProtocolViolation(f"{type(message).__name__} has a value that does not fit: {error}") from error
 

@@ -70,7 +70,7 @@ class FbuExchange:
         self._lifetime_s = lifetime_s
         self._p = parameters
         self._sequencer = sequencer
-        self._sequences: set[int] = set()
+        self._sequences: tuple[int, ...] = ()  # a few at most: a set takes four times the room
         self._source = pcoa
         self._backoff: Backoff | None = None
 
@@ -113,7 +113,7 @@ class FbuExchange:
 
     def _message(self) -> SendMessage:
         sequence = self._sequencer()
-        self._sequences.add(sequence)
+        self._sequences += (sequence,)
         fbu = FastBindingUpdate(
             sequence=sequence,
             lifetime_s=self._lifetime_s,

@@ -64,6 +64,13 @@ class OrderHandover:
     ncoa: IPv6Address | None = None
 
 
+@value
+class Barred:
+    """Nothing leaves for a neighbour now, for want of security associations with it."""
+
+    neighbour: IPv6Address
+
+
 MobileNodeItem = (
     LinkUp
     | LinkDown
@@ -78,8 +85,8 @@ MobileNodeItem = (
     | AddressConfigured
     | Received
 )
-AccessRouterItem = Received | OrderHandover
-Item = MobileNodeItem | OrderHandover
+AccessRouterItem = Received | OrderHandover | Barred
+Item = MobileNodeItem | OrderHandover | Barred
 
 
 @lru_cache(maxsize=1024)  # asked for every candidate at every event

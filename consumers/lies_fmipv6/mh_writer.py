@@ -2,7 +2,9 @@
 
 import hmac
 import struct
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
+from typing import Any
 
 from lies.errors import ProtocolViolation
 from lies.packet import (
@@ -55,25 +57,6 @@ _FIXED = 6  # octets of a Mobility Header before its message data
 _HEAD = struct.Struct("!BBBxxx")  # next header, length, type, reserved, checksum
 
 MobilityMessage = FastBindingUpdate | FastBindingAck | HandoverInitiate | HandoverAcknowledge
-
-
-def encode_mobility(
-    message: MobilityMessage, source: bytes, destination: bytes, key: bytes | None, spi: int
-) -> bytes:
-    """The packet of a message; key and spi are for the BADF option of FBU and FBack."""
-    if isinstance(message, FastBindingUpdate):
-        return _update(message, source, destination, key, spi)
-    if isinstance(message, FastBindingAck):
-        kind, body = MH_FBACK, _ack(message)
-        if key is not None:
-            coa = destination if message.alternate_coa is None else message.alternate_coa.packed
-            body = _signed(kind, body, key, spi, coa + source)
-    elif isinstance(message, HandoverInitiate):
-        kind, body = MH_HI, _initiate(message)
-    else:
-        kind, body = MH_HACK, _acknowledge(message)
-    header = seal_mobility_message(kind, body, source, destination)
-    return build_ipv6(source, destination, MOBILITY, HOP_LIMIT, header)
 
 
 def update_coa(update: FastBindingUpdate, source: bytes) -> bytes:
@@ -145,17 +128,25 @@ def _update(
     return build_ipv6(source, destination, MOBILITY, HOP_LIMIT, header, home_address=home_address)
 
 
-def _ack(message: FastBindingAck) -> bytes:
+def _ack(message: FastBindingAck, source: bytes, destination: bytes, key: bytes | None, spi: int) -> bytes:
+    """The packet of an FBack."""
     flags = BINDING_ACK_K if message.key_management else 0
     body = BINDING_ACK.pack(message.status, flags, message.sequence, message.lifetime_s)
     if message.alternate_coa is not None:
-        return body + ALTERNATE_COA_AT_12 + _care_of(message.alternate_coa)
-    if message.status == FBackStatus.ACCEPTED_USE_SUPPLIED:
+        body += ALTERNATE_COA_AT_12 + _care_of(message.alternate_coa)
+    elif message.status == FBackStatus.ACCEPTED_USE_SUPPLIED:
         raise ProtocolViolation("an FBack with status 1 needs an alternate care-of address")
-    return body
+    if key is not None:
+        coa = destination if message.alternate_coa is None else message.alternate_coa.packed
+        body = _signed(MH_FBACK, body, key, spi, coa + source)
+    header = seal_mobility_message(MH_FBACK, body, source, destination)
+    return build_ipv6(source, destination, MOBILITY, HOP_LIMIT, header)
 
 
-def _initiate(message: HandoverInitiate) -> bytes:
+def _initiate(
+    message: HandoverInitiate, source: bytes, destination: bytes, _key: bytes | None, _spi: int
+) -> bytes:
+    """The packet of an HI, which has no BADF option."""
     if message.code not in HI_CODES:
         raise ProtocolViolation("the code of an HI is 0 or 1")
     if message.assigned_address and message.code == HICode.NOT_FROM_PCOA:
@@ -166,13 +157,27 @@ def _initiate(message: HandoverInitiate) -> bytes:
         body += _address(MH_OLD_COA, message.pcoa, _FIXED + len(body))
     if message.ncoa is not None:
         body += _address(MH_NEW_COA, message.ncoa, _FIXED + len(body))
-    return body
+    header = seal_mobility_message(MH_HI, body, source, destination)
+    return build_ipv6(source, destination, MOBILITY, HOP_LIMIT, header)
 
 
-def _acknowledge(message: HandoverAcknowledge) -> bytes:
+def _acknowledge(
+    message: HandoverAcknowledge, source: bytes, destination: bytes, _key: bytes | None, _spi: int
+) -> bytes:
+    """The packet of a HAck, which has no BADF option."""
     body = HANDOVER.pack(message.sequence, 0, message.code)
     if message.ncoa is not None:
-        return body + _address(MH_NEW_COA, message.ncoa, _FIXED + len(body))
-    if message.code == HAckCode.NCOA_ASSIGNED:
+        body += _address(MH_NEW_COA, message.ncoa, _FIXED + len(body))
+    elif message.code == HAckCode.NCOA_ASSIGNED:
         raise ProtocolViolation("a HAck with code 2 needs the assigned care-of address")
-    return body
+    header = seal_mobility_message(MH_HACK, body, source, destination)
+    return build_ipv6(source, destination, MOBILITY, HOP_LIMIT, header)
+
+
+MOBILITY_WRITERS: Mapping[type, Callable[[Any, bytes, bytes, bytes | None, int], bytes]] = {
+    FastBindingUpdate: _update,
+    FastBindingAck: _ack,
+    HandoverInitiate: _initiate,
+    HandoverAcknowledge: _acknowledge,
+}
+"""What makes the packet of a message; key and SPI are for the BADF option of FBU and FBack."""

@@ -79,8 +79,10 @@ NdMessage = (
 )
 
 
-def encode_nd(message: NdMessage, source: bytes, destination: bytes) -> bytes:
-    """The packet of a message."""
+def encode_nd(
+    message: NdMessage, source: bytes, destination: bytes, _key: bytes | None = None, _spi: int = 0
+) -> bytes:
+    """The packet of a message; none of them has a BADF option."""
     code = message.code if isinstance(message, PrRtAdv) else 0
     kind, body = _content(message, source)
     icmp = build_icmpv6(kind, code, body, source, destination)

@@ -8,11 +8,11 @@ from ipaddress import IPv6Address, IPv6Network
 from attrs import Factory, field, fields, frozen
 
 from lies.errors import ConfigError
-from lies.packet import address_of
+from lies.packet import address_of, read_address
 
-ALL_NODES = IPv6Address("ff02::1")
-ALL_ROUTERS = IPv6Address("ff02::2")
-UNSPECIFIED = IPv6Address("::")
+ALL_NODES = read_address("ff02::1")
+ALL_ROUTERS = read_address("ff02::2")
+UNSPECIFIED = read_address("::")
 LINK_LOCAL_PREFIX = IPv6Network("fe80::/64")
 _SOLICITED_NODE = IPv6Address("ff02::1:ff00:0").packed[:13]
 _MAX_FIELD = 65535  # of a 16-bit field; also a sane bound for times in s

@@ -65,7 +65,8 @@ class PreviousRouter:
     """The bindings of nodes that leave or left this router's link.
 
     drop counts a message that was not acted on; left is called with a PCoA when its packets begin to be
-    tunnelled away, and lets_go tells whether nothing will follow from that; here with a PCoA and a link-layer
+    tunnelled away, and lets_go tells whether nothing will follow from that; awaits tells whether the node of
+    a PCoA is expected here, so that its packets wait anyway; here is called with a PCoA and a link-layer
     address when its node proved to be on this link again; owner tells the link-layer address of the node that
     has a PCoA, where it has a handover key.
     """
@@ -78,6 +79,7 @@ class PreviousRouter:
         drop: Callable[[str], None],
         left: Callable[[IPv6Address], list[Action]],
         lets_go: Callable[[IPv6Address], bool],
+        awaits: Callable[[IPv6Address], bool],
         here: Callable[[IPv6Address, bytes, float], list[Action]],
         owner: Callable[[IPv6Address], bytes | None],
     ) -> None:
@@ -86,6 +88,7 @@ class PreviousRouter:
         self._drop = drop
         self._left = left
         self._lets_go = lets_go
+        self._awaits = awaits
         self._here = here
         self._owner = owner
         self._last: dict[bytes, int] = {}  # last sequence number of each node with a key, as long as we run
@@ -208,6 +211,11 @@ class PreviousRouter:
         early = answers[:1] if binding.reply_to == binding.pcoa and not binding.on_link else []
         return [*early, *self._left(binding.pcoa), tunnel, *answers[len(early) :]]
 
+    def barred(self, neighbour: IPv6Address, now: float) -> list[Action]:
+        """No HI leaves for a neighbour: its nodes are refused at once, lest they wait in vain."""
+        waiting = [b for b in self._hi_of.values() if b.pending and b.pending.neighbour.address == neighbour]
+        return [a for binding in waiting for a in self._refused(binding, FBackStatus.UNSPECIFIED, now)]
+
     def comes_back(self, pcoa: IPv6Address, now: float) -> None:
         """The node of a binding is to come to this link again: it is not going elsewhere any more.
 
@@ -300,7 +308,7 @@ class PreviousRouter:
         """5.4: a node that sends its FBU from elsewhere gets nothing here until its tunnel stands."""
         if binding.reply_to == binding.pcoa or not self._c.buffer:
             return self._release(binding)
-        if binding.held:
+        if binding.held or self._awaits(binding.pcoa):
             return []
         binding.held = True
         return [HoldNode(binding.pcoa)]

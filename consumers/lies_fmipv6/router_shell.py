@@ -25,7 +25,7 @@ from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, router
 from lies_fmipv6.data_plane import RouterDataPlane
-from lies_fmipv6.items import AccessRouterItem, OrderHandover, Received, access_point_id
+from lies_fmipv6.items import AccessRouterItem, Barred, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.messages import (
     FastBindingUpdate,
@@ -257,7 +257,7 @@ class RouterShell:
         key = self._engine.key_for(action.pcoa) if action.pcoa is not None else None
         packet = encode(action.message, source, destination, key=key)
         if self._mobility is not None and destination in self._protected:
-            return partial(self._mobility.send, packet, destination)
+            return partial(self._send_protected, self._mobility, packet, destination)
         local = action.link_layer is not None or destination.is_link_local or destination.is_multicast
         return partial(
             self._signalling.send,
@@ -266,6 +266,10 @@ class RouterShell:
             interface=self._access if local else None,
             link_layer=action.link_layer or group_address(destination),
         )
+
+    def _send_protected(self, port: MobilitySocket, packet: bytes, neighbour: IPv6Address) -> None:
+        if not port.send(packet, neighbour):
+            self._runtime.feed(Barred(neighbour))
 
     def _attend(self, action: a.ExpectNode | a.AdmitNode | a.ForgetNode) -> None:
         """A node that is to come: wait for it, let it in, or give it up."""

@@ -55,6 +55,7 @@ LIFETIME_UNIT_S = 4  # sections 6.1.7 and 6.1.8
 _BINDING_UPDATE = struct.Struct("!HHH")  # sequence, flags, lifetime
 _BINDING_ACK = struct.Struct("!BBHH")  # status, flags, sequence, lifetime
 _BINDING_ERROR = struct.Struct("!BB16s")  # status, reserved, home address
+_BEHIND_COA = 32  # where an Alternate Care-of Address option ends that is the first one
 _OPTIONS_AT = {MH_BU: 12, MH_BA: 12, MH_BE: 24}
 
 _A, _H, _L, _K = 0x8000, 0x4000, 0x2000, 0x1000
@@ -93,7 +94,9 @@ def decode(packet: bytes) -> Received:
     """The message in a packet that begins with its IPv6 header."""
     parsed = parse_ipv6(packet)
     message = _decode_na(parsed) if parsed.next_header == ICMPV6 else _decode_mobility(parsed)
-    return Received(message, address_of(parsed.source), address_of(parsed.destination), parsed.hop_limit)
+    source, destination = address_of(parsed.source), address_of(parsed.destination)
+    # as Received(...), which is a function in Python that does this
+    return tuple.__new__(Received, (message, source, destination, parsed.hop_limit))
 
 
 def _units(lifetime_s: int) -> int:
@@ -154,6 +157,10 @@ def _decode_mobility(packet: Ipv6Packet) -> MobilityMessage:
     if options_at is None:
         raise OtherProtocol(packet, kind, f"Mobility Header type {kind} is not of Mobile IPv6")
     alternate_coa: bytes | None = None
+    if (
+        kind == MH_BU and header[12:16] == ALTERNATE_COA_AT_12 and len(header) >= _BEHIND_COA
+    ):  # as all send it
+        alternate_coa, options_at = header[16:_BEHIND_COA], _BEHIND_COA
     for option, value, _ in parse_mobility_options(header, options_at):
         if option == OPTION_ALTERNATE_COA and kind == MH_BU and alternate_coa is None:
             if len(value) != 16:

@@ -190,22 +190,19 @@ class MobileNode:
         # 11.7.3: the granted lifetime counts from the sending of the BU
         self._expires = sent + ack.lifetime_s
         self._refresh = max(now, sent + ack.lifetime_s * self._p.refresh_fraction)
-        previous = max((c for c in self._accepted if c != self.coa), default=None, key=self._order)
+        others = [c for c in self._accepted if c != self.coa]  # the one in use before is the last
+        previous = others[-1] if others else None
         actions: list[Action] = []
         if self._tunnel_coa != self.coa:
             previous = self._tunnel_coa
             actions.append(self._use_tunnel(self.coa))
-        for coa in [c for c in self._accepted if c != self.coa]:
+        for coa in others:
             if self._p.grace_s > 0:
                 self._accepted[coa] = now + self._p.grace_s
             else:
                 del self._accepted[coa]
                 actions.append(DropCareOf(coa))
         return [*actions, self._report(ack, previous, sent, now)]
-
-    def _order(self, coa: IPv6Address) -> int:
-        """Position in the order of use: the greatest is the latest."""
-        return list(self._accepted).index(coa)
 
     def _refused(self, ack: BindingAcknowledgement, sent: float, now: float) -> list[Action]:
         report = self._report(ack, None, sent, now)

@@ -5,31 +5,18 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, ClassVar, assert_never
+from typing import Any, ClassVar
 
 from attrs import evolve
 
-from lies.driver import Driver, DriverHost, LinkPort
-from lies.errors import LiesError, LinkError
-from lies.events import Link, LinkAction
+from lies.driver import Driver, DriverHost
+from lies.errors import LiesError
+from lies.events import LinkAction
+from lies.link_steps import Fail, Links
 from lies.runtime import Runtime
 from lies_cellular.config import CellularConfig
 from lies_cellular.follow import Follower
-from lies_cellular.items import (
-    Action,
-    Answer,
-    Call,
-    Close,
-    Connect,
-    Disconnect,
-    Failed,
-    Feed,
-    Item,
-    Open,
-    Present,
-    Purpose,
-    Say,
-)
+from lies_cellular.items import Action, Answer, Call, Connect, Disconnect, Item, Present, Purpose
 from lies_cellular.service import Service, address_of, is_there
 
 log = logging.getLogger(__name__)
@@ -53,7 +40,7 @@ class Cellular(Driver):
         super().__init__(name, config, host)
         address_of(config.bus)
         self._follower = Follower(config, self._tried)
-        self._ports: dict[str, LinkPort] = {}
+        self._links = Links(name, host, log)
         self._runtime: Runtime[Item, Action] | None = None
         self._service: Service | None = None
         self._known = asyncio.Event()  # what there is, or that there is nothing
@@ -96,7 +83,7 @@ class Cellular(Driver):
 
     def _may(self, link: str, action: LinkAction, poa: str | None) -> bool:
         if not self.config.control:
-            self._perform(Failed(link, action, poa, "control = false in the configuration"))
+            self._links.perform(Fail(link, action, poa, "control = false in the configuration"))
         return bool(self.config.control)
 
     # ---- in
@@ -123,32 +110,7 @@ class Cellular(Driver):
     # ---- out
 
     def _perform(self, action: Action) -> None:
-        match action:
-            case Open(link=link, controllable=controllable):
-                self._open(link, controllable)
-            case Close(link=link):
-                port = self._ports.pop(link, None)
-                if port is not None:
-                    port.remove()
-            case Feed(link=link, item=item):
-                if link in self._ports:
-                    self._ports[link].feed(item)
-            case Say(sentence=sentence, serious=serious):
-                log.log(logging.WARNING if serious else logging.INFO, "%s: %s", self.name, sentence)
-            case Failed(link=link, action=what, poa=poa, detail=detail):
-                log.warning(
-                    "%s: %s: %s of %s: %s", self.name, link, what.value, poa or "whichever it is", detail
-                )
-                if link in self._ports:
-                    self._ports[link].action_failed(what, poa, detail)
-            case Call():
-                if self._service is not None:
-                    self._service.perform(action)
-            case _:
-                assert_never(action)
-
-    def _open(self, link: Link, controllable: bool) -> None:
-        try:
-            self._ports[link.name] = self.host.add_link(link, controllable=controllable)
-        except LinkError as error:
-            log.warning("%s: %s is not followed: %s", self.name, link.name, error)
+        if not isinstance(action, Call):
+            self._links.perform(action)
+        elif self._service is not None:
+            self._service.perform(action)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lies.events import DownReason, Link, LinkAction, Technology
+from lies.link_steps import Close, Fail, Open, Say
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig
 from lies_cellular.items import (
@@ -14,16 +15,12 @@ from lies_cellular.items import (
     Answer,
     Call,
     Changed,
-    Close,
     Connect,
     Disconnect,
-    Failed,
     Item,
-    Open,
     Present,
     Purpose,
     Removed,
-    Say,
     Values,
 )
 from lies_cellular.modem import Modem
@@ -81,13 +78,13 @@ class Follower:
             case Connect():
                 modem = self.modem(item.link)
                 if modem is None:
-                    out.append(Failed(item.link, LinkAction.CONNECT, item.poa, _ABSENT))
+                    out.append(Fail(item.link, LinkAction.CONNECT, item.poa, _ABSENT))
                 else:
                     modem.orders.connect(item.poa, out)
             case Disconnect():
                 modem = self.modem(item.link)
                 if modem is None:
-                    out.append(Failed(item.link, LinkAction.DISCONNECT, item.poa, _ABSENT))
+                    out.append(Fail(item.link, LinkAction.DISCONNECT, item.poa, _ABSENT))
                 else:
                     modem.orders.disconnect(item.poa, out)
         return out

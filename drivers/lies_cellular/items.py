@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from lies.events import Link, LinkAction, RawItem
+from lies.link_steps import LinkStep
 
 Values = Mapping[str, Any]
 """Properties of one interface that were read, by name: each of the type that `reader` gives it."""
@@ -112,29 +112,6 @@ Item = Present | Added | Removed | Changed | Answer | Connect | Disconnect
 
 
 @frozen
-class Open:
-    """Announce a link."""
-
-    link: Link
-    controllable: bool
-
-
-@frozen
-class Close:
-    """A link is no more."""
-
-    link: str
-
-
-@frozen
-class Feed:
-    """A raw item of a link."""
-
-    link: str
-    item: RawItem
-
-
-@frozen
 class Call:
     """Call ModemManager, and feed the Answer back, whatever comes.
 
@@ -152,22 +129,4 @@ class Call:
     secret: Secret | None = None
 
 
-@frozen
-class Failed:
-    """A LinkConnect or LinkDisconnect came to nothing."""
-
-    link: str
-    action: LinkAction
-    poa: str | None
-    detail: str
-
-
-@frozen
-class Say:
-    """A sentence for people; serious: as a warning."""
-
-    sentence: str
-    serious: bool = False
-
-
-Action = Open | Close | Feed | Call | Failed | Say
+Action = LinkStep | Call

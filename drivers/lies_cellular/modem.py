@@ -9,10 +9,11 @@ from typing import Any
 from attrs import evolve
 
 from lies.events import Attached, Detached, DownReason, RawItem, Served, Warned
+from lies.link_steps import Feed, Say
 from lies_cellular import uapi as u
 from lies_cellular.bearers import Bearers
 from lies_cellular.config import CellularConfig
-from lies_cellular.items import Action, Answer, Call, Feed, Purpose, Say, Values
+from lies_cellular.items import Action, Answer, Call, Purpose, Values
 from lies_cellular.measuring import Measuring
 from lies_cellular.orders import Orders
 from lies_cellular.reader import Place

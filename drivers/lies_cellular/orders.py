@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 from lies.dbus.values import Variant
 from lies.events import DownReason, LinkAction
+from lies.link_steps import Fail, Say
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig, IpType
-from lies_cellular.items import Action, Answer, Call, Failed, Purpose, Say, Secret, Values
+from lies_cellular.items import Action, Answer, Call, Purpose, Secret, Values
 
 if TYPE_CHECKING:
     from lies_cellular.modem import Modem
@@ -35,7 +36,7 @@ class Orders:
         return DownReason.REQUESTED if self.disconnecting else DownReason.ADMIN_DOWN
 
     def _failed(self, action: LinkAction, poa: str | None, why: str, out: list[Action]) -> None:
-        out.append(Failed(self._modem.link, action, poa, why))
+        out.append(Fail(self._modem.link, action, poa, why))
 
     # ---- wishes
 

@@ -6,9 +6,10 @@ Each is asked for once the modem is enabled, again after it was disabled, and no
 from typing import TYPE_CHECKING
 
 from lies.dbus.values import Variant
+from lies.link_steps import Say
 from lies_cellular import uapi as u
 from lies_cellular.config import CellularConfig
-from lies_cellular.items import Action, Answer, Call, Purpose, Say, Values
+from lies_cellular.items import Action, Answer, Call, Purpose, Values
 
 if TYPE_CHECKING:
     from lies_cellular.modem import Modem

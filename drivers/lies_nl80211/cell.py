@@ -7,8 +7,9 @@ PoA the access point's own address: an access router sees which mobile node has 
 from attrs import define
 
 from lies.events import Attached, Detached, DownReason, Link, Sample, Technology
+from lies.link_steps import Close, Feed, Open, Say
 from lies_nl80211 import messages as m
-from lies_nl80211.items import Action, Ask, Close, Feed, Open, Query, Say
+from lies_nl80211.items import Action, Ask, Query
 
 MOST = 128  # stations followed at a time: the bus has room for 512 links in all
 FIRST_LOOK_S, SLOWEST_LOOK_S = 0.01, 0.1  # at a handshake that goes on

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from lies.events import Attached, Detached, DownReason
+from lies.link_steps import Fail, Feed, Say
 from lies_nl80211 import messages as m
-from lies_nl80211.items import Action, Ask, Fail, Feed, Query, Say, Settle
+from lies_nl80211.items import Action, Ask, Query, Settle
 from lies_nl80211.measuring import Measuring
 from lies_nl80211.pending import Order, Pending
 from lies_nl80211.reasons import code_text, down_reason, status_text

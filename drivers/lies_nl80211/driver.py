@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, assert_never
 
 from lies.capabilities import NO_CAPABILITIES, Capability
-from lies.driver import Driver, DriverHost, LinkPort, Thresholds
-from lies.errors import LinkError, MalformedMessage
-from lies.events import Link, LinkAction
+from lies.driver import Driver, DriverHost, Thresholds
+from lies.errors import MalformedMessage
+from lies.events import LinkAction
+from lies.link_steps import Links
 from lies.runtime import Runtime
 from lies_nl80211 import interfaces
 from lies_nl80211.attributes import Frame, generic
@@ -22,18 +23,13 @@ from lies_nl80211.items import (
     Ask,
     Begin,
     Carry,
-    Close,
     ControlAction,
-    Fail,
-    Feed,
     Instruct,
     Item,
     LevelsAsked,
     Missed,
     NetTold,
-    Open,
     Overrun,
-    Say,
     Scan,
     Settle,
     Steer,
@@ -86,7 +82,7 @@ class Nl80211(Driver):
         self._dbus = dbus
         self._owners: Owners | None = None
         self._follower = Follower(config)
-        self._ports: dict[str, LinkPort] = {}
+        self._links = Links(name, host, log)
         self._runtime: Runtime[Item, Action] | None = None
         self._questions: Questions | None = None
         self._listeners: list[Listener] = []
@@ -187,39 +183,21 @@ class Nl80211(Driver):
     def _perform(self, action: Action) -> None:
         questions = self._questions
         match action:
-            case Open(link=link, controllable=controllable):
-                self._open(link, controllable)
-            case Close(link=link):
-                port = self._ports.pop(link, None)
-                if port is not None:
-                    port.remove()
-            case Feed(link=link, item=item):
-                if link in self._ports:
-                    self._ports[link].feed(item)
             case Missed():
                 self.host.missed()
-            case Say(sentence=sentence, serious=serious):
-                log.log(logging.WARNING if serious else logging.INFO, "%s: %s", self.name, sentence)
-            case Steer() | Instruct() | Carry() | Settle() | Fail():
+            case Steer() | Instruct() | Carry() | Settle():
                 self._control(action)
             case Ask() | Watch() | Scan():
                 if questions is not None:
                     questions.put(action)
             case _:
-                assert_never(action)
-
-    def _open(self, link: Link, controllable: bool) -> None:
-        try:
-            self._ports[link.name] = self.host.add_link(link, controllable=controllable)
-        except LinkError as error:
-            log.warning("%s: %s is not followed: %s", self.name, link.name, error)
+                self._links.perform(action)
 
     def _control(self, action: ControlAction) -> None:
         questions, owners = self._questions, self._owners
         match action:
             case Steer(link=link, controllable=controllable):
-                if link in self._ports:
-                    self._ports[link].steer(controllable=controllable)
+                self._links.steer(link, controllable=controllable)
             case Instruct():
                 if owners is not None:
                     owners.instruct(action)
@@ -229,18 +207,8 @@ class Nl80211(Driver):
             case Settle(link=link):
                 if owners is not None:
                     owners.settle(link)
-            case Fail():
-                self._fail(action)
             case _:
                 assert_never(action)
-
-    def _fail(self, failed: Fail) -> None:
-        what = f"Link{failed.action.capitalize()} of {failed.link}"
-        where = f" to {failed.poa}" if failed.action is LinkAction.CONNECT else ""
-        log.warning("%s: %s%s is not followed: %s", self.name, what, where, failed.why)
-        port = self._ports.get(failed.link)
-        if port is not None:
-            port.action_failed(failed.action, failed.poa, failed.why)
 
     def _once(self, cause: str) -> None:
         """Say what was malformed, once for each cause."""

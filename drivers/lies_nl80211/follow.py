@@ -10,6 +10,7 @@ from typing import assert_never
 from attrs import define
 
 from lies.events import DownReason, Link, LinkAction, Technology
+from lies.link_steps import Close, Fail, Open, Say
 from lies_nl80211 import messages as m
 from lies_nl80211.cell import Cell
 from lies_nl80211.client import Client
@@ -22,18 +23,14 @@ from lies_nl80211.items import (
     Ask,
     Begin,
     Carry,
-    Close,
-    Fail,
     Instruct,
     Item,
     LevelsAsked,
     Missed,
     NetTold,
-    Open,
     Overrun,
     OwnersTold,
     Query,
-    Say,
     Steer,
     SwitchTold,
     Taken,

@@ -6,7 +6,8 @@ from enum import Enum
 from attrs import frozen
 
 from lies.driver import Thresholds
-from lies.events import Link, LinkAction, RawItem
+from lies.events import LinkAction
+from lies.link_steps import LinkStep
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.messages import Bss, Interface, Message, Station, Survey
 from lies_nl80211.pending import Order
@@ -112,29 +113,6 @@ Item = Begin | Told | NetTold | SwitchTold | Answer | Overrun | Wanted | LevelsA
 
 
 @frozen
-class Open:
-    """Announce a link."""
-
-    link: Link
-    controllable: bool
-
-
-@frozen
-class Close:
-    """A link is no more."""
-
-    link: str
-
-
-@frozen
-class Feed:
-    """A raw item of a link."""
-
-    link: str
-    item: RawItem
-
-
-@frozen
 class Ask:
     """Dump something and feed the Answer back, whatever comes; index: of the interface, 0 for all.
 
@@ -198,27 +176,9 @@ class Settle:
 
 
 @frozen
-class Fail:
-    """Indicate that a request came to nothing."""
-
-    link: str
-    action: LinkAction
-    poa: str | None
-    why: str
-
-
-@frozen
 class Missed:
     """Something may have happened to any link that nobody is told of any more."""
 
 
-@frozen
-class Say:
-    """A sentence for people; serious: as a warning."""
-
-    sentence: str
-    serious: bool = False
-
-
-ControlAction = Steer | Instruct | Carry | Settle | Fail
-Action = Open | Close | Feed | Ask | Watch | Scan | ControlAction | Missed | Say
+ControlAction = Steer | Instruct | Carry | Settle
+Action = LinkStep | Ask | Watch | Scan | ControlAction | Missed

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 
 from lies.events import Neighbour, Sample
+from lies.link_steps import Feed
 from lies_nl80211 import messages as m
 from lies_nl80211.heard import CHUNK, Heard, network_of
-from lies_nl80211.items import Action, Ask, Feed, Query, Scan
+from lies_nl80211.items import Action, Ask, Query, Scan
 from lies_nl80211.sampling import Sampling, SamplingRules
 from lies_nl80211.sweep import PAUSE_S, Sweep
 

@@ -3,15 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 
-from lies.association import Association, AssociationRules
-from lies.attachment import Attachment, attachment_needs, open_attachment
-from lies.capabilities import Capability
-from lies.driver import Driver, DriverHost, LinkPort
+from lies.association import AssociationRules
+from lies.driver import DriverHost, LinkPort
 from lies.errors import ConfigError, LiesError
 from lies.events import Attached, Detached, DownReason, Link, RawState
 from lies.pace import Pace
-from lies.radio import RadioShell
+from lies.radio import RadioDriver, RadioShell
 from lies.trace import FileKind, open_trace, rebase_state, sniff
 from lies.trace.merge import Radio, merge
 from lies_replay.config import ReplayConfig
@@ -24,7 +23,7 @@ DEFAULT_LINK = "replay0"
 LOOP_GAP_NS = 1_000_000_000  # between the last item of one pass and the first of the next
 
 
-class Replay(Driver):
+class Replay(RadioDriver):
     """Plays a recording or traces through the host's abstract entity.
 
     t_ns of an item is the time of the start plus what lies between it and the first item in the file, to
@@ -33,11 +32,6 @@ class Replay(Driver):
     """
 
     Config = ReplayConfig  # TraceFormatError from __init__: a file that is no recording and no whole trace
-
-    @classmethod
-    def needs(cls, config: ReplayConfig) -> frozenset[Capability]:
-        """Those of its port."""
-        return attachment_needs(config.port)
 
     def __init__(self, name: str, config: ReplayConfig, host: DriverHost) -> None:
         super().__init__(name, config, host)
@@ -48,18 +42,16 @@ class Replay(Driver):
         self._pace = Pace(0.0 if config.asap else config.rate, clock=host.now_ns)
         self._ports: dict[Link, LinkPort] = {}
         self._attached: dict[Link, str] = {}
-        self._attachment: Attachment | None = None
-        self._shell: RadioShell | None = None
         self._link: Link | None = None  # of the shell
-        self._task: asyncio.Task[None] | None = None
         self._unmapped = set(config.map)  # PoAs to be renamed that were not met yet
 
     async def start(self) -> None:
         """Read the traces, announce the links and begin to play."""
         config: ReplayConfig = self.config
+        play: Callable[[], Coroutine[None, None, None]]
         if self._recorded:
             self._check_recording(config)
-            played = self._play_items(self._recording_pass)
+            play = partial(self._play_items, self._recording_pass)
         else:
             traces = [await asyncio.to_thread(open_trace, path) for path in config.paths]
             radio = merge(traces).window(config.start_s, config.duration_s)
@@ -67,23 +59,13 @@ class Replay(Driver):
             self._say_unmapped()
             link = Link(config.link or DEFAULT_LINK, radio.technology)
             if config.follow_requests or len(traces) > 1:
-                played = self._play_radio(radio, self._open_radio(link))
+                play = partial(self._play_radio, radio, self._open(link))
             else:
                 self._port(link)
-                played = self._play_items(lambda _: trace_entries(radio.traces[0], link))
+                play = partial(self._play_items, lambda _: trace_entries(radio.traces[0], link))
         if config.paused:
             self.pause()
-        self._task = asyncio.create_task(self._run(played), name=f"{self.name}: replay")
-
-    async def stop(self) -> None:
-        """Stop playing and give the port back."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        if self._attachment is not None:
-            await self._attachment.close()
-            self._attachment = None
+        self._begin(play)
 
     def pause(self) -> None:
         """Hold the next item back until `resume`."""
@@ -92,16 +74,6 @@ class Replay(Driver):
     def resume(self) -> None:
         """Go on where `pause` stopped."""
         self._pace.resume()
-
-    def link_connect(self, link: str, poa: str) -> None:
-        """Move to a PoA, where requests are followed."""
-        if self._follows(link) and self._shell is not None:
-            self._shell.connect(poa)
-
-    def link_disconnect(self, link: str, poa: str | None) -> None:
-        """Leave the PoA, where requests are followed."""
-        if self._follows(link) and self._shell is not None:
-            self._shell.disconnect(poa)
 
     def _follows(self, link: str) -> bool:
         config: ReplayConfig = self.config
@@ -125,14 +97,6 @@ class Replay(Driver):
             duration_s=config.duration_s,
             with_state=first,
         ).entries()
-
-    async def _run(self, played: Coroutine[None, None, None]) -> None:
-        try:
-            await played
-        except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor decides
-            self.host.failed(error)
-        else:
-            self.host.finished()
 
     def _passes(self) -> Iterator[bool]:
         """One value a pass: whether it is the first."""
@@ -193,16 +157,11 @@ class Replay(Driver):
             self._ports[link] = self.host.add_link(link, controllable=self.config.follow_requests)
         return self._ports[link]
 
-    def _open_radio(self, link: Link) -> RadioShell:
-        config: ReplayConfig = self.config
-        f = config.association
+    def _open(self, link: Link) -> RadioShell:
+        f = self.config.association
         rules = AssociationRules(f.join_db, f.floor_db, f.lost_after_s, f.scan_delay_s, f.roam_db)
-        candidates = frozenset(config.port.bridges) if config.port is not None else None
-        self._attachment = open_attachment(config.port, l2_gap_ms=config.l2_gap_ms, pace=self._pace)
-        association = Association(rules, candidates)
         self._link = link
-        self._shell = RadioShell(self._port(link), self._attachment, association, self._pace)
-        return self._shell
+        return self._open_radio(rules, self._pace, lambda: self._port(link))
 
     async def _play_radio(self, radio: Radio, shell: RadioShell) -> None:
         for first in self._passes():

@@ -1,17 +1,14 @@
 """The shell of the simulated Wi-Fi radio: model in, samples and moves out."""
 
-import asyncio
 from collections.abc import Callable
 
 from attrs import evolve
 
-from lies.association import Association, AssociationRules
-from lies.attachment import Attachment, attachment_needs, open_attachment
-from lies.capabilities import Capability
-from lies.driver import Driver, DriverHost
+from lies.association import AssociationRules
+from lies.driver import DriverHost
 from lies.events import Link, Neighbour, Sample, Technology
 from lies.pace import Pace
-from lies.radio import Measurement, RadioShell
+from lies.radio import Measurement, RadioDriver
 from lies_simwifi.model import RadioModel, Signal
 from lies_simwifi.scenario import End, SimWifiConfig, scenario_of
 
@@ -79,29 +76,19 @@ class ModelSource:
         return -1 - number if self._waited is None else number - self._waited
 
 
-class SimWifi(Driver):
+class SimWifi(RadioDriver):
     """A mobile node on a path past simulated access points; LinkConnect and LinkDisconnect are followed."""
 
     Config = SimWifiConfig
 
-    @classmethod
-    def needs(cls, config: SimWifiConfig) -> frozenset[Capability]:
-        """Those of its port."""
-        return attachment_needs(config.port)
-
     def __init__(self, name: str, config: SimWifiConfig, host: DriverHost) -> None:
         super().__init__(name, config, host)
         self._scenario = scenario_of(config, table=f"drivers.{name}")
-        self._attachment: Attachment | None = None
-        self._shell: RadioShell | None = None
-        self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Announce the link and begin to drive."""
         config: SimWifiConfig = self.config
         pace = Pace(config.rate, clock=self.host.now_ns)
-        self._attachment = open_attachment(config.port, l2_gap_ms=config.l2_gap_ms, pace=pace)
-        port = self.host.add_link(Link(config.link, Technology.WIFI), controllable=True)
         a, sample_s = self._scenario.association, self._scenario.sample_ms / 1000
         rules = AssociationRules(
             join_db=a.join_snr_db,
@@ -110,37 +97,12 @@ class SimWifi(Driver):
             scan_delay_s=a.scan_delay_s,
             roam_db=a.auto_roam_db,
         )
-        candidates = frozenset(config.port.bridges) if config.port is not None else None
-        self._shell = RadioShell(port, self._attachment, Association(rules, candidates), pace)
+        link = Link(config.link, Technology.WIFI)
+        shell = self._open_radio(rules, pace, lambda: self.host.add_link(link, controllable=True))
         start_file = config.start_file
         may_start = start_file.exists if start_file is not None else lambda: True
         source = ModelSource(RadioModel(self._scenario), pace.now_ns(), may_start)
-        self._task = asyncio.create_task(self._run(self._shell, source), name=f"{self.name}: drive")
+        self._begin(lambda: shell.run(source))
 
-    async def stop(self) -> None:
-        """Stop driving and give the port back."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-        if self._attachment is not None:
-            await self._attachment.close()
-            self._attachment = None
-
-    def link_connect(self, link: str, poa: str) -> None:
-        """Move to a PoA if it is heard well enough; a link that is up stays where it is otherwise."""
-        if self._shell is not None and link == self.config.link:
-            self._shell.connect(poa)
-
-    def link_disconnect(self, link: str, poa: str | None) -> None:
-        """Leave the PoA and stay away until the next LinkConnect."""
-        if self._shell is not None and link == self.config.link:
-            self._shell.disconnect(poa)
-
-    async def _run(self, shell: RadioShell, source: ModelSource) -> None:
-        try:
-            await shell.run(source)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the supervisor decides
-            self.host.failed(error)
-        else:
-            self.host.finished()
+    def _follows(self, link: str) -> bool:
+        return link == str(self.config.link)

@@ -30,6 +30,7 @@ from lies.events._raw import (
     Sample,
     Served,
     Warned,
+    raw_of,
 )
 from lies.events._requests import (
     Confirm,
@@ -180,4 +181,5 @@ __all__ = [
     "Technology",
     "Warned",
     "indication_name",
+    "raw_of",
 ]

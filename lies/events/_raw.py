@@ -157,3 +157,18 @@ class RawState:
 
 RawItem = Sample | Attached | Detached | Warned | Served
 Raw = RawSample | RawAttached | RawDetached | RawWarned | RawServed | RawState
+
+
+def raw_of(header: Header, item: RawItem) -> Raw:
+    """An item as it travels on the bus."""
+    match item:
+        case Sample():
+            return RawSample(header, item)
+        case Attached():
+            return RawAttached(header, item)
+        case Detached():
+            return RawDetached(header, item)
+        case Warned():
+            return RawWarned(header, item)
+        case Served():
+            return RawServed(header, item)

@@ -12,11 +12,9 @@ from lies.kernel.interfaces import index_of
 from lies.kernel.kinds import TunnelKind
 from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.precedence import PREFERENCE_LOCAL
-from lies.kernel.template import Template
 from lies.kernel.tunnels import (
     GONE,
     IPV6_IN_IPV6,
-    PREFERENCE_DECAPSULATE,
     PREFERENCE_INNER_ELSE,
     Decapsulator,
     host,
@@ -40,6 +38,7 @@ class DeviceTunnels(Decapsulator):
     """
 
     opened = _DEVICE
+    _opens = (None, PREFERENCE_LOCAL)
 
     def towards(
         self,
@@ -79,20 +78,6 @@ class DeviceTunnels(Decapsulator):
         """Remove what the constructor made, unless another owner has a decapsulator here."""
         self._netlink.execute([self._guarded(add=False)], ignore=GONE)
         super().close()
-
-    def _accepting(self, *, add: bool) -> Template:
-        def build(peer: IPv6Address, endpoint: IPv6Address) -> bytes:
-            return m.rule(
-                PREFERENCE_DECAPSULATE,
-                goto=PREFERENCE_LOCAL,
-                source=peer,
-                destination=endpoint,
-                ip_protocol=IPV6_IN_IPV6,
-                owner=self._owner,
-                add=add,
-            )
-
-        return Template(build, IPv6Address, IPv6Address)
 
     def _guarded(self, *, add: bool) -> bytes:
         return m.rule(

@@ -22,6 +22,7 @@ _NOT_THERE = frozenset({errno.EPROTONOSUPPORT, errno.EOPNOTSUPP, errno.ENOENT, e
 _MOBILITY, _HOP_LIMIT = 135, 64
 _FIRST_SPI = 256  # RFC 4303 section 2.1
 _BURST = 64
+_BARRED = "no policy of an IKE daemon says how, or a packet filter forbids it"
 
 
 class EspUnavailable(LiesError):
@@ -31,9 +32,10 @@ class EspUnavailable(LiesError):
 class Protection:
     """Security associations and policies with some peers, from construction to close.
 
-    peers: the secret that is shared with each, or None where an IKE daemon makes the associations. Whatever
-    of the Mobility Header these peers send without ESP is dropped by the kernel, and none goes to them
-    without. EspUnavailable where the kernel has no ESP; then nothing is left of it.
+    peers: the secret that is shared with each, or None where an IKE daemon makes the associations, and the
+    policies that go with them. Whatever of the Mobility Header these peers send without ESP is dropped by
+    the kernel, and none goes to them without; where an IKE daemon has no policy, none goes to and fro at all.
+    EspUnavailable where the kernel has no ESP; then nothing is left of it.
     """
 
     def __init__(self, address: IPv6Address, peers: Mapping[IPv6Address, bytes | None]) -> None:
@@ -57,11 +59,13 @@ class Protection:
             self._undo.append(removal)
             reqid = int.from_bytes(hashlib.sha256(source.packed + destination.packed).digest()[:2]) | 1
             self._add(xfrm.new_state(source, destination, spi, key, reqid))
-            if secret is None:  # it only showed that this kernel can; an IKE daemon makes those that are used
-                self._netlink.execute([removal])
-                reqid = 0
-            self._undo.append(xfrm.delete_policy(source, destination, incoming=incoming))
-            self._add(xfrm.policy(source, destination, reqid, incoming=incoming))
+            if secret is not None:
+                self._undo.append(xfrm.delete_policy(source, destination, incoming=incoming))
+                self._add(xfrm.policy(source, destination, reqid, incoming=incoming))
+                continue
+            self._netlink.execute([removal])  # it only showed that this kernel can
+            self._undo.append(xfrm.delete_barrier(source, destination, incoming=incoming))
+            self._add(xfrm.barrier(source, destination, incoming=incoming))
 
     def _add(self, message: bytes) -> None:
         try:
@@ -87,11 +91,17 @@ class MobilitySocket:
     """The Mobility Header to and from peers through the kernel's IPsec, which a packet socket goes past.
 
     handler(packet) is called on the loop for what comes from one of `peers`, with an IPv6 header before it; a
-    MalformedMessage that it raises is logged and dropped.
+    MalformedMessage that it raises is logged and dropped. only_esp: what did not come in ESP is dropped,
+    whatever the policies of the host say.
     """
 
     def __init__(
-        self, address: IPv6Address, peers: frozenset[IPv6Address], handler: Callable[[bytes], None]
+        self,
+        address: IPv6Address,
+        peers: frozenset[IPv6Address],
+        handler: Callable[[bytes], None],
+        *,
+        only_esp: bool = True,
     ) -> None:
         self._address = address
         self._peers = peers
@@ -100,6 +110,9 @@ class MobilitySocket:
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         self._socket = socket.socket(socket.AF_INET6, kind, _MOBILITY)
         try:
+            if only_esp:
+                value = xfrm.only_out_of_esp(address)
+                self._socket.setsockopt(socket.IPPROTO_IPV6, xfrm.IPV6_XFRM_POLICY, value)
             self._socket.bind((str(address), 0))
         except OSError:
             self._socket.close()
@@ -110,12 +123,18 @@ class MobilitySocket:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._on_readable)
 
-    def send(self, packet: bytes, destination: IPv6Address) -> None:
-        """Send what is in an IPv6 packet; a failure is logged, like a packet lost on the way."""
+    def send(self, packet: bytes, destination: IPv6Address) -> bool:
+        """Send what is in an IPv6 packet; a failure is logged, like a packet lost on the way.
+
+        False if nothing is to leave for that destination now, where another attempt would be in vain.
+        """
         try:
             self._socket.sendto(packet[40:], (str(destination), 0))
-        except OSError as error:  # no security association yet, or no route
-            _log.warning("not sent to %s: %s", destination, error.strerror)
+        except OSError as error:  # what waits for a security association is dropped without an error
+            barred = error.errno == errno.EPERM
+            _log.warning("not sent to %s: %s", destination, _BARRED if barred else error.strerror)
+            return not barred
+        return True
 
     def close(self) -> None:
         """Stop."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from socket import if_nametoindex
+from typing import ClassVar
 
 from attrs import frozen
 
@@ -97,6 +98,7 @@ class Decapsulator:
     """
 
     opened = _OUT  # the interface by which opened packets come in
+    _opens: ClassVar[tuple[int | None, int | None]] = (TABLE_DECAPSULATE, None)  # a table, or rules to go to
 
     def __init__(self, netlink: Netlink, *, only_known_inner: bool, owner: int = m.OWNER_LIES) -> None:
         self._netlink = netlink
@@ -172,10 +174,13 @@ class Decapsulator:
             self._remove()
 
     def _accepting(self, *, add: bool) -> Template:
+        table, goto = self._opens
+
         def build(peer: IPv6Address, endpoint: IPv6Address) -> bytes:
             return m.rule(
                 PREFERENCE_DECAPSULATE,
-                table=TABLE_DECAPSULATE,
+                table=table,
+                goto=goto,
                 source=peer,
                 destination=endpoint,
                 ip_protocol=IPV6_IN_IPV6,

@@ -1,7 +1,8 @@
 """IPsec netlink messages compiled to octets with pyroute2's encoders (linux/xfrm.h).
 
-Every function returns one finished message for lies.kernel.netlink.Netlink(NETLINK_XFRM).execute. They make
-ESP with integrity in transport mode for the Mobility Header between two addresses (RFC 5568 section 10).
+Every function returns one finished message for lies.kernel.netlink.Netlink(NETLINK_XFRM).execute, or a
+socket option's value. They make ESP with integrity in transport mode for the Mobility Header between two
+addresses (RFC 5568 section 10).
 """
 
 import struct
@@ -17,7 +18,10 @@ _REQUEST, _ACK = 0x1, 0x4
 _AF_INET6, _ESP, _MOBILITY = 10, 50, 135
 _TRANSPORT = 0  # XFRM_MODE_TRANSPORT
 _INPUT, _OUTPUT = 0, 1  # XFRM_POLICY_IN, _OUT
-_ALLOW = 0
+_ALLOW, _BLOCK = 0, 1
+_LAST = 0xFFFFFFFF  # the priority that gives way to every other
+_BARRIER = 0x4C494553  # "LIES"
+IPV6_XFRM_POLICY = 35  # linux/in6.h
 _INFINITE = 0xFFFFFFFFFFFFFFFF
 _ANY_ALGORITHM = 0xFFFFFFFF
 _NAME = 64  # octets of an algorithm's name
@@ -82,10 +86,14 @@ def _identity(destination: IPv6Address, spi: int) -> bytes:
     return struct.pack("=16s4sB3x", destination.packed, spi.to_bytes(4), _ESP)
 
 
-def _selector(source: IPv6Address, destination: IPv6Address) -> bytes:
-    """Struct xfrm_selector: the Mobility Header between two addresses."""
-    ends = struct.pack("=16s16s8x", destination.packed, source.packed)
-    return ends + struct.pack("=HBBB3xiI", _AF_INET6, 128, 128, _MOBILITY, 0, 0)
+def _selector(source: IPv6Address | None, destination: IPv6Address, user: int = 0) -> bytes:
+    """Struct xfrm_selector: the Mobility Header between two addresses; source: None for any.
+
+    user: means nothing to a packet, but selectors that differ in it are of different policies.
+    """
+    sender, length = (bytes(16), 0) if source is None else (source.packed, 128)
+    ends = struct.pack("=16s16s8x", destination.packed, sender)
+    return ends + struct.pack("=HBBB3xiI", _AF_INET6, 128, length, _MOBILITY, 0, user)
 
 
 def _unlimited() -> bytes:
@@ -94,11 +102,11 @@ def _unlimited() -> bytes:
 
 
 def new_state(source: IPv6Address, destination: IPv6Address, spi: int, key: bytes, reqid: int) -> bytes:
-    """A security association of one direction; key: INTEGRITY_KEY octets.
+    """A security association of one direction, for nothing else; key: INTEGRITY_KEY octets.
 
     Without a replay window: nobody negotiated the keys, and the counter begins anew with its router.
     """
-    body = bytes(56) + _identity(destination, spi) + source.packed + _unlimited()
+    body = _selector(source, destination) + _identity(destination, spi) + source.packed + _unlimited()
     body += bytes(12)  # struct xfrm_stats
     body += struct.pack("=IIHBBB7x", 0, reqid, _AF_INET6, _TRANSPORT, 0, 0)
     integrity = struct.pack(f"={_NAME}sII", INTEGRITY.encode(), _INTEGRITY_BITS, _SENT_BITS) + key
@@ -115,18 +123,55 @@ def delete_state(source: IPv6Address, destination: IPv6Address, spi: int) -> byt
 def policy(source: IPv6Address, destination: IPv6Address, reqid: int, *, incoming: bool) -> bytes:
     """The Mobility Header between two addresses goes in ESP, and comes in no other way.
 
-    Replaces an equal one; reqid: of the associations that will do, 0 for any.
+    Replaces an equal one, and goes before all others; reqid: of the associations that will do.
     """
-    body = _selector(source, destination) + _unlimited()
-    direction = _INPUT if incoming else _OUTPUT
-    body += struct.pack("=IIBBBB4x", 0, 0, direction, _ALLOW, 0, 0)
-    template = _identity(destination, 0) + struct.pack("=H2x16sI", _AF_INET6, source.packed, reqid)
-    template += struct.pack("=BBBx3I", _TRANSPORT, 0, 0, *(_ANY_ALGORITHM,) * 3)
+    body = _policy(_selector(source, destination), 0, incoming=incoming)
+    template = _template(source, destination, reqid)
     return _finish(xfrm_userpolicy_info(), _UPDATE_POLICY, body, TMPL=template)
 
 
 def delete_policy(source: IPv6Address, destination: IPv6Address, *, incoming: bool) -> bytes:
     """Remove a policy; ENOENT if there is none."""
+    return _delete(_selector(source, destination), incoming=incoming)
+
+
+def barrier(source: IPv6Address, destination: IPv6Address, *, incoming: bool) -> bytes:
+    """The Mobility Header between two addresses goes and comes in no way that no other policy names.
+
+    An IKE daemon adds, replaces and removes policies of its own, by their selectors; this one, whose selector
+    is not quite any of theirs, stays.
+    """
+    body = _policy(_selector(source, destination, _BARRIER), _LAST, incoming=incoming, action=_BLOCK)
+    return _finish(xfrm_userpolicy_info(), _UPDATE_POLICY, body)
+
+
+def delete_barrier(source: IPv6Address, destination: IPv6Address, *, incoming: bool) -> bytes:
+    """Remove a barrier; ENOENT if there is none."""
+    return _delete(_selector(source, destination, _BARRIER), incoming=incoming)
+
+
+def only_out_of_esp(address: IPv6Address) -> bytes:
+    """The value of IPV6_XFRM_POLICY with which a socket hears at an address what came in ESP, and no more.
+
+    By whatever association: each has a selector of its own, which the kernel sees to. It goes before every
+    policy of the host, also one that lets packets pass without ESP.
+    """
+    body = _policy(_selector(None, address), 0, incoming=True)
+    return body + _template(IPv6Address(0), address, reqid=0)
+
+
+def _policy(selector: bytes, priority: int, *, incoming: bool, action: int = _ALLOW) -> bytes:
+    """Struct xfrm_userpolicy_info."""
     direction = _INPUT if incoming else _OUTPUT
-    body = _selector(source, destination) + struct.pack("=IB3x", 0, direction)
-    return _finish(xfrm_userpolicy_id(), _DELETE_POLICY, body)
+    return selector + _unlimited() + struct.pack("=IIBBBB4x", priority, 0, direction, action, 0, 0)
+
+
+def _template(source: IPv6Address, destination: IPv6Address, reqid: int) -> bytes:
+    """Struct xfrm_user_tmpl: ESP in transport mode, by any algorithm."""
+    template = _identity(destination, 0) + struct.pack("=H2x16sI", _AF_INET6, source.packed, reqid)
+    return template + struct.pack("=BBBx3I", _TRANSPORT, 0, 0, *(_ANY_ALGORITHM,) * 3)
+
+
+def _delete(selector: bytes, *, incoming: bool) -> bytes:
+    direction = _INPUT if incoming else _OUTPUT
+    return _finish(xfrm_userpolicy_id(), _DELETE_POLICY, selector + struct.pack("=IB3x", 0, direction))

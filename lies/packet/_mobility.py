@@ -75,12 +75,15 @@ def seal_mobility_message(kind: int, body: bytes, source: bytes, destination: by
 
     source is the home address and destination the final one (RFC 6275 section 6.1.1).
     """
-    body += _PADDING[-(_FIXED_LENGTH + len(body)) % 8]
     length = _FIXED_LENGTH + len(body)
+    if length & 7:
+        body += _PADDING[-length & 7]
+        length = (length | 7) + 1
     if length > _MAX_LENGTH:
         raise ProtocolViolation(f"{length} octets do not fit into a Mobility Header")
     fixed = bytes((NO_NEXT_HEADER, length // 8 - 1, kind, 0))
-    checked = checksum(source, destination, MOBILITY, fixed + b"\x00\x00" + body)
+    octets = source + destination + fixed + body  # its checksum is zero, and the length even: see `checksum`
+    checked = 0xFFFF - ((int.from_bytes(octets, "big") + length + MOBILITY) % 0xFFFF or 0xFFFF)
     return fixed + checked.to_bytes(2, "big") + body
 
 

@@ -30,6 +30,10 @@ _POAS = [poa_of(number) for number in range(1, _ROUTERS + 1)]
 _GAP_S = 0.01
 
 
+def _gap_s() -> float:
+    return _GAP_S
+
+
 @frozen
 class Capacity:
     """nodes: how many at once; handovers: made; cpu_s: for them."""
@@ -61,37 +65,39 @@ class _Shuttle:
 
     __slots__ = (
         "_at",
-        "_leaving",
+        "_heard",
         "_net",
         "_radio",
+        "_there",
     )
 
     def __init__(self, net: Network, host: MobileHost, at: int, first_s: float) -> None:
         self._net = net
         self._at = at
-        self._leaving = False
         self._radio = radio = Radio(host)
-        radio.hear = self._hear
-        radio.gap = lambda: _GAP_S
+        self._surround(_STRONG, _FAIR)
+        radio.hear = self._hears
+        radio.gap = _gap_s
         radio.came = self._came
-        net.clock.at(first_s, radio.attach, self._poa(0))
+        net.clock.at(first_s, radio.attach, _POAS[at])
 
-    def _poa(self, ahead: int) -> str:
-        return _POAS[(self._at + ahead) % _ROUTERS]
+    def _hears(self) -> dict[str, Condition]:
+        return self._heard
 
-    def _hear(self) -> dict[str, Condition]:
-        here, there = (_WEAK, _STRONG) if self._leaving else (_STRONG, _FAIR)
-        return {self._poa(0): here, self._poa(1): there}
+    def _surround(self, here: Condition, there: Condition) -> None:
+        """The conditions of the two access points that are heard from now on."""
+        self._there = _POAS[(self._at + 1) % _ROUTERS]
+        self._heard = {_POAS[self._at]: here, self._there: there}
 
     def _came(self, poa: str) -> None:
-        if poa == self._poa(1):
-            self._at += 1
-        self._leaving = False
+        if poa == self._there:
+            self._at = (self._at + 1) % _ROUTERS
+        self._surround(_STRONG, _FAIR)
         self._radio.changed(_STRONG)
         self._net.clock.after(_EVERY_S, self._leave)
 
     def _leave(self) -> None:
-        self._leaving = True
+        self._surround(_WEAK, _STRONG)
         self._radio.changed(_WEAK)
 
 

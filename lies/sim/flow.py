@@ -190,7 +190,7 @@ class Flow:
             case Kept(buffer, packet):
                 for number in range(first, through):
                     self._loose.add(number)
-                    self._net.follow(Kept(buffer, packet.renumbered(number)))
+                    Kept(buffer, packet.renumbered(number)).go(self._net)
             case _:
                 raise AssertionError("a way does not end in a hop")
 

@@ -47,7 +47,7 @@ class HomeHost:
     def send(self, packet: bytes, kind: str) -> None:
         """Send a packet of signalling."""
         self.net.count(kind, packet)
-        self.net.follow(self.net.backbone(self, Packet(packet[8:24], packet[24:40], packet)))
+        self.net.backbone(self, Packet(packet[8:24], packet[24:40], packet)).go(self.net)
 
     def set_binding(self, home_address: IPv6Address, coa: IPv6Address) -> None:
         """Packets to the home address go to coa, and are accepted from there."""

@@ -112,7 +112,7 @@ class MobileHost:
     def send(self, packet: bytes, kind: str) -> None:
         """Send a packet of signalling."""
         self.net.count(kind, packet)
-        self.net.follow(self.emit(Packet(packet[8:24], packet[24:40], packet)))
+        self.emit(Packet(packet[8:24], packet[24:40], packet)).go(self.net)
 
     def list_poas(self, answer: Callable[[PoAListConfirm], None]) -> None:
         """L2-PoAList."""
@@ -160,7 +160,7 @@ class MobileHost:
             self.touch()
         buffer = self.held.pop(pcoa.packed, None)
         for packet in buffer.packets if buffer is not None else ():
-            self.net.follow(self.emit(packet))
+            self.emit(packet).go(self.net)
 
     def drop_held(self, pcoa: IPv6Address) -> None:
         """What waits is lost."""

@@ -98,6 +98,8 @@ class Network:
         interval_s: float | None = None,
     ) -> None:
         self.clock = VirtualClock()
+        self._after = self.clock.after
+        self._landing = self.land  # made once, not for each packet
         self.tally = Tally()
         self.faults = Faults()  # sets _quiet, too
         self.parts = tuple(parts)
@@ -241,46 +243,48 @@ class Network:
             return Hop(self.home, packet, self._home_s)
         return Hop(router, packet, self._home_s if isinstance(sender, HomeHost) else self._backbone_s)
 
-    def follow(self, step: Step) -> None:
-        """Do with a packet as a host says."""
-        if isinstance(step, Hop):
-            if self._quiet:
-                self.clock.after(step.delay_s, self.land, step)
-            else:
-                self._fly(step)
-        elif isinstance(step, Here):
-            payload = step.packet.payload
-            if isinstance(payload, bytes):
-                step.host.crew.give(payload, step.sender)
-            elif isinstance(payload, Data) and payload.flow is not None:
-                payload.flow.landed(payload.number, step)
-        elif isinstance(step, Lost):
-            self._drop(step.packet, step.cause)
-        elif len(step.buffer.packets) < step.buffer.room:
-            step.buffer.packets.append(step.packet)
-        else:
-            self._drop(step.packet, "no room in the buffer")
+    def fly(self, hop: Hop) -> None:
+        """A packet goes over a link."""
+        if self._quiet or isinstance(hop.packet.inmost, Data):
+            self._after(hop.delay_s, self._landing, hop)
+            return
+        delays = self._faults.fate(self._rng)
+        if not delays:
+            self.tally.signalling_lost += 1
+        for extra_s in delays:
+            self._after(hop.delay_s + extra_s, self._landing, hop)
 
     def land(self, hop: Hop) -> None:
         """A packet is at the end of a link."""
         air, packet = hop.air, hop.packet
         if air is None:
-            self.follow(hop.host.arrive(packet, hop.sender))
+            hop.host.arrive(packet, hop.sender).go(self)
             return
         if air.radio.generation != hop.generation:
-            self._drop(packet, "in the air when the link broke")
+            self.drop(packet, "in the air when the link broke")
             return
         step = hop.host.arrive(packet, hop.sender)
         if air is hop.host and not isinstance(step, Here):
             data = packet.inmost
             if isinstance(data, Data) and data.flow is not None and data.flow not in air.flows:
                 data.flow.strayed()
-        self.follow(step)
+        step.go(self)
+
+    def drop(self, packet: Packet, cause: str) -> None:
+        """A packet is lost."""
+        data = packet.inmost
+        if not isinstance(data, Data):
+            self.tally.signalling_lost += 1
+            if cause == CIRCLE:
+                self.broken(f"signalling in {CIRCLE}")
+        elif data.flow is not None:
+            data.flow.gone(data.number)
+            self.note_lost(cause, 1)
 
     def lose(self, buffer: Buffer, cause: str) -> None:
         """What waits is lost."""
         for packet in buffer.packets:
-            self._drop(packet, cause)
+            self.drop(packet, cause)
 
     def note_lost(self, cause: str, packets: int) -> None:
         """Packets of data are lost."""
@@ -297,26 +301,6 @@ class Network:
         counted = self.tally.signalling[kind]
         counted[0] += 1
         counted[1] += len(packet)
-
-    def _fly(self, hop: Hop) -> None:
-        if isinstance(hop.packet.inmost, Data):
-            self.clock.after(hop.delay_s, self.land, hop)
-            return
-        delays = self._faults.fate(self._rng)
-        if not delays:
-            self.tally.signalling_lost += 1
-        for extra_s in delays:
-            self.clock.after(hop.delay_s + extra_s, self.land, hop)
-
-    def _drop(self, packet: Packet, cause: str) -> None:
-        data = packet.inmost
-        if not isinstance(data, Data):
-            self.tally.signalling_lost += 1
-            if cause == CIRCLE:
-                self.broken(f"signalling in {CIRCLE}")
-        elif data.flow is not None:
-            data.flow.gone(data.number)
-            self.note_lost(cause, 1)
 
 
 def _around(facts: list[RouterFacts], at: int, beside: int) -> tuple[RouterFacts, ...]:

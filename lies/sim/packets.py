@@ -1,7 +1,7 @@
 """Packets on the virtual network, and what a host does with one: the steps of its way.
 
 Addresses are 16 octets. Hosts answer a packet with a step and change nothing, so that the same code carries
-one packet along and tells where a thousand like it would go.
+one packet along and tells where a thousand like it would go; what a step says is done by its `go`.
 """
 
 from typing import TYPE_CHECKING, Protocol, Union
@@ -11,6 +11,7 @@ from attrs import define, field
 if TYPE_CHECKING:
     from lies.sim.flow import Flow
     from lies.sim.mobile import MobileHost
+    from lies.sim.network import Network
     from lies.sim.program import Crew
 
 
@@ -92,6 +93,10 @@ class Hop:
     generation: int = 0
     sender: bytes | None = None
 
+    def go(self, net: "Network") -> None:
+        """Do so."""
+        net.fly(self)
+
 
 @define(eq=False)
 class Kept:
@@ -99,6 +104,13 @@ class Kept:
 
     buffer: Buffer
     packet: Packet
+
+    def go(self, net: "Network") -> None:
+        """Do so."""
+        if len(self.buffer.packets) < self.buffer.room:
+            self.buffer.packets.append(self.packet)
+        else:
+            net.drop(self.packet, "no room in the buffer")
 
 
 @define(eq=False)
@@ -108,6 +120,10 @@ class Lost:
     packet: Packet
     cause: str
 
+    def go(self, net: "Network") -> None:
+        """Do so."""
+        net.drop(self.packet, self.cause)
+
 
 @define(eq=False)
 class Here:
@@ -116,6 +132,14 @@ class Here:
     host: Host
     packet: Packet
     sender: bytes | None = None
+
+    def go(self, net: "Network") -> None:  # noqa: ARG002 - as the other steps
+        """Do so."""
+        payload = self.packet.payload
+        if isinstance(payload, bytes):
+            self.host.crew.give(payload, self.sender)
+        elif isinstance(payload, Data) and payload.flow is not None:
+            payload.flow.landed(payload.number, self)
 
 
 Step = Union[Hop, Kept, Lost, Here]  # noqa: UP007 - of classes that attrs makes anew

@@ -68,7 +68,18 @@ class Part(Protocol):
 class Seat(Generic[ItemT, ActionT]):
     """Runs an engine on the virtual clock, as lies.runtime.Runtime runs it on a real one."""
 
-    __slots__ = ("_armed", "_busy", "_clock", "_closed", "_due", "_pending", "_perform", "engine")
+    __slots__ = (
+        "_armed",
+        "_at",
+        "_busy",
+        "_clock",
+        "_closed",
+        "_due",
+        "_pending",
+        "_perform",
+        "_waking",
+        "engine",
+    )
 
     def __init__(
         self, clock: "VirtualClock", engine: "Engine[ItemT, ActionT]", perform: Callable[[ActionT], None]
@@ -80,6 +91,8 @@ class Seat(Generic[ItemT, ActionT]):
         self._due: float | None = None  # when the engine wants to be woken up
         self._pending: list[ItemT] = []
         self._busy = self._closed = False
+        self._at = clock.at
+        self._waking = self._wake  # made once, not each time that it is armed
 
     def feed(self, item: ItemT) -> None:
         """Give the engine an item and perform what it answers; the engine is never re-entered."""
@@ -120,7 +133,7 @@ class Seat(Generic[ItemT, ActionT]):
     def _arm(self, due: float) -> None:
         """A timer that was armed for earlier stays armed: it costs less to wake up once too often."""
         self._armed.append(due)
-        self._clock.at(due, self._wake)
+        self._at(due, self._waking)
 
     def _wake(self) -> None:
         armed, due = self._armed, self._due

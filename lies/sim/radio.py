@@ -32,6 +32,18 @@ _CONNECT_S = 0.002  # from L2-LinkConnect to the end of the link: what was sent 
 _DOWN = Condition(Quality.NONE, 0.0)
 
 
+def _short_gap_s() -> float:
+    return 0.01
+
+
+def _stay_idle() -> None:
+    """Nobody looks for another access point."""
+
+
+def _note_nothing(_poa: str) -> None:
+    """Nobody wants to know that the link is up."""
+
+
 class Radio:
     """The link; who decides what is heard sets `hear`, `gap` and `idle`.
 
@@ -61,9 +73,9 @@ class Radio:
         self.poa: str | None = None
         self.generation = 0  # changes with every attachment and detachment
         self.hear: Callable[[], Mapping[str, Condition]] = dict
-        self.gap: Callable[[], float] = lambda: 0.01
-        self.idle: Callable[[], None] = lambda: None
-        self.came: Callable[[str], None] = lambda _: None
+        self.gap: Callable[[], float] = _short_gap_s
+        self.idle: Callable[[], None] = _stay_idle
+        self.came: Callable[[str], None] = _note_nothing
         self._host = host
         self._clock = host.net.clock
         self._link = Link(host.facts.link, Technology.WIFI)

@@ -94,7 +94,7 @@ class RouterHost:
             return
         self.net.count(kind, packet)
         made = Packet(packet[8:24], packet[24:40], packet)
-        self.net.follow(self._on_link(made, link_layer) if link_layer is not None else self.route(made))
+        (self._on_link(made, link_layer) if link_layer is not None else self.route(made)).go(self.net)
 
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Packets to pcoa are tunnelled to endpoint; what comes from there with that source is accepted."""
@@ -121,7 +121,7 @@ class RouterHost:
         self._held.discard(address)
         buffer = self.waiting.pop(address, None)
         for packet in buffer.packets if buffer is not None else ():
-            self.net.follow(self.route(packet))
+            self.route(packet).go(self.net)
 
     def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """End a tunnel."""

@@ -10,19 +10,9 @@ from attrs import define
 from lies.errors import ConfigError, LiesError, TraceFormatError
 from lies.events import (
     INDICATION_NAMES,
-    Attached,
-    Detached,
     Header,
     Link,
-    Raw,
-    RawAttached,
-    RawDetached,
-    RawItem,
-    RawSample,
-    RawServed,
-    RawWarned,
-    Served,
-    Warned,
+    raw_of,
 )
 from lies.trace._append import cannot_write
 from lies.trace._open import FileKind, open_trace, sniff
@@ -122,18 +112,5 @@ def _of_trace(trace: Trace, name: str | None) -> Iterator[Record]:
     link = Link(name or Path(trace.path).name.partition(".")[0], trace.technology)
     yield Record(1, HEADER, header_data(new_header([link], t0_ns=0)))
     for sequence, (t_ns, item) in enumerate(trace.items(), 1):
-        event = _message(Header("trace", 1, sequence, t_ns, t_ns, link), item)
+        event = raw_of(Header("trace", 1, sequence, t_ns, t_ns, link), item)
         yield Record(sequence + 1, INDICATION_NAMES[type(event)], {}, event)
-
-
-def _message(header: Header, item: RawItem) -> Raw:
-    match item:
-        case Attached():
-            return RawAttached(header, item)
-        case Detached():
-            return RawDetached(header, item)
-        case Warned():
-            return RawWarned(header, item)
-        case Served():
-            return RawServed(header, item)
-    return RawSample(header, item)

@@ -28,10 +28,11 @@ MOBILITY = 135
 _NULL = b"ecb(cipher_null)".ljust(64, b"\0")
 _HMAC = b"hmac(sha256)".ljust(64, b"\0")
 # The octets that iproute2 6.1 sent (seen with strace) for `ip xfrm state add src PAR dst NAR proto esp
-# spi 0x12345678 mode transport reqid 5 auth-trunc "hmac(sha256)" KEY 128 enc "ecb(cipher_null)" ""`
+# spi 0x12345678 mode transport reqid 5 auth-trunc "hmac(sha256)" KEY 128 enc "ecb(cipher_null)" ""
+# sel src PAR dst NAR proto 135`
 IPROUTE2_STATE = {
     "length, type, flags": (0, 8, bytes.fromhex("a401000010000500")),
-    "selector": (16, 72, bytes(56)),
+    "selector": (16, 72, NAR.packed + PAR.packed + bytes(8) + bytes.fromhex("0a00808087") + bytes(11)),
     "destination, spi, protocol": (72, 96, NAR.packed + bytes.fromhex("1234567832000000")),
     "source": (96, 112, PAR.packed),
     "no limits": (112, 176, b"\xff" * 32 + bytes(32)),
@@ -133,7 +134,8 @@ def test_protection_is_whole_or_not_at_all(pair: Pair, secret: bytes | None) -> 
             Protection(ENDPOINT, {PEER: secret})
     else:
         with closing(Protection(ENDPOINT, {PEER: secret})):
-            assert " ".join(ip("xfrm", "policy")).count("proto esp") == 2
+            word = "proto esp" if secret else "action block"
+            assert " ".join(ip("xfrm", "policy")).count(word) == 2
             assert " ".join(ip("xfrm", "state")).count("proto esp") == (2 if secret else 0)
     assert pair.more() == {}
     assert ip("xfrm", "state") == []
@@ -149,13 +151,19 @@ def sequences(packets: list[bytes]) -> list[int]:
     return [int.from_bytes(packet[46:48]) for packet in packets]
 
 
-def heard_by(work: Callable[[], None], last: int) -> list[int]:
-    """What a socket with two peers hears of what is sent meanwhile, up to a HAck with that number."""
+def heard_by(work: Callable[[], None], last: int, esp: list[bytes] | None = None) -> list[int]:
+    """What a socket with two peers hears of what is sent meanwhile, up to a HAck with that number.
+
+    It hears what comes without ESP as well; esp: for what one hears that does not.
+    """
     heard: list[bytes] = []
+    peers = frozenset({PEER, STRANGER})
 
     async def listen() -> None:
-        port = MobilitySocket(ENDPOINT, frozenset({PEER, STRANGER}), heard.append)
-        with closing(port):
+        port = MobilitySocket(ENDPOINT, peers, heard.append, only_esp=False)
+        strict = MobilitySocket(ENDPOINT, peers, ([] if esp is None else esp).append)
+        with closing(port), closing(strict):
+            strict.start()
             port.start()
             work()
             end_s = now_s() + 20
@@ -190,7 +198,7 @@ def test_what_is_heard_is_a_whole_packet(pair: Pair) -> None:
     heard: list[bytes] = []
 
     async def listen() -> None:
-        port = MobilitySocket(ENDPOINT, frozenset({PEER}), heard.append)
+        port = MobilitySocket(ENDPOINT, frozenset({PEER}), heard.append, only_esp=False)
         with closing(port):
             port.start()
             pair.sender.send(hack(STRANGER, 1), ENDPOINT)
@@ -225,6 +233,94 @@ def test_nothing_leaves_for_a_peer_without_esp(pair: Pair) -> None:
         wait_until(lambda: on_air(9), 20)
         kernel.execute([xfrm.delete_policy(ENDPOINT, PEER, incoming=False)])
     assert sequences(seen) == [7, 9]
+
+
+@contextmanager
+def barriers() -> Iterator[Netlink]:
+    """Barriers both ways between our end point and the peer, that are gone after the block."""
+    both = ((ENDPOINT, PEER, False), (PEER, ENDPOINT, True))
+    with ipsec() as kernel:
+        kernel.execute([xfrm.barrier(a, b, incoming=i) for a, b, i in both] * 2)  # an equal one is replaced
+        yield kernel
+        kernel.execute([xfrm.delete_barrier(a, b, incoming=i) for a, b, i in both])
+
+
+def spd(word: str, incoming: bool, *more: str) -> list[str]:
+    """`ip xfrm policy` about the Mobility Header between the peer and us; the lines that it prints."""
+    source, destination, way = (PEER, ENDPOINT, "in") if incoming else (ENDPOINT, PEER, "out")
+    ends = ("src", str(source), "dst", str(destination), "proto", str(MOBILITY))
+    return ip("xfrm", "policy", word, *ends, "dir", way, *more)
+
+
+@pytest.mark.parametrize(("incoming", "word"), [(False, "out"), (True, "in")])
+def test_a_barrier_stays_when_an_ike_daemons_policy_comes_and_goes(
+    pair: Pair, incoming: bool, word: str
+) -> None:
+    """An IKE daemon's policy with the same addresses is beside the barrier, comes first, and goes alone."""
+    del pair
+    with barriers():
+        alone = ip("xfrm", "policy")
+        shown = " ".join(alone)
+        assert shown.count("action block") == shown.count("priority 4294967295") == 2
+        assert f"dir {word} action block" in shown
+        template = ("tmpl", "proto", "esp", "reqid", "1", "mode", "transport")
+        spd("add", incoming, "priority", "366847", *template)  # EEXIST if it met ours
+        assert sum("action" in line for line in ip("xfrm", "policy")) == 2
+        assert sum("priority" in line for line in ip("xfrm", "policy")) == 3
+        spd("delete", incoming)
+        assert ip("xfrm", "policy") == alone
+    assert ip("xfrm", "policy") == []
+
+
+def test_a_barrier_lets_go_what_another_policy_names(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing leaves for the peer but while somebody else has a policy for it, and the log says why."""
+    with entered(pair.far):
+        air = frames("v1")
+    seen: list[bytes] = []
+
+    def on_air(number: int) -> bool:
+        seen.extend(f[14:] for f in waiting(air) if f[20] == MOBILITY)
+        return number in sequences(seen)
+
+    with air, closing(MobilitySocket(ENDPOINT, frozenset(), seen.append)) as port, barriers():
+
+        def send(number: int, to: IPv6Address) -> None:
+            port.send(encode(HandoverAcknowledge(number, 0), ENDPOINT, to), to)
+
+        send(1, PEER)
+        assert f"not sent to {PEER}: no policy of an IKE daemon says how" in caplog.text
+        spd("add", False, "priority", "366847", "tmpl", "proto", "esp", "reqid", "1", "mode", "transport")
+        send(2, PEER)  # the kernel asks for an association, and drops it
+        spd("update", False, "priority", "366847")  # as it is
+        send(3, PEER)
+        wait_until(lambda: on_air(3), 20)
+        spd("delete", False)
+        send(4, PEER)
+        send(5, STRANGER)
+        wait_until(lambda: on_air(5), 20)
+    assert sequences(seen) == [3, 5]
+
+
+def test_what_comes_without_esp_is_not_heard_whatever_the_policies_say(pair: Pair) -> None:
+    """A policy that lets the peer's packets pass opens the host, and not the socket that wants ESP."""
+
+    def send(*numbers: int) -> Callable[[], None]:
+        def work() -> None:
+            for number in numbers:
+                source = STRANGER if number % 2 == 0 else PEER
+                pair.sender.send(hack(source, number), ENDPOINT)
+
+        return work
+
+    strict: list[bytes] = []
+    assert heard_by(send(1, 2), 2, strict) == [1, 2]
+    with barriers():
+        assert heard_by(send(3, 4), 4, strict) == [4]
+        spd("add", True, "priority", "1")
+        assert heard_by(send(5, 6), 6, strict) == [5, 6]
+        spd("delete", True)
+        assert heard_by(send(7, 8), 8, strict) == [8]
+    assert sequences(strict) == []
 
 
 def test_associations_are_worked_out_of_a_secret() -> None:

@@ -36,6 +36,7 @@ from radio.guest import (
     mark,
     pause,
     run,
+    said,
     start,
     station,
     steady,
@@ -194,10 +195,11 @@ def table(head: str, options: Mapping[str, object]) -> str:
 class Journey:
     """Two routers and a station that is driven from one to the other and back.
 
-    protected: with keys, so that nothing is insecure; tunnels: of which kind, in all three.
+    protected: with keys, so that nothing is insecure; ike: an IKE daemon is to make the associations between
+    the routers, instead of a key; tunnels: of which kind, in all three.
     """
 
-    def __init__(self, *, protected: bool = False, tunnels: str = "auto") -> None:
+    def __init__(self, *, protected: bool = False, ike: bool = False, tunnels: str = "auto") -> None:
         radios = make_radios("ap1", "ap2", "sta")
         self.station = radios["sta"]
         self.routers = (Router(1, radios["ap1"], 1), Router(2, radios["ap2"], 6))
@@ -218,17 +220,18 @@ class Journey:
             self._common["keys_dir"] = str(_KEYS)
             for name in ("routers", *(str(k["key"]) for k in self._keys)):
                 shared_key(name)
+        guard = {"ike": True} if ike else {"esp_key": "routers"} if protected else {}
         for one in self.routers:
-            daemon(one.name, table("consumers.fmipv6", self._router(one, protected=protected)))
+            daemon(one.name, table("consumers.fmipv6", self._router(one, guard)))
 
-    def _router(self, router: Router, *, protected: bool) -> dict[str, object]:
+    def _router(self, router: Router, guard: Mapping[str, object]) -> dict[str, object]:
         neighbours = [
             {
                 "address": str(other.address),
                 "lla": other.radio.address,
                 "prefix": str(other.prefix),
                 "access_points": [other.radio.address],
-                **({"esp_key": "routers"} if protected else {}),
+                **guard,
             }
             for other in self.routers
             if other is not router
@@ -243,7 +246,7 @@ class Journey:
             "access_points": [router.radio.address],
             "neighbours": neighbours,
         }
-        if protected:
+        if self._keys:
             options["keys"] = [{"key": f"sta-{router.name}", "node": self.station.address}]
         return options
 
@@ -251,11 +254,7 @@ class Journey:
         """The station joins the first access point, and LIES begins in it."""
         interface, name = self.station.interface, self.station.namespace
         hear(self.station, *(r.frequency for r in self.routers))
-        first = self.routers[0]
-        where = (SSID, str(first.frequency), first.radio.address)
-        run("iw", "dev", interface, "connect", *where, namespace=name)
-        joined_to = f"Connected to {first.radio.address}"
-        wait_until(lambda: joined_to in run("iw", "dev", interface, "link", namespace=name), PATIENCE_S)
+        self._associate(self.routers[0])
         start("iw-event", "iw", "event", "-t", namespace=name)
         options = {
             **self._common,
@@ -275,6 +274,13 @@ class Journey:
         """Whether the station may use its address: nobody has another one of it (RFC 4862 section 5.4)."""
         lines = self.addresses().splitlines()
         return any(str(self.pcoa) in line and "tentative" not in line for line in lines)
+
+    def _associate(self, router: Router) -> None:
+        interface, name = self.station.interface, self.station.namespace
+        where = (SSID, str(router.frequency), router.radio.address)
+        run("iw", "dev", interface, "connect", *where, namespace=name)
+        joined_to = f"Connected to {router.radio.address}"
+        wait_until(lambda: joined_to in run("iw", "dev", interface, "link", namespace=name), PATIENCE_S)
 
     def addresses(self) -> str:
         """The station's, as ip shows them."""
@@ -297,6 +303,16 @@ class Journey:
         arrived = self._moves + 1  # and the first one was configured
         wait_until(lambda: self._addresses_told() >= arrived, PATIENCE_S)
         self._faded("moved", away, to)
+
+    def fade_in_vain(self, why: str) -> None:
+        """The access point fades until LIES in it has said this; then somebody else moves the station."""
+        away, to = self._fading("fades in vain")
+        said(f"lies-{away.name}", why)
+        run("iw", "dev", self.station.interface, "disconnect", namespace=self.station.namespace)
+        self._associate(to)
+        heard = LOGS / "heard.ndjson"
+        wait_until(lambda: '"handover_done"' in heard.read_text(encoding="utf-8"), PATIENCE_S)
+        self._faded("moved in vain", away, to)
 
     def roam(self) -> None:
         """The access point fades until wpa_supplicant has left it; then the kernel begins with IPv6 anew.

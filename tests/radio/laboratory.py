@@ -19,11 +19,12 @@ from radio.results import Results
 LIMIT_S = 1500.0  # of one machine; it takes three minutes where nothing else runs
 MOST_AT_A_TIME = 4  # they wait for half of their time
 _TOOLS = ("qemu-system-x86_64", "busybox", "ip", "iw", "hostapd", "wpa_supplicant", "wpa_cli", "tcpdump")
+_IKE = ("charon-systemd", "swanctl")
 
 
 def kernel() -> Kernel:
     """The kernel to boot; without one, or without a tool, tests are skipped, and fail where CI=true."""
-    for tool in _TOOLS:
+    for tool in (*_TOOLS, *_IKE):
         need(tool)
     if b"/ld-linux" in Path(need("busybox")).read_bytes():
         _refuse("busybox is not linked statically here: install busybox-static")

@@ -1,7 +1,7 @@
 """Drives in which anything happens, where addresses are taken, probed and imposed, and with handover keys."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from net import Net
 from net_drives import FAULTS, STEP, act, come_to_rest, impostor, let_impostors_in
@@ -20,6 +20,11 @@ ROUTERS = st.fixed_dictionaries(
 )
 
 
+def _still(n: int, duration_s: float) -> tuple[bool, tuple[str, int, Quality, float]]:
+    """A router's signal stays as good as it is."""
+    return False, ("fade", n, Quality.EXCELLENT, duration_s)
+
+
 @settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**32),
@@ -28,6 +33,27 @@ ROUTERS = st.fixed_dictionaries(
     taken=st.sets(st.integers(1, 3)),
     keyed=st.booleans(),
     steps=st.lists(st.tuples(st.booleans(), STEP)),
+)
+@example(  # the node leaves a router that awaits it, and that router's neighbour refuses
+    seed=1,
+    faults=Faults(loss=0.3, duplicate=0.0, reorder=0.2, delay_s=0.01),
+    router={"duplicates": Duplicates.ASSIGN, "dad_transmits": 0, "announce": False},
+    taken={1, 2, 3},
+    keyed=False,
+    steps=[*[_still(1, 0.002)] * 3, _still(2, 0.02), (False, ("break", 3, Quality.EXCELLENT, 0.002))],
+)
+@example(  # the node comes by itself to where it was about to be handed over
+    seed=1,
+    faults=Faults(loss=0.3, duplicate=0.0, reorder=0.0, delay_s=0.01),
+    router={"duplicates": Duplicates.ASSIGN, "dad_transmits": 0, "announce": True},
+    taken=set(),
+    keyed=False,
+    steps=[
+        *[_still(1, 0.002)] * 3,
+        *[(False, ("break", 3, Quality.EXCELLENT, 0.02))] * 2,
+        (True, ("fade", 1, Quality.EXCELLENT, 0.02)),
+        (False, ("detach", 1, Quality.EXCELLENT, 1.5)),
+    ],
 )
 def test_whatever_is_imposed_the_node_ends_connected(
     monkeypatch: pytest.MonkeyPatch,

@@ -131,6 +131,15 @@ def test_a_node_that_is_to_come_waits_on() -> None:
     assert router.hi() == ["ExpectNode", "HandoverAcknowledge"]
 
 
+def test_a_node_that_is_awaited_is_not_held_as_well() -> None:
+    """Its packets wait for it anyway: an FBU of it that comes to nothing does not let them go."""
+    router = Router()
+    assert router.hi() == ["ExpectNode", "HandoverAcknowledge"]
+    assert router.fbu(NCOA) == ["HandoverInitiate"]
+    assert router.hack(128) == ["FastBindingAck"]
+    assert router.until(60.0) == ["ForgetNode"]
+
+
 def test_without_buffering_nobody_is_held() -> None:
     """A router that asks no other to buffer does not do it itself."""
     router = Router(buffer=False)

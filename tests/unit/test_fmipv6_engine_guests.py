@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from engine_kit import until
 from fmipv6_kit import kinds, messages
 
 from lies_fmipv6 import actions as fa
@@ -65,14 +66,6 @@ def una(lla: bytes = MN, target: IPv6Address = NCOA) -> Received:
 def objection(lla: bytes = OTHER, target: IPv6Address = NCOA) -> Received:
     """The answer to a probe by who has the address."""
     return Received(NeighbourAdvertisement(target, lla, override=True), target, ALL_NODES, lla)
-
-
-def until(router: AccessRouter, end: float) -> list[tuple[float, Any]]:
-    """Let time pass; what happened, with times."""
-    log: list[tuple[float, Any]] = []
-    while (due := router.next_timeout()) is not None and due <= end:
-        log += [(round(due, 3), a) for a in router.handle_timeout(due)]
-    return log
 
 
 def hack_of(actions: list[Any]) -> HandoverAcknowledge:

@@ -1,10 +1,12 @@
 """The access router's engine of FMIPv6 as the new router."""
 
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Address
 from typing import Any
 
 import pytest
 from attrs import evolve
+from engine_kit import until
+from router_kit import HERE, MN, NEXT, OTHER, OWN, THERE, hi, una
 
 from lies_fmipv6 import actions as fa
 from lies_fmipv6.access_router import AccessRouter
@@ -14,36 +16,13 @@ from lies_fmipv6.messages import (
     HAckCode,
     HandoverAcknowledge,
     HandoverInitiate,
-    UnsolicitedNeighbourAdvertisement,
 )
-from lies_fmipv6.parameters import ALL_NODES, AccessRouterConfig, Duplicates, Neighbour
+from lies_fmipv6.parameters import AccessRouterConfig, Duplicates, Neighbour
 
-OWN, NEXT = IPv6Network("2001:db8:1::/64"), IPv6Network("2001:db8:2::/64")
-MN, OTHER = b"\2\0\0\0\x99\0", b"\2\0\0\0\x66\0"
-HERE, THERE = OWN[0x99], NEXT[0x99]
 NEIGHBOUR = Neighbour(NEXT[1], b"\2\0\0\0\2\2", NEXT)
 CONFIG = AccessRouterConfig(
     OWN[1], IPv6Address("fe80::2:1"), b"\2\0\0\0\2\1", OWN, neighbours=(NEIGHBOUR,), insecure=True
 )
-
-
-def hi(sequence: int = 1, code: int = 0, ncoa: IPv6Address = HERE, lla: bytes = MN, **more: Any) -> Received:
-    """An HI of the neighbour."""
-    message = HandoverInitiate(sequence, code, bool(more.get("assigned")), code == 0, lla, THERE, ncoa)
-    return Received(message, more.get("source", NEXT[1]), CONFIG.address)
-
-
-def una(lla: bytes = MN, source: IPv6Address = HERE, target: IPv6Address = HERE) -> Received:
-    """A UNA on the access link."""
-    return Received(UnsolicitedNeighbourAdvertisement(target, lla), source, ALL_NODES, lla)
-
-
-def until(router: AccessRouter, end: float) -> list[tuple[float, Any]]:
-    """Let time pass; what happened, with times."""
-    log: list[tuple[float, Any]] = []
-    while (due := router.next_timeout()) is not None and due <= end:
-        log += [(due, a) for a in router.handle_timeout(due)]
-    return log
 
 
 def code_of(actions: list[Any]) -> int:

@@ -1,6 +1,7 @@
 """Parameters of both consumers' engines, the identifiers of PoAs, and the timers of engines."""
 
 import math
+from random import Random
 from typing import Any
 
 import pytest
@@ -96,3 +97,61 @@ def test_timers_are_a_sorted_dictionary(steps: list[tuple[str, int, float]]) -> 
                 assert model.pop(popped) <= time
         assert timers.next() == min(model.values(), default=None)
         assert len(timers) == len(model)
+
+
+@pytest.mark.parametrize("keys", [40, 300, 3000])
+def test_a_crowd_of_timers_is_a_sorted_dictionary(keys: int) -> None:
+    """With thousands of deadlines, set, moved and cancelled while time passes, each comes in its turn."""
+    rng = Random(keys)
+    timers: Timers[int] = Timers()
+    model: dict[int, float] = {}
+    now, come = 0.0, 0
+    for _ in range(6 * keys):
+        key = rng.randrange(keys)
+        if rng.random() < 0.3:
+            timers.cancel(key)
+            model.pop(key, None)
+        else:
+            model[key] = now + rng.choice((0.0, 0.1, 2.0, 2.0, 20.0, 60 * rng.random()))
+            timers.set(key, model[key])
+        if rng.random() < 0.2:
+            now += rng.random() * 40 / keys
+            while (popped := timers.pop_due(now)) is not None:
+                assert model.pop(popped) <= now
+                come += 1
+            if rng.random() < 0.05:
+                assert timers.next() == min(model.values(), default=None)
+                assert all(left > now for left in model.values())
+        assert len(timers) == len(model)
+    assert come > keys / 10
+
+
+@given(
+    st.lists(st.floats(-5.0, 100.0) | st.sampled_from((0.0, 1e13, 5e13, math.inf)), max_size=400), st.data()
+)
+def test_many_timers_come_in_order(dues: list[float], data: st.DataObject) -> None:
+    """However many deadlines there are, and however many were moved or cancelled, they come in order."""
+    timers: Timers[int] = Timers()
+    for key, due in enumerate(dues):
+        timers.set(key, 50.0)
+        timers.set(key, due)
+    now = data.draw(st.floats(-10.0, 100.0))
+    timers.set(-1, now)  # behind what has come, and before what has not
+    model = dict(enumerate(dues)) | {-1: now}
+    for key in data.draw(st.lists(st.sampled_from(sorted(model)), max_size=20)):
+        timers.cancel(key)
+        model.pop(key, None)
+    come = []
+    while (key_come := timers.pop_due(now)) is not None:
+        come.append(model.pop(key_come))
+    assert come == sorted(come)
+    assert all(due <= now for due in come)
+    assert timers.next() == min(model.values(), default=None)
+    timers.set(-2, 0.5)  # before much that is there
+    model[-2] = 0.5
+    left = []
+    while (key_left := timers.pop_due(math.inf)) is not None:
+        left.append(model.pop(key_left))
+    assert left == sorted(left)
+    assert model == {}
+    assert timers.next() is None

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from engine_kit import until
+from router_kit import HERE, MN, NEXT, OWN, THERE, hi
 
 from lies.errors import ConfigError
 from lies_fmipv6 import actions as fa
@@ -22,17 +24,14 @@ from lies_fmipv6.messages import (
     RouterAdvertisement,
     RouterSolicitation,
     RtSolPr,
-    UnsolicitedNeighbourAdvertisement,
 )
 from lies_fmipv6.parameters import ALL_NODES, UNSPECIFIED, AccessRouterConfig, Neighbour
 
-OWN = IPv6Network("2001:db8:1::/64")
-NEXT = IPv6Network("2001:db8:2::/64")
 PLAIN = IPv6Network("2001:db8:3::/64")
 LOCAL = IPv6Address("fe80::2:1")
-LLA, MN, OTHER = b"\2\0\0\0\2\1", b"\2\0\0\0\x99\0", b"\2\0\0\0\x66\0"
+LLA = b"\2\0\0\0\2\1"
 AP = [bytes((2, 0, 0, 0, 1, n)) for n in range(9)]
-PCOA, NCOA = OWN[0x99], NEXT[0x99]
+PCOA, NCOA = HERE, THERE
 NEIGHBOURS = (
     Neighbour(NEXT[1], b"\2\0\0\0\2\2", NEXT, (AP[2],)),
     Neighbour(PLAIN[1], b"\2\0\0\0\2\3", PLAIN, (AP[3],), fast_handover=False),
@@ -57,25 +56,6 @@ def hack(actions: list[Any], code: int = 0, ncoa: IPv6Address | None = None) -> 
 def sent(actions: list[Any], kind: type) -> list[Any]:
     """SendMessage actions of a kind of message."""
     return [a for a in actions if isinstance(a, fa.SendMessage) and isinstance(a.message, kind)]
-
-
-def hi(sequence: int = 1, code: int = 0, ncoa: IPv6Address = PCOA, lla: bytes = MN, **more: Any) -> Received:
-    """An HI of the neighbour."""
-    message = HandoverInitiate(sequence, code, bool(more.get("assigned")), code == 0, lla, NCOA, ncoa)
-    return Received(message, more.get("source", NEXT[1]), CONFIG.address)
-
-
-def una(lla: bytes = MN, source: IPv6Address = PCOA, target: IPv6Address = PCOA) -> Received:
-    """A UNA on the access link."""
-    return Received(UnsolicitedNeighbourAdvertisement(target, lla), source, ALL_NODES, lla)
-
-
-def until(router: AccessRouter, end: float) -> list[tuple[float, Any]]:
-    """Let time pass; what happened, with times."""
-    log: list[tuple[float, Any]] = []
-    while (due := router.next_timeout()) is not None and due <= end:
-        log += [(due, a) for a in router.handle_timeout(due)]
-    return log
 
 
 def bound() -> AccessRouter:

@@ -19,7 +19,7 @@ from lies_fmipv6 import actions as fa
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.exchange import Sequencer
-from lies_fmipv6.items import Received
+from lies_fmipv6.items import Barred, Received
 from lies_fmipv6.messages import (
     FastBindingAck,
     FastBindingUpdate,
@@ -221,6 +221,24 @@ def test_a_neighbour_without_esp_has_no_fast_handover() -> None:
     assert isinstance(answer, fa.SendMessage)
     assert [i.option_code for i in answer.message.access_points] == [OptionCode.NO_FAST_HANDOVER]
     assert statuses(router.receive(over_the_wire(router, fbu(), PCOA, KEY), 0.0)) == [129]
+
+
+def test_a_node_is_refused_at_once_where_no_hi_can_leave() -> None:
+    """Barred (no association with the NAR): FBack 128, no HI again; the next FBU is tried anew (F48)."""
+    third = Neighbour(IPv6Address("2001:db8:3::1"), ROGUE_LLA, IPv6Network("2001:db8:3::/64"), protected=True)
+    protected = evolve(NEIGHBOUR, protected=True)
+    router = AccessRouter(evolve(CONFIG, insecure=False, neighbours=(protected, third)))
+    first = router.receive(over_the_wire(router, fbu(), PCOA, KEY), 0.0)
+    assert len(messages(first, HandoverInitiate)) == 1
+    assert router.receive(Barred(third.address), 0.0) == []
+    assert statuses(router.receive(Barred(NEIGHBOUR.address), 0.0)) == [128]
+    assert router.receive(Barred(NEIGHBOUR.address), 0.0) == []
+    assert router.bindings == 0
+    timeout = router.next_timeout()
+    assert timeout is not None
+    assert messages(router.handle_timeout(timeout), HandoverInitiate) == []
+    again = router.receive(over_the_wire(router, fbu(2), PCOA, KEY), timeout)
+    assert statuses(router.receive(evolve(ack_to(again), authenticated=True), timeout)) == [0, 0]
 
 
 def test_one_neighbour_cannot_take_all_the_room() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from engine_kit import until
 
 from lies.events import CareOfAddressChanged, Header, Link, Technology
 from lies_mipv6 import actions as ma
@@ -42,14 +43,6 @@ def updates(actions: list[Any]) -> list[BindingUpdate]:
     return [
         a.message for a in actions if isinstance(a, ma.SendMessage) and isinstance(a.message, BindingUpdate)
     ]
-
-
-def until(mn: MobileNode, end: float) -> list[tuple[float, Any]]:
-    """Let time pass; what happened, with times."""
-    log: list[tuple[float, Any]] = []
-    while (due := mn.next_timeout()) is not None and due <= end:
-        log += [(due, a) for a in mn.handle_timeout(due)]
-    return log
 
 
 def registered() -> MobileNode:

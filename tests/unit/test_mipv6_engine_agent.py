@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from engine_kit import until
 
 from lies_mipv6 import actions as ma
 from lies_mipv6.home_agent import HomeAgent
@@ -30,14 +31,6 @@ def ack(actions: list[Any]) -> BindingAcknowledgement:
     message = actions[-1].message
     assert isinstance(message, BindingAcknowledgement)
     return message
-
-
-def until(agent: HomeAgent, end: float) -> list[tuple[float, Any]]:
-    """Let time pass; what happened, with times."""
-    log: list[tuple[float, Any]] = []
-    while (due := agent.next_timeout()) is not None and due <= end:
-        log += [(due, a) for a in agent.handle_timeout(due)]
-    return log
 
 
 def test_registration() -> None:

@@ -23,13 +23,13 @@ from wifi_kit import (
 
 from lies.driver import Thresholds
 from lies.events import LinkAction
+from lies.link_steps import Fail
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, u32
 from lies_nl80211.interfaces import NetState
 from lies_nl80211.items import (
     Answer,
     Carry,
-    Fail,
     Instruct,
     LevelsAsked,
     NetTold,

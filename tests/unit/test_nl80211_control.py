@@ -16,9 +16,10 @@ from wifi_kit import (
 )
 
 from lies.events import LinkAction
+from lies.link_steps import Fail
 from lies_nl80211 import messages as m
 from lies_nl80211.config import Nl80211Config
-from lies_nl80211.items import Carry, Fail, Instruct, OwnersTold, Settle, Taken, Wanted
+from lies_nl80211.items import Carry, Instruct, OwnersTold, Settle, Taken, Wanted
 from lies_nl80211.pending import OUTCOME_S, Order
 from lies_nl80211.uapi import Cmd
 

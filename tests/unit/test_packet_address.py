@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lies.packet import address_of, forget_addresses, read_address, text_of
+from lies.packet._address import _REMEMBERED, _by_octets, _by_text
 from lies.values import value
 
 HEXTETS = st.sampled_from((b"\0\0", b"\0\0", b"\0\1", b"\x0a\0", b"\xff\xff")) | st.binary(
@@ -40,6 +41,19 @@ def test_what_is_read_need_not_have_been_written() -> None:
     assert read_address("2001:db8::1").packed == IPv6Address("2001:db8::1").packed
     with pytest.raises(ValueError, match="At least 3 parts"):
         read_address("no address")
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    """Whoever makes up addresses fills no memory; what is met often stays, the same object as before."""
+    often = address_of(bytes(15) + b"\x07")
+    assert text_of(often) == "::7"
+    for number in range(100_000):
+        text_of(address_of(number.to_bytes(16, "big")))
+        if number % 1000 == 0:
+            assert address_of(often.packed) is often
+    assert len(_by_octets) + len(_by_octets.before) <= 2 * _REMEMBERED
+    assert len(_by_text) <= _REMEMBERED
+    assert read_address("::7") == often
 
 
 @given(OCTETS, OCTETS)

@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from ipaddress import IPv6Address, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from shell_contract import nothing
 from shell_kit import HandBus, Place, perform, place, until
 
 from lies.errors import ConfigError, ProtocolViolation
-from lies.kernel import esp
+from lies.kernel import esp, xfrm
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
+from lies.kernel.netlink import Netlink
 from lies.kernel.tunnels import host, link_address
 from lies.shared_keys import new_shared_key
 from lies_fmipv6 import actions as fast
@@ -268,6 +270,26 @@ def test_hi_and_hack_of_a_protected_neighbour_go_by_the_protected_socket(here: P
     ((answer, to),) = sent
     assert to == NAR
     assert decode(answer).message == HandoverAcknowledge(3, 0)
+
+
+@pytest.mark.usefixtures("pretended_esp")
+def test_an_fbu_is_refused_when_the_kernel_bars_the_hi(here: Place, keys: Path) -> None:
+    """A barrier without an IKE daemon's policy: the node has its FBack with status 128 at once (F48)."""
+    protected = (NeighbourOptions(NAR, "02:00:00:00:02:02", NEXT, (POA,), ike=True),)
+    packet = encode(FastBindingUpdate(9, 20, PCOA, NCOA, NODE), PCOA, PAR, key=secret(keys))
+    found: list[bytes] = []
+
+    async def work(shell: Any) -> None:
+        with closing(Netlink(xfrm.NETLINK_XFRM)) as ipsec:
+            ipsec.execute([xfrm.barrier(PAR, NAR, incoming=False)])
+            shell._on_packet(packet, NODE, "ap")
+            await heard(air, found, lambda: bool(of_kind(found, 9)))
+            ipsec.execute([xfrm.delete_barrier(PAR, NAR, incoming=False)])
+
+    with frames("ap-far") as air:
+        here.run(a_router(here, keys, neighbours=protected, insecure=False), work)
+    (fback,) = of_kind(found, 9)
+    assert decode(fback, key_for=lambda _: secret(keys)).message == FastBindingAck(128, 9, 0)
 
 
 @pytest.mark.parametrize("buffer", [True, False])
