@@ -272,8 +272,7 @@ class Journey:
 
     def _settled(self) -> bool:
         """Whether the station may use its address: nobody has another one of it (RFC 4862 section 5.4)."""
-        lines = self.addresses().splitlines()
-        return any(str(self.pcoa) in line and "tentative" not in line for line in lines)
+        return any(str(self.pcoa) in s and "tentative" not in s for s in self.addresses().splitlines())
 
     def _associate(self, router: Router) -> None:
         interface, name = self.station.interface, self.station.namespace
