@@ -66,6 +66,13 @@ class DriverHost(Protocol):
         """The driver's clock for t_ns: CLOCK_MONOTONIC."""
         ...
 
+    def missed(self) -> None:
+        """Say that the radio told more than the driver could take: who is registered is told a gap.
+
+        What is true now the driver feeds after it.
+        """
+        ...
+
     def failed(self, error: Exception) -> None:
         """Tell the supervisor that the driver cannot go on."""
         ...

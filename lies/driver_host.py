@@ -1,7 +1,6 @@
 """Where a driver runs: one abstract entity per link, numbering, and the way to the bus.
 
-The same host serves a driver in the daemon's process (LocalPublisher) and in a child process
-(lies.bus.publisher.RemotePublisher).
+The same host serves a driver in the daemon's process (LocalPublisher) and in a child (RemotePublisher).
 """
 
 import logging
@@ -187,6 +186,12 @@ class DriverHostBase:
     def now_ns(self) -> int:
         """CLOCK_MONOTONIC in ns."""
         return monotonic_ns()
+
+    def missed(self) -> None:
+        """Leave a hole in the numbers: the bus tells a Gap, and a snapshot, as soon as it sees it."""
+        self._sequence += 1
+        for port in tuple(self._ports.values())[:1]:
+            self.publisher.announce(self.header(port.link, monotonic_ns()), port.state)
 
     def failed(self, error: Exception) -> None:
         """Tell the supervisor that the driver cannot go on."""

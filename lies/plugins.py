@@ -118,6 +118,9 @@ class _NoHost:
     def now_ns(self) -> int:
         return monotonic_ns()
 
+    def missed(self) -> None:
+        raise ProtocolViolation("a driver missed something before start")
+
     def failed(self, error: Exception) -> None:
         raise ProtocolViolation("a driver failed before start") from error
 

@@ -40,6 +40,9 @@ class _SlowHost:
     def now_ns(self) -> int:
         return self._host.now_ns()
 
+    def missed(self) -> None:
+        self._host.missed()
+
     def failed(self, error: Exception) -> None:
         self._host.failed(error)
 

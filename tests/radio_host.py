@@ -77,6 +77,7 @@ class RecordingHost:
         self.callbacks: list[Callable[[RawItem, list[Indication]], None]] = []
         self.error: Exception | None = None
         self.ended = asyncio.Event()
+        self.gaps: list[int] = []  # after how many events each was told
         self._sequence = 0
 
     def stamp(self, link: Link, t_ns: int) -> Header:
@@ -94,6 +95,10 @@ class RecordingHost:
     def now_ns(self) -> int:
         """CLOCK_MONOTONIC."""
         return monotonic_ns()
+
+    def missed(self) -> None:
+        """Keep where it was said."""
+        self.gaps.append(len(self.events))
 
     def failed(self, error: Exception) -> None:
         """Keep the error."""

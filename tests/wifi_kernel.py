@@ -47,6 +47,7 @@ class SimKernel:
         self.bodies: list[tuple[int, dict[int, bytes]]] = []
         self.refuse: dict[int, int] = {}
         self.silent: set[int] = set()
+        self.refuse_links: list[int] = []  # errnos of the next questions for the interfaces of route netlink
         self.missing = 0  # errno of the question for the family
         self.joined: set[int] = set()
         self.opened = 0
@@ -55,6 +56,7 @@ class SimKernel:
         self._events: socket.socket | None = None
         self._events_near: OverrunSocket | None = None
         self._route: socket.socket | None = None
+        self._route_near: OverrunSocket | None = None
         self._pipe: tuple[int, int] | None = None
 
     # ---- lies_nl80211.door.Door
@@ -68,6 +70,7 @@ class SimKernel:
     def route(self) -> socket.socket:
         """A route netlink socket."""
         near, self._route = self._pair()
+        self._route_near = near
         return near
 
     def join(self, events: socket.socket, group: int) -> None:
@@ -113,6 +116,12 @@ class SimKernel:
         self._events_near.overrun = True
         self.tell(generic_body(0))
 
+    def overrun_route(self) -> None:
+        """The same for route netlink."""
+        assert self._route_near is not None
+        self._route_near.overrun = True
+        self.tell_link(b"")
+
     def close(self) -> None:
         """Close the far ends."""
         loop = asyncio.get_running_loop()
@@ -153,7 +162,10 @@ class SimKernel:
 
     def _answer(self, far: socket.socket, frame: Frame) -> None:
         if frame.kind == uapi.RTM_GETLINK:
-            self._give(far, frame, uapi.RTM_NEWLINK, self.links)
+            if self.refuse_links:
+                self._end(far, frame, self.refuse_links.pop(0))
+            else:
+                self._give(far, frame, uapi.RTM_NEWLINK, self.links)
             return
         parsed = generic(frame.body)
         assert parsed is not None

@@ -5,13 +5,14 @@ import struct
 from followed_links import FollowedLinks
 
 from lies.events import Attached, Detached
+from lies.link_steps import Feed
 from lies_nl80211 import messages as m
 from lies_nl80211.attributes import attribute, generic, generic_body, mac_octets, u32
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.elements import Elements
 from lies_nl80211.follow import Follower
 from lies_nl80211.interfaces import NetState
-from lies_nl80211.items import Action, Answer, Ask, Begin, Item, NetTold, Query, Scan, Steer, Told
+from lies_nl80211.items import Action, Answer, Ask, Begin, Item, Missed, NetTold, Query, Scan, Steer, Told
 from lies_nl80211.reader import read
 from lies_nl80211.uapi import Attr, Bss, Cmd, Cqm, IfType, Sta, Survey
 
@@ -69,6 +70,7 @@ def station_body(
     authorised: bool | None = True,
     retries: int = 0,
     mbps: float = 54.0,
+    associated_ns: int = 0,
     command: int = Cmd.NEW_STATION,
     index: int = INDEX,
 ) -> bytes:
@@ -80,6 +82,7 @@ def station_body(
         + attribute(Sta.TX_BITRATE, u32(5, round(mbps * 10)))
         + u32(Sta.TX_RETRIES, retries)
         + attribute(Sta.STA_FLAGS, flags)
+        + attribute(Sta.ASSOC_AT_BOOTTIME, struct.pack("=Q", associated_ns))
     )
     return told(command, attribute(Attr.MAC, octets(address)), attribute(Attr.STA_INFO, info), index=index)
 
@@ -143,6 +146,14 @@ def deauthenticate_body(bssid: str, reason: int, *, by_peer: bool) -> bytes:
     to, sender = (own, ap) if by_peer else (ap, own)
     frame = struct.pack("<HH", 0xC0, 0) + to + sender + ap + struct.pack("<HH", 0, reason)
     return told(Cmd.DEAUTHENTICATE, attribute(Attr.FRAME, frame))
+
+
+def turned_body(bssid: str, status: int, *, command: int = Cmd.AUTHENTICATE) -> bytes:
+    """AUTHENTICATE or ASSOCIATE with the access point's answer."""
+    ap, own = octets(bssid), octets(OWN)
+    kind, said = (0xB0, (0, 2, status)) if command == Cmd.AUTHENTICATE else (0x10, (0x421, status, 0xC001))
+    frame = struct.pack("<HH", kind, 0) + own + ap + ap + struct.pack("<HHHH", 0, *said)
+    return told(command, attribute(Attr.FRAME, frame))
 
 
 def gone_body(address: str) -> bytes:
@@ -235,11 +246,26 @@ class World(FollowedLinks):
                     entries = tuple(self.surveys)
             self.feed(Answer(ask, self.t_ns, entries))
 
-    def at(self, bssid: str, *, rssi_dbm: int = -50, authorised: bool | None = True) -> None:
+    def at(
+        self,
+        bssid: str,
+        *,
+        rssi_dbm: int = -50,
+        authorised: bool | None = True,
+        associated_ns: int | None = None,
+    ) -> None:
         """The other end as dumps tell it from now on."""
-        self.stations[INDEX] = [
-            m.Station(INDEX, bssid, rssi_dbm, 54.0, 0, authorised=authorised, associated=True)
-        ]
+        end = m.Station(
+            INDEX,
+            bssid,
+            rssi_dbm,
+            54.0,
+            0,
+            authorised=authorised,
+            associated=True,
+            associated_ns=associated_ns,
+        )
+        self.stations[INDEX] = [end]
 
     def join(self, bssid: str, **kwargs: bool) -> None:
         """The station associates, and may pass frames at once."""
@@ -258,6 +284,16 @@ class World(FollowedLinks):
         return [
             (type(i).__name__, i.poa) for i in self.items.get(link, []) if isinstance(i, Attached | Detached)
         ]
+
+    def gaps(self, link: str = NAME) -> list[int]:
+        """After how many moves of a link consumers were told of a gap, each time."""
+        moves, found = 0, []
+        for action in self.actions:
+            if isinstance(action, Missed):
+                found.append(moves)
+            elif isinstance(action, Feed) and action.link == link:
+                moves += isinstance(action.item, Attached | Detached)
+        return found
 
     def _perform(self, actions: list[Action]) -> None:
         self.actions += actions

@@ -18,10 +18,14 @@ HANDSHAKE_S = 10.0  # a station that is not authorised after so long is looked a
 
 @define
 class _Guest:
-    """A station; since: of its association; last_ns: of its last item; attached: it may pass frames."""
+    """A station; since: it is known; last_ns: of its last item; attached: it may pass frames.
+
+    associated_ns: of its association, as dumps tell it.
+    """
 
     since: float
     last_ns: int
+    associated_ns: int | None = None
     attached: bool = False
     retries: int | None = None
 
@@ -90,6 +94,7 @@ class Cell:
             for address in [a for a in self._guests if a not in there]:
                 self._forget(address, t_ns, DownReason.PEER, out)
             for station in found:
+                self._same(t_ns, station, out)
                 self._come(t_ns, now, station, out)
                 self._measured(t_ns, station, out)
         if self._waiting(now):
@@ -97,6 +102,16 @@ class Cell:
             self._look_s = min(2 * self._look_s, SLOWEST_LOOK_S)
         else:
             self._look_at = now + self._rest_s if self._guests or found is None else None
+
+    def _same(self, t_ns: int, station: m.Station, out: list[Action]) -> None:
+        """A station that left and came again, which nothing told of, is not the one that was there."""
+        guest = self._guests.get(station.address)
+        if guest is None or station.associated_ns is None:
+            return
+        if guest.associated_ns not in {None, station.associated_ns}:
+            self._forget(station.address, t_ns, DownReason.CARRIER, out)
+        else:
+            guest.associated_ns = station.associated_ns
 
     def _come(self, t_ns: int, now: float, station: m.Station, out: list[Action]) -> None:
         if station.associated is False or station.tdls:

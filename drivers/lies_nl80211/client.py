@@ -15,7 +15,7 @@ from lies_nl80211 import messages as m
 from lies_nl80211.items import Action, Ask, Query, Settle
 from lies_nl80211.measuring import Measuring
 from lies_nl80211.pending import Order, Pending
-from lies_nl80211.reasons import code_text, down_reason
+from lies_nl80211.reasons import code_text, down_reason, status_text
 from lies_nl80211.sampling import SamplingRules
 
 REASON_WAIT_S = 0.02  # how long a station that is gone waits for the message that says why
@@ -58,6 +58,8 @@ class Client:
         self._by_event = False  # the present association was told by its own event, not by a dump
         self._passing = False
         self._misses = 0
+        self._since_ns: int | None = None  # of the present association, as dumps tell it
+        self._turned_by: str | None = None  # an access point that has just refused
         self._stamp = 0  # of associations: an answer to an older question decides nothing
         self._asked: int | None = None  # stamp of the question that is open
         self._truth = False  # the next answer decides at once
@@ -177,6 +179,10 @@ class Client:
                     self.measuring.switched(t_ns, now, frequency, self.serving, out)
                 elif self.serving is not None:
                     out.append(Say(f"{self.link}: {self.serving} will move to {frequency or 'another'} MHz"))
+            case m.Turned(bssid=bssid, what=what, status=status):
+                self._turned_by = bssid
+                self._refused(f"{bssid} refused the {what}: {status_text(status)}", out)
+                return
             case m.ScanDone(frequencies_mhz=frequencies):
                 self.measuring.scan_ended(now, frequencies, out)
                 return
@@ -238,6 +244,10 @@ class Client:
                 self._down(t_ns, DownReason.CARRIER, "the kernel does not know it any more", out)
             return
         self._misses = 0
+        if end.associated_ns is not None and self._since_ns not in {None, end.associated_ns}:
+            self._down(t_ns, DownReason.CARRIER, "it was left and joined again, which nothing told of", out)
+            return  # and it is up again, as this answer says
+        self._since_ns = end.associated_ns or self._since_ns
         if end.authorised is False:
             candidate = _Candidate(self.serving, protected=True)
             self._down(t_ns, DownReason.PEER, "frames are not allowed to pass any more", out)
@@ -259,21 +269,26 @@ class Client:
         unsaid = end.authorised is None and (self._passing or not self._candidate.protected)
         if end.authorised or unsaid:
             self._up(t_ns, now, end.address, out)
+            self._since_ns = end.associated_ns
 
     # ---- associations
 
     def _connected(self, t_ns: int, now: float, message: m.Connected, out: list[Action]) -> None:
+        turned_by, self._turned_by = self._turned_by, None
         if message.status:
-            who = message.bssid or "an access point"
-            why = f"{who} refused the association, status {message.status}"
-            self.pending.hint(why)
-            out.append(Say(f"{self.link}: {why}"))
+            if message.bssid is None or message.bssid != turned_by:  # which has said so itself
+                who = message.bssid or "an access point"
+                self._refused(f"{who} refused the association: {status_text(message.status)}", out)
             if message.bssid is not None:
                 self._drop_candidate(message.bssid, out)
         elif message.bssid is None:
             self.verify(out)
         else:
             self._associated(t_ns, now, message.bssid, message.protected, out)
+
+    def _refused(self, why: str, out: list[Action]) -> None:
+        self.pending.hint(why)
+        out.append(Say(f"{self.link}: {why}"))
 
     def _associated(self, t_ns: int, now: float, bssid: str, protected: bool, out: list[Action]) -> None:
         if bssid == self.serving and self._ending is None and not self._by_event:
@@ -306,6 +321,7 @@ class Client:
 
     def _up(self, t_ns: int, now: float, bssid: str, out: list[Action]) -> None:
         self.serving = bssid
+        self._since_ns = None
         self._candidate = None
         self._misses = 0
         network, frequency_mhz = self.measuring.begin(now, bssid)

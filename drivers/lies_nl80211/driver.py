@@ -27,6 +27,7 @@ from lies_nl80211.items import (
     Instruct,
     Item,
     LevelsAsked,
+    Missed,
     NetTold,
     Overrun,
     Scan,
@@ -182,6 +183,8 @@ class Nl80211(Driver):
     def _perform(self, action: Action) -> None:
         questions = self._questions
         match action:
+            case Missed():
+                self.host.missed()
             case Steer() | Instruct() | Carry() | Settle():
                 self._control(action)
             case Ask() | Watch() | Scan():

@@ -26,6 +26,7 @@ from lies_nl80211.items import (
     Instruct,
     Item,
     LevelsAsked,
+    Missed,
     NetTold,
     Overrun,
     OwnersTold,
@@ -69,6 +70,7 @@ class Follower:
         self._owners: Mapping[str, str] = {}
         self._missing = ""
         self.overruns = 0
+        self._missed = False  # of which consumers are not told yet
         self._said_none = False
 
     # ---- lies.engine.Engine
@@ -229,6 +231,7 @@ class Follower:
                     serious=True,
                 )
             )
+        self._missed = True
         self._ask(out)
         for followed in self._by_index.values():
             followed.role.verify(out)
@@ -265,6 +268,9 @@ class Follower:
 
     def _interfaces(self, item: Answer, now: float, out: list[Action]) -> None:
         self._asked = False
+        if self._missed:  # the hole is here: behind what was kept, before what dumps find
+            self._missed = False
+            out.append(Missed())
         if item.entries is None:
             self._retry_at = now + RETRY_S
         elif not self._ask_again:

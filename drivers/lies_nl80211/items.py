@@ -175,5 +175,10 @@ class Settle:
     link: str
 
 
+@frozen
+class Missed:
+    """Something may have happened to any link that nobody is told of any more."""
+
+
 ControlAction = Steer | Instruct | Carry | Settle
-Action = LinkStep | Ask | Watch | Scan | ControlAction
+Action = LinkStep | Ask | Watch | Scan | ControlAction | Missed

@@ -30,7 +30,8 @@ class Station:
     """The other end of a link, as a dump or a NEW_STATION tells.
 
     authorised, associated: None where the interface's driver does not say; retries: transmissions repeated
-    since the association; bitrate_mbps: of the last frame sent.
+    since the association; bitrate_mbps: of the last frame sent; associated_ns: when it was associated
+    (CLOCK_BOOTTIME), None with older kernels.
     """
 
     index: int
@@ -41,6 +42,7 @@ class Station:
     authorised: bool | None = None
     associated: bool | None = None
     tdls: bool = False
+    associated_ns: int | None = None
 
 
 @frozen
@@ -59,6 +61,16 @@ class Connected:
     bssid: str | None
     status: int
     protected: bool
+
+
+@frozen
+class Turned:
+    """An access point refuses what this side asks for; what: "authentication" or "association"."""
+
+    index: int
+    bssid: str
+    what: str
+    status: int
 
 
 @frozen
@@ -183,6 +195,7 @@ Message = (
     | Station
     | StationGone
     | Connected
+    | Turned
     | Roamed
     | PortAuthorised
     | Disconnected

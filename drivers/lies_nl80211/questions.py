@@ -29,6 +29,7 @@ _BODIES: dict[Query, Callable[[int], bytes]] = {
 }
 MOST_ENTRIES = 16384  # of one dump; the kernel's scan table has 1000 for a radio
 _NOT_PERMITTED = {errno.EPERM, errno.EACCES}
+RETRY_S = 1.0  # after a question that must be answered
 _USUAL = {errno.EBUSY, errno.ENETDOWN, errno.ENODEV, errno.EAGAIN}  # of a scan that cannot be made just then
 
 
@@ -133,8 +134,12 @@ class Questions:
         """As `links`, at some time soon."""
 
         async def again() -> None:
-            with suppress(LiesError, OSError):
-                await self.links(take)
+            while True:
+                try:
+                    return await self.links(take)
+                except (LiesError, OSError) as error:
+                    log.debug("the interfaces of route netlink: %s", error)
+                await asyncio.sleep(RETRY_S)
 
         self._spawn(again())
 

@@ -31,6 +31,7 @@ from lies_nl80211.messages import (
     Station,
     StationGone,
     Survey,
+    Turned,
 )
 from lies_nl80211.uapi import Attr, Cmd
 
@@ -98,6 +99,7 @@ def _station(found: Attributes) -> Station:
         flag(uapi.FLAG_AUTHORIZED),
         flag(uapi.FLAG_ASSOCIATED),
         bool(flag(uapi.FLAG_TDLS_PEER)),
+        unsigned(info.get(uapi.Sta.ASSOC_AT_BOOTTIME)) or None,  # 0 while it is not associated
     )
 
 
@@ -124,6 +126,23 @@ def _connected(found: Attributes) -> Connected:
     status = 1 if Attr.TIMED_OUT in found else unsigned(found.get(Attr.STATUS_CODE)) or 0
     asked = read_elements(found.get(Attr.REQ_IE, b""))
     return Connected(_index(found), mac(found.get(Attr.MAC)), status, asked.protected)
+
+
+def _authentication(found: Attributes) -> Turned | None:
+    return _turned(found, "authentication", 28)  # behind algorithm and number (IEEE 802.11-2020, 9.3.3.11)
+
+
+def _association(found: Attributes) -> Turned | None:
+    return _turned(found, "association", 26)  # behind the capabilities (IEEE 802.11-2020, 9.3.3.6)
+
+
+def _turned(found: Attributes, what: str, at: int) -> Turned | None:
+    """An access point's answer, if it is no; a status of 0 or one that asks for the next step is none."""
+    frame = found.get(Attr.FRAME, b"")
+    status = int.from_bytes(frame[at : at + 2], "little")
+    if len(frame) < at + 2 or frame[10:16] != frame[16:22] or status in uapi.STATUS_GO_ON:
+        return None
+    return Turned(_index(found), frame[16:22].hex(":"), what, status)
 
 
 def _roamed(found: Attributes) -> Roamed:
@@ -240,6 +259,8 @@ _READERS: dict[int, Callable[[Attributes], Message | None]] = {
     Cmd.ROAM: _roamed,
     Cmd.PORT_AUTHORIZED: _port_authorised,
     Cmd.DISCONNECT: _disconnected,
+    Cmd.AUTHENTICATE: _authentication,
+    Cmd.ASSOCIATE: _association,
     Cmd.DEAUTHENTICATE: _parted,
     Cmd.DISASSOCIATE: _parted,
     Cmd.NEW_SCAN_RESULTS: _scan_results,

@@ -1,4 +1,4 @@
-"""Reason codes of IEEE 802.11 (IEEE 802.11-2020, table 9-49) as reasons of LinkDown."""
+"""Reason codes and status codes (IEEE 802.11-2020, tables 9-49 and 9-50) as reasons and in words."""
 
 from lies.events import DownReason
 
@@ -19,6 +19,24 @@ _NAMES = {
     34: "too many frames unacknowledged",
 }
 _LOST = {_INACTIVITY, 34}
+_STATUS = {
+    1: "unspecified failure",
+    11: "reassociation denied",
+    12: "denied, for a reason outside the standard",
+    13: "authentication algorithm not supported",
+    15: "challenge failure",
+    16: "timeout",
+    17: "no room for another station",
+    18: "basic rates not supported",
+    30: "refused, to be tried again later",
+    31: "robust management frames policy",
+    34: "poor channel conditions",
+    37: "declined",
+    40: "invalid information element",
+    43: "invalid key management",
+    53: "invalid PMKID",
+    82: "rejected with a suggested transition",
+}
 
 
 def down_reason(by_peer: bool, code: int) -> DownReason:
@@ -32,3 +50,8 @@ def code_text(by_peer: bool, code: int) -> str:
     """The code for people."""
     side = "told by the access point" if by_peer else "told here"
     return f"reason {code} ({_NAMES.get(code, 'see IEEE 802.11')}), {side}"
+
+
+def status_text(status: int) -> str:
+    """Why an access point does not let anybody in, for people."""
+    return f"status {status} ({_STATUS.get(status, 'see IEEE 802.11')})"

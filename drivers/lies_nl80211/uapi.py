@@ -19,6 +19,8 @@ class Cmd(IntEnum):
     NEW_SCAN_RESULTS = 34
     SCAN_ABORTED = 35
     REG_CHANGE = 36
+    AUTHENTICATE = 37
+    ASSOCIATE = 38
     DEAUTHENTICATE = 39
     DISASSOCIATE = 40
     CONNECT = 46
@@ -96,6 +98,7 @@ class Sta(IntEnum):
     SIGNAL_AVG = 13
     STA_FLAGS = 17
     BEACON_SIGNAL_AVG = 30
+    ASSOC_AT_BOOTTIME = 42
 
 
 class Survey(IntEnum):
@@ -121,6 +124,7 @@ CAPABILITY_PRIVACY = 0x10  # of Bss.CAPABILITY
 FLAG_AUTHORIZED, FLAG_TDLS_PEER, FLAG_ASSOCIATED = 1 << 1, 1 << 6, 1 << 7  # enum nl80211_sta_flags
 RATE_BITRATE, RATE_BITRATE32 = 1, 5  # enum nl80211_rate_info, in 100 kbit/s
 AUTHTYPE_OPEN_SYSTEM = 0
+STATUS_GO_ON = {0, 76, 126, 127}  # success; SAE: a token is asked for, hash to element, public key
 
 FAMILY = "nl80211"
 GROUPS = ("mlme", "scan", "config", "regulatory")

@@ -268,7 +268,11 @@ class Journey:
             name, table("drivers.nl80211", {"scan_s": 1.0}) + table("consumers.fmipv6", options)
         )
         listen(self._lies, "heard")
-        wait_until(lambda: str(self.pcoa) in self.addresses(), PATIENCE_S)
+        wait_until(self._settled, PATIENCE_S)
+
+    def _settled(self) -> bool:
+        """Whether the station may use its address: nobody has another one of it (RFC 4862 section 5.4)."""
+        return any(str(self.pcoa) in s and "tentative" not in s for s in self.addresses().splitlines())
 
     def _associate(self, router: Router) -> None:
         interface, name = self.station.interface, self.station.namespace

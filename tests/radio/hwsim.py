@@ -13,6 +13,11 @@ _HEAD, _GENERIC = struct.Struct("=IHHII"), struct.Struct("=BBH")
 _GENL_ID_CTRL, _GETFAMILY, _FAMILY_ID, _FAMILY_NAME = 16, 3, 1, 2
 _NLMSG_ERROR, _REQUEST, _ACK = 2, 1, 4
 _BUFFER_OCTETS = 4 << 20
+_FRAME_OCTETS = 8192  # and more than a frame has
+_NUMBER = struct.Struct("=I")
+# each of one piece: in the machine the making of messages is most of what a frame costs
+_HEARD = struct.Struct("=IHHIIBBH HH6s2x HHI HHi HH4s HH")
+_SENT = struct.Struct("=IHHIIBBH HH6s2x HHI HHi HH8s HH")
 _TYPE = 0x3FFF  # without the flags for nested and for byte order
 
 TX_STAT_ACK = 4
@@ -93,47 +98,53 @@ class Hwsim:
         """The frames that were sent and wait here; OSError (ENOBUFS) where some were lost."""
         while True:
             try:
-                data = self._socket.recv(65536)
+                data = self._socket.recv(_FRAME_OCTETS)
             except BlockingIOError:
                 return
             length, kind, _, _, _ = _HEAD.unpack_from(data)
             if kind == self._family and data[_HEAD.size] == Cmd.FRAME:
                 yield attributes(data[_HEAD.size + _GENERIC.size : length])
 
-    def send(self, command: Cmd, *parts: bytes) -> None:
-        """Tell the kernel something."""
-        self._send(self._family, command, b"".join(parts))
-
-    def deliver(self, receiver: bytes, frame: bytes, dbm: int, frequency: bytes | None) -> None:
-        """Have a radio hear a frame; frequency: the attribute as it came."""
-        parts = [
-            attribute(Attr.ADDR_RECEIVER, receiver),
-            attribute(Attr.FRAME, frame),
-            attribute(Attr.RX_RATE, struct.pack("=I", 0)),
-            attribute(Attr.SIGNAL, struct.pack("=i", dbm)),
-        ]
-        if frequency is not None:
-            parts.append(attribute(Attr.FREQ, frequency))
-        self.send(Cmd.FRAME, *parts)
-
-    def sent(self, told: dict[int, bytes], acknowledged_dbm: int | None, tries: int) -> None:
-        """Tell the sender how it went: after so many tries at its first rate; None: not acknowledged."""
-        (flags,) = struct.unpack("=I", told[Attr.FLAGS])
-        acknowledged = acknowledged_dbm is not None
-        rates = told.get(Attr.TX_INFO, b"")
-        used = rates[:1] + bytes((tries,)) if rates else b""
-        self.send(
-            Cmd.TX_INFO_FRAME,
-            attribute(Attr.ADDR_TRANSMITTER, told[Attr.ADDR_TRANSMITTER]),
-            attribute(
-                Attr.FLAGS, struct.pack("=I", flags | TX_STAT_ACK if acknowledged else flags & ~TX_STAT_ACK)
-            ),
-            attribute(
-                Attr.SIGNAL, struct.pack("=i", acknowledged_dbm if acknowledged_dbm is not None else -100)
-            ),
-            attribute(Attr.TX_INFO, used + NO_RATE * (len(rates) // 2 - 1)),
-            attribute(Attr.COOKIE, told[Attr.COOKIE]),
+    def deliver(self, receiver: bytes, frame: bytes, dbm: int, frequency: bytes) -> bytes:
+        """A message that has a radio hear a frame; frequency: as its attribute came."""
+        octets = _HEARD.size + len(frame)
+        told = _HEARD.pack(
+            *(octets, self._family, _REQUEST, 0, 0, Cmd.FRAME, 1, 0),
+            *(10, Attr.ADDR_RECEIVER, receiver),
+            *(8, Attr.RX_RATE, 0),
+            *(8, Attr.SIGNAL, dbm),
+            *(8, Attr.FREQ, frequency),
+            *(4 + len(frame), Attr.FRAME),
         )
+        return told + frame + bytes(-octets % 4)
+
+    def sent(self, told: dict[int, bytes], acknowledged_dbm: int | None, tries: int) -> bytes:
+        """A message to the sender, how it went: after so many tries at its first rate.
+
+        acknowledged_dbm: at which level the answer came; None: it was not acknowledged.
+        """
+        (flags,) = _NUMBER.unpack(told[Attr.FLAGS])
+        if acknowledged_dbm is None:
+            flags, acknowledged_dbm = flags & ~TX_STAT_ACK, -100
+        else:
+            flags |= TX_STAT_ACK
+        rates = told.get(Attr.TX_INFO, b"")
+        used = rates[:1] + bytes((tries,)) + NO_RATE * (len(rates) // 2 - 1) if rates else b""
+        return (
+            _SENT.pack(
+                *(_SENT.size + len(used), self._family, _REQUEST, 0, 0, Cmd.TX_INFO_FRAME, 1, 0),
+                *(10, Attr.ADDR_TRANSMITTER, told[Attr.ADDR_TRANSMITTER]),
+                *(8, Attr.FLAGS, flags),
+                *(8, Attr.SIGNAL, acknowledged_dbm),
+                *(12, Attr.COOKIE, told[Attr.COOKIE]),
+                *(4 + len(used), Attr.TX_INFO),
+            )
+            + used
+        )
+
+    def tell(self, messages: bytes) -> None:
+        """Send the kernel messages, one behind the other."""
+        self._socket.send(messages)
 
     def _send(self, family: int, command: int, body: bytes, flags: int = _REQUEST) -> None:
         message = _GENERIC.pack(command, 1, 0) + body

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lies.bus import Client
+from lies.bus import Client, Gap, Snapshot
 from lies.events.json import to_json_object
 from lies.remote import find_daemon
 from lies.runtime import monotonic_ns
@@ -33,11 +33,21 @@ async def main(file: Path, links: list[str]) -> None:
                 out.write(msgspec.json.encode({"came_ns": monotonic_ns(), **line}) + b"\n")
 
             events = bus.events()
-            bus.on_gap(lambda gap: write({"type": "gap", "last": gap.last}))
-            bus.on_snapshot(lambda snapshot: write({"type": "snapshot", "links": len(snapshot.links)}))
+            kinds: dict[int, str] = {}
+
+            def gap(told: Gap) -> None:
+                write({"type": "gap", "of": told.primitive, "first": told.first, "last": told.last})
+
+            def snapshot(told: Snapshot) -> None:
+                poas = {state.link.name: state.poa for state in told.links}
+                of = None if told.registration is None else kinds.get(told.registration)
+                write({"type": "snapshot", "of": of, "poas": poas})
+
+            bus.on_gap(gap)
+            bus.on_snapshot(snapshot)
             for kind in KINDS:
                 for link in links or ["*"]:
-                    await bus.register(kind, link)
+                    kinds[await bus.register(kind, link)] = kind
             part.rename(file)
             async for event in events:
                 write(to_json_object(event))

@@ -120,7 +120,7 @@ def machine(
 def _script(command: Sequence[str], env: Mapping[str, str]) -> str:
     paths = (_ROOT, _ROOT / "drivers", _ROOT / "consumers", _ROOT / "tests")
     known = {key: os.environ[key] for key in _KEPT if key in os.environ}
-    values = {**known, "PYTHONPATH": ":".join(map(str, paths)), "PYTHONDONTWRITEBYTECODE": "1", **env}
+    values = {**known, "PYTHONPATH": ":".join(map(str, paths)), **env}
     lines = [f"export {key}={shlex.quote(value)}" for key, value in values.items()]
     return "\n".join([*lines, f"exec {shlex.join(command)}", ""])
 

@@ -65,30 +65,29 @@ class Medium:
         """A few of them."""
         for _ in range(min(AT_ONCE, len(self._forged))):
             radio, dbm, frequency, frame = self._forged.popleft()
-            self._hwsim.deliver(radio, frame, dbm, frequency)
+            self._hwsim.tell(self._hwsim.deliver(radio, frame, dbm, frequency))
 
     def _one(self, told: dict[int, bytes]) -> None:
-        sender, frame = told[Attr.ADDR_TRANSMITTER], told[Attr.FRAME]
+        sender, frame, frequency = told[Attr.ADDR_TRANSMITTER], told[Attr.FRAME], told[Attr.FREQ]
+        hwsim, received = self._hwsim, self._scenario.received
         t_s = (clock_gettime_ns(CLOCK_MONOTONIC) - self._began_ns) / 1e9
         if frame[4] & 1:  # to many: nobody acknowledges
-            for receiver in self._scenario.receivers(sender):
-                dbm = self._scenario.received(sender, receiver, t_s)
-                if dbm is not None:
-                    self._deliver(receiver, told, dbm)
-            self._hwsim.sent(told, None, 1)
+            messages = [
+                hwsim.deliver(receiver, frame, dbm, frequency)
+                for receiver in self._scenario.receivers(sender)
+                if (dbm := received(sender, receiver, t_s)) is not None
+            ]
+            hwsim.tell(b"".join((*messages, hwsim.sent(told, None, 1))))
             return
         receiver = bytes((frame[4] | 0x40,)) + frame[5:10]  # hwsim's address of the radio with that one
         for number in range(1, TRIES + 1):
-            dbm = self._scenario.received(sender, receiver, t_s)
-            back_dbm = self._scenario.received(receiver, sender, t_s) if dbm is not None else None
+            dbm = received(sender, receiver, t_s)
+            back_dbm = received(receiver, sender, t_s) if dbm is not None else None
             if dbm is not None and back_dbm is not None:
-                self._deliver(receiver, told, dbm)
-                self._hwsim.sent(told, back_dbm, number)
+                heard = hwsim.deliver(receiver, frame, dbm, frequency)
+                hwsim.tell(heard + hwsim.sent(told, back_dbm, number))
                 return
-        self._hwsim.sent(told, None, TRIES)
-
-    def _deliver(self, receiver: bytes, told: dict[int, bytes], dbm: int) -> None:
-        self._hwsim.deliver(receiver, told[Attr.FRAME], dbm, told.get(Attr.FREQ))
+        hwsim.tell(hwsim.sent(told, None, TRIES))
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """What takes a link away, and what floods or starves the driver: it tells what iw tells, and survives."""
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -80,20 +82,62 @@ def test_removed_interface_is_no_link(faults: Results) -> None:
     assert [line["link"] for line in faults.objects("links-removed")] == []
 
 
-def test_lost_messages_are_made_up_for(faults: Results) -> None:
-    """After more messages than its buffer held the driver says so, and tells where the link is."""
+def lost_span(faults: Results, case: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The marks of the daemon's stop, and of its rest afterwards."""
+    (stopped,), (settled,) = faults.marks("stopped", case=case), faults.marks("settled", case=case)
+    return stopped, settled
+
+
+CASES = pytest.mark.parametrize(("case", "began"), [("there", FIRST), ("back", SECOND)])
+
+
+@CASES
+def test_lost_messages_are_made_up_for(faults: Results, case: str, began: str) -> None:
+    """After more messages than its buffer held the driver tells that it left, and where the link is."""
+    (link,) = faults.objects(f"links-{case}")
+    assert (link["up"], link["poa"]) == (True, SECOND)
     log = faults.lines("lies-small.log")
     assert any("the kernel dropped messages" in line for line in log)
-    (link,) = faults.objects("links-late")
-    assert (link["up"], link["poa"]) == (True, SECOND)
+    stopped, settled = lost_span(faults, case)
+    said = "\n".join(log[stopped["lines"] : settled["lines"]])
+    moves = re.findall(r"(left|attached to) (\S\S(?::\S\S){5})", said)
+    assert moves[0] == ("left", began)
+    assert moves[-1] == ("attached to", SECOND)
     (ended,) = faults.marks("ended")
     assert ended["code"] == 0
-    (continued,) = faults.marks("continued")
-    after = [e for e in faults.objects("late") if e["came_ns"] >= continued["mono_ns"]]
-    moves = [(e["type"], e["poa"]) for e in after if e["type"] in {"link_up", "link_down"}]
-    assert moves[-1] == ("link_up", SECOND)
-    # a consumer that took the silence for the daemon's end has connected anew: it is told all as it is
-    assert ("link_down", FIRST) in moves or {"gap", "snapshot"} & {e["type"] for e in after}
+
+
+@CASES
+def test_consumer_knows_what_was_lost(faults: Results, case: str, began: str) -> None:
+    """Whatever is not told to a consumer is a gap; snapshots and events lead from truth to truth."""
+    stopped, settled = lost_span(faults, case)
+    at: str | None = began
+    holes: dict[str, bool] = {}  # kinds with a gap and no snapshot since: whether the session was lost
+    gaps = set()
+    for told in faults.objects("late"):
+        if not stopped["mono_ns"] <= told["came_ns"] <= settled["mono_ns"]:
+            continue
+        match told["type"]:
+            case "gap":
+                gaps.add(told["of"])
+                holes[told["of"]] = told["last"] is None
+            case "snapshot":
+                poa = told["poas"].get(STA)
+                assert holes or poa == at
+                at = poa
+                of = told["of"]
+                holes = {k: lost for k, lost in holes.items() if (lost if of is None else k != of)}
+            case "link_down":
+                assert holes or told["poa"] == at
+                at = None
+            case "link_up":
+                assert holes or at is None
+                at = told["poa"]
+            case _:
+                pass
+    assert not holes
+    assert at == SECOND
+    assert {"link_up", "link_down"} <= gaps  # more was lost than anybody can tell
 
 
 def test_forged_beacons_fill_no_memory(faults: Results, figures: Figures) -> None:

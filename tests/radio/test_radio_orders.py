@@ -61,11 +61,12 @@ def test_disconnect_and_connect(orders: Results) -> None:
 
 
 def test_access_point_that_does_not_want_us(orders: Results) -> None:
-    """Where an access point lets nobody in the order comes to nothing, and that is indicated."""
+    """Where an access point lets nobody in the order comes to nothing: its own answer is the reason told."""
     events = told(orders, "refused")
     (failed,) = [e for e in events if e["type"] == "link_action_failed"]
     assert (failed["action"], failed["poa"]) == ("connect", AP1)
-    assert AP2 in failed["detail"]
+    why = f"{AP1} refused the authentication: status 1 (unspecified failure)"
+    assert failed["detail"] == f"the link went to {AP2} instead: {why}"
     assert ("link_up", AP1) not in moves(events)
 
 

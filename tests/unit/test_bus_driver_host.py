@@ -147,6 +147,25 @@ async def test_state_follows_every_item(tmp_path: Path, publish: Publish) -> Non
 
 @BOTH
 @on_loop
+async def test_what_a_driver_missed_is_a_gap(tmp_path: Path, publish: Publish) -> None:
+    """A driver that could not take all that its radio told has a Gap and a snapshot told, at once."""
+    async with setup(tmp_path, publish) as s:
+        port = await s.port()
+        number = await s.consumer.register("link_up")
+        await s.consumer.register("link_down")
+        port.feed(Attached(5_000, "cell7"))
+        s.host.missed()
+        await until(lambda: len(s.heard.gaps) == 2)
+        gaps = [(g.registration, g.primitive, g.publisher, g.first, g.last) for g in s.heard.gaps]
+        assert gaps[0] == (number, "link_up", "radio", 2, 2)
+        assert {state.link.name: state.poa for state in s.heard.snapshots[-1].links}["wwan0"] == "cell7"
+        port.feed(Detached(7_000, "cell7", DownReason.PEER))
+        await until(lambda: len(s.heard.events) == 2)
+        assert s.heard.events[1].header.sequence == 3
+
+
+@BOTH
+@on_loop
 async def test_raw_only_while_somebody_wants_it(tmp_path: Path, publish: Publish) -> None:
     """Raw messages begin with RawState for every new registration, and end with the last."""
     async with setup(tmp_path, publish) as s:

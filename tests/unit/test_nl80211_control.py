@@ -12,6 +12,7 @@ from wifi_kit import (
     connect_body,
     deauthenticate_body,
     gone_body,
+    turned_body,
 )
 
 from lies.events import LinkAction
@@ -20,6 +21,7 @@ from lies_nl80211 import messages as m
 from lies_nl80211.config import Nl80211Config
 from lies_nl80211.items import Carry, Instruct, OwnersTold, Settle, Taken, Wanted
 from lies_nl80211.pending import OUTCOME_S, Order
+from lies_nl80211.uapi import Cmd
 
 CONNECT, DISCONNECT = LinkAction.CONNECT, LinkAction.DISCONNECT
 SUPPLICANT = OwnersTold({NAME: "wpa_supplicant"})
@@ -190,7 +192,7 @@ def test_access_point_that_refuses() -> None:
     take(world)
     world.tell(connect_body(B, status=17))
     world.run(OUTCOME_S + 1)
-    assert fails(world) == [f"{B} refused the association, status 17"]
+    assert fails(world) == [f"{B} refused the association: status 17 (no room for another station)"]
     want(world, B)
     take(world)
     world.at(B, authorised=False)
@@ -204,6 +206,24 @@ def test_access_point_that_refuses() -> None:
     take(world)
     world.run(OUTCOME_S + 1)
     assert fails(world) == ["nothing came of it within 15 s"]
+
+
+@pytest.mark.parametrize(
+    ("command", "what"), [(Cmd.AUTHENTICATE, "authentication"), (Cmd.ASSOCIATE, "association")]
+)
+def test_access_point_that_lets_nobody_in(command: int, what: str) -> None:
+    """The access point's own answer is the reason; a CONNECT that says the same adds nothing."""
+    world = world_of(SUPPLICANT)
+    world.join(A)
+    want(world, B)
+    take(world)
+    world.part(A)
+    world.tell(turned_body(B, 1, command=command))
+    world.tell(connect_body(B, status=1))
+    world.join(A)
+    why = f"{B} refused the {what}: status 1 (unspecified failure)"
+    assert fails(world) == [f"the link went to {A} instead: {why}"]
+    assert [s for s in world.said() if "refused" in s] == [f"{NAME}: {why}"]
 
 
 def test_owner_that_dies() -> None:

@@ -160,7 +160,7 @@ def test_refused_association() -> None:
     world.tell(connect_body(A, status=17))
     world.run(1)
     assert world.moves() == []
-    assert f"{NAME}: {A} refused the association, status 17" in world.said()
+    assert f"{NAME}: {A} refused the association: status 17 (no room for another station)" in world.said()
 
 
 def test_failed_handshake() -> None:

@@ -39,6 +39,7 @@ class Radio(RuleBasedStateMachine):
         self.world = World()
         self.associated: str | None = None
         self.authorised = False
+        self.associations = 0
         self.ups: list[str] = []
         self.late: list[bytes] = []  # told, but not yet read
         self.lost = False  # events, at some time
@@ -71,7 +72,7 @@ class Radio(RuleBasedStateMachine):
         if self.associated is None:
             self.world.stations[INDEX] = []
         else:
-            self.world.at(self.associated, authorised=self.authorised)
+            self.world.at(self.associated, authorised=self.authorised, associated_ns=self.associations)
 
     def _leave(self, reason: int, by_peer: bool) -> tuple[bytes, ...]:
         before = self.associated
@@ -89,6 +90,7 @@ class Radio(RuleBasedStateMachine):
         """Associate, from wherever it is."""
         bodies = self._leave(3, by_peer=False)
         self.associated, self.authorised = poa, open_network
+        self.associations += 1
         if open_network:
             self.ups.append(poa)
         self._tell(delay, *bodies, connect_body(poa, protected=not open_network))

@@ -23,6 +23,7 @@ from wifi_kit import (
     station_body,
     survey_body,
     told,
+    turned_body,
 )
 
 from lies.errors import MalformedMessage
@@ -63,9 +64,18 @@ def judged(body: bytes) -> Any:
         (disconnect_body(2, by_peer=True), m.Disconnected(INDEX, by_peer=True, reason=2)),
         (deauthenticate_body(A, 4, by_peer=False), m.Parted(INDEX, A, by_peer=False, reason=4)),
         (deauthenticate_body(A, 7, by_peer=True), m.Parted(INDEX, A, by_peer=True, reason=7)),
+        (turned_body(A, 1), m.Turned(INDEX, A, "authentication", 1)),
+        (turned_body(A, 17, command=Cmd.ASSOCIATE), m.Turned(INDEX, A, "association", 17)),
+        (turned_body(A, 0), None),
+        (turned_body(A, 126), None),
+        (told(Cmd.AUTHENTICATE, attribute(Attr.TIMED_OUT, b"")), None),
         (gone_body(A), m.StationGone(INDEX, A)),
         (interface_body(), m.Interface(INDEX, "wlan0", 2, "02:00:00:00:00:01", 0)),
         (station_body(A, retries=5), m.Station(INDEX, A, -50, 54.0, 5, authorised=True, associated=True)),
+        (
+            station_body(A, associated_ns=7),
+            m.Station(INDEX, A, -50, 54.0, 0, authorised=True, associated=True, associated_ns=7),
+        ),
         (station_body(A, authorised=None), m.Station(INDEX, A, -50, 54.0, 0, None, associated=True)),
         (survey_body(-92), m.Survey(INDEX, 2437, -92, in_use=True)),
         (

@@ -21,6 +21,7 @@ class SeenHwsim(Hwsim):
     """Keeps what the kernel would be told."""
 
     def __init__(self) -> None:
+        self._family = 28
         self.waiting: list[dict[int, bytes]] = []
         self.told: list[tuple[Cmd, dict[int, bytes]]] = []
 
@@ -29,9 +30,13 @@ class SeenHwsim(Hwsim):
         while self.waiting:
             yield self.waiting.pop(0)
 
-    def send(self, command: Cmd, *parts: bytes) -> None:
-        """Keep it."""
-        self.told.append((command, attributes(b"".join(parts))))
+    def tell(self, messages: bytes) -> None:
+        """Keep each, as the kernel goes from one to the next."""
+        while messages:
+            length, family, flags, command = struct.unpack_from("=IHH8xB", messages)
+            assert (family, flags) == (28, 1)
+            self.told.append((Cmd(command), attributes(messages[20:length])))
+            messages = messages[(length + 3) & ~3 :]
 
 
 def level(points: list[list[float]], noise_db: float = 0.0, noise_s: float = 0.0) -> Level:

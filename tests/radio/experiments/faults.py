@@ -1,12 +1,15 @@
 """What goes wrong with a station: everything that takes its link away, lost messages, forged beacons."""
 
+import json
 import signal
 import struct
 from pathlib import Path
 
 from polling import wait_until
 
+from lies.bus import BlockingClient
 from radio.guest import (
+    LOGS,
     PATIENCE_S,
     Air,
     Control,
@@ -20,6 +23,7 @@ from radio.guest import (
     joined,
     keep,
     listen,
+    log,
     make_radios,
     mark,
     pause,
@@ -138,7 +142,7 @@ class Bench:
         """The interface is deleted while it is up, and made anew."""
         run("iw", "dev", self.radio.interface, "del", namespace="sta")
         pause(SETTLE_S)
-        keep("links-removed.ndjson", self.lies.run("links", "-j"))
+        self._links("removed")
         self.supplicant.kill()
         self.supplicant.wait()
         radio = self.radio
@@ -157,11 +161,17 @@ class Bench:
         pause(SETTLE_S)
         dump = run("iw", "dev", self.radio.interface, "scan", "dump", namespace="sta")
         mark("forged", heard=sum(line.startswith("BSS ") for line in dump.splitlines()))
-        keep("poas-flood.ndjson", self.lies.run("poas", self.radio.interface, "-j"))
+        with self._bus() as bus:
+            poas = [p.poa for p in bus.poa_list(self.radio.interface).poas]
+        keep("poas-flood.ndjson", json.dumps({"poas": poas}) + "\n")
         self._memory("after")
 
     def overrun(self) -> None:
-        """The daemon, with a small buffer, is stopped while the station moves; then it goes on."""
+        """The daemon, with a small buffer, is stopped while the station moves; then it goes on.
+
+        Once so long that its consumer takes it for gone, with the station elsewhere at the end; once as
+        short as can be, with the station where it was before.
+        """
         self.lies.process.send_signal(signal.SIGTERM)
         mark("ended", code=self.lies.process.wait(PATIENCE_S))
         usual = _BUFFER.read_text()
@@ -170,14 +180,36 @@ class Bench:
         listen(self.lies, "late")
         said("lies-small", "attached to")  # with a socket of that size
         _BUFFER.write_text(usual)
-        mark("stopped")
+        self._stopped("there", "ap2", "ap1", "ap2")
+        self._stopped("back", "ap1", "ap2", "ap1", "ap2")
+
+    def _stopped(self, case: str, *moves: str) -> None:
+        gaps = self._gaps()
         self.lies.process.send_signal(signal.SIGSTOP)
-        for name in ("ap2", "ap1", "ap2", "ap1", "ap2"):
-            self.at(name)
-        mark("continued")
+        mark("stopped", case=case, lines=_lines("lies-small"))
+        for name in moves:
+            hear(self.radio, *FREQUENCIES[::2])
+            assert self.sta.ask(f"ROAM {self.radios[name].address}") == "OK"
+            joined(self.sta, self.radios[name].address)
+        if case == "there":
+            wait_until(lambda: self._gaps() > gaps, PATIENCE_S)  # the consumer's own, for a silent daemon
+        mark("continued", case=case)
         self.lies.process.send_signal(signal.SIGCONT)
         pause(SETTLE_S)
-        keep("links-late.ndjson", self.lies.run("links", "-j"))
+        mark("settled", case=case, lines=_lines("lies-small"))
+        self._links(case)
+
+    def _gaps(self) -> int:
+        return (LOGS / "late.ndjson").read_text(encoding="utf-8").count('"gap"')
+
+    def _links(self, when: str) -> None:
+        """What the daemon says of its links; not by `lies links`, whose start takes the machine a second."""
+        with self._bus() as bus:
+            lines = [json.dumps({"link": s.link.name, "up": s.up, "poa": s.poa}) for s in bus.links()]
+        keep(f"links-{when}.ndjson", "".join(f"{line}\n" for line in lines))
+
+    def _bus(self) -> BlockingClient:
+        return BlockingClient.connect(self.lies.directory, name="experiment", timeout_s=PATIENCE_S)
 
     def _set(self, state: str) -> None:
         run("ip", "link", "set", self.radio.interface, state, namespace="sta")
@@ -192,6 +224,10 @@ class Bench:
         status = Path(f"/proc/{self.lies.process.pid}/status").read_text(encoding="ascii")
         (kb,) = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
         mark("memory", when=when, kb=int(kb))
+
+
+def _lines(name: str) -> int:
+    return len(log(name).read_text(encoding="utf-8").splitlines())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """RFC 5184 appendix B.3 on real 802.11: a station leaves fading access points, FMIPv6 moves its packets."""
 
-from radio.access_network import Journey
+from radio.access_network import CORRESPONDENT, Journey
 from radio.guest import experiment, keep, run
+from radio.sending import Host, Sending
 
 MOVES = 10
+FLOW_MOVES = 5  # of them with 15 Mbit/s to the station, then with that from it: both are too much at once
 PLAIN_MOVES = 2  # of each kind
 
 
@@ -12,7 +14,13 @@ def main() -> None:
     journey = Journey(protected=True)
     journey.attach()
     journey.ping("pings", journey.pcoa)
-    for _ in range(MOVES + 1):  # a handover is reported when its tunnel ends: by the one after it
+    correspondent, station = Host("cn", CORRESPONDENT), Host(journey.station.namespace, journey.pcoa)
+    for name, ends in (("down", (correspondent, station)), ("up", (station, correspondent))):
+        flow = Sending(name, *ends)
+        for _ in range(FLOW_MOVES):
+            journey.fade()
+        flow.end()
+    for _ in range(MOVES + 1 - 2 * FLOW_MOVES):  # a handover is reported when its tunnel ends: by the next
         journey.fade()
     for router in journey.routers:
         keep(f"esp-{router.name}.txt", run("ip", "-s", "xfrm", "state", namespace=router.name))
