@@ -5,7 +5,7 @@ from radio.guest import experiment, keep, run
 from radio.sending import Host, Sending
 
 MOVES = 10
-FLOW_MOVES = 5  # of them with 15 Mbit/s to the station, then with that from it: both are too much at once
+FLOW_MOVES = 2  # of them with 15 Mbit/s to the station, then with that from it: both are too much at once
 PLAIN_MOVES = 2  # of each kind
 
 
