@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field, frozen
+from descriptors import open_descriptors
 from netns_kit import kernel_state, left, namespace, netlink, settle, wire
 
 from lies.consumer import Consumer
@@ -141,7 +142,7 @@ class Place:
     @property
     def opened(self) -> int:
         """Descriptors that are open and were not before."""
-        return _descriptors() - self.descriptors
+        return open_descriptors() - self.descriptors
 
     def consumer(self, role: str, bus: HandBus | None = None, **options: object) -> Consumer:
         """The consumer of a role, not started."""
@@ -224,16 +225,12 @@ def place() -> Iterator[Place]:
         kernel.execute([m.address(indexes[1], ROUTER, prefix_length=64, prefix_route=True, owner=owned)])
         kernel.execute([m.address(indexes[2], HOME_AGENT, owner=owned)])
         settle()
-        yield Place(descriptor, kernel, kernel_state(), _settings(), _descriptors())
+        yield Place(descriptor, kernel, kernel_state(), _settings(), open_descriptors())
 
 
 def _settings() -> dict[str, str]:
     names = [name.format(i) for i in ("wlan0", "ap", "bb") for name in _SYSCTLS]
     return {name: Path("/proc/sys/net", name).read_text(encoding="ascii").strip() for name in names}
-
-
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -5,11 +5,11 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve, frozen
+from descriptors import open_descriptors
 from netns_kit import frames, ip, netlink, waiting
 
 from lies.attachment import PortConfig
@@ -65,11 +65,6 @@ class Radio:
         """Take a router's access point out of service, or put it back."""
         with entered(self.net.descriptor("radio")), netlink() as kernel:
             kernel.execute([m.set_link(socket.if_nametoindex(f"air{number}"), up=up)])
-
-
-def _descriptors() -> int:
-    """How many descriptors this process has open."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 @pytest.fixture(scope="module")
@@ -228,17 +223,17 @@ def test_a_port_that_is_not_there_is_an_error_and_nothing_stays_open(
     radio: Radio, wrong: dict[str, Any]
 ) -> None:
     """A namespace, port or bridge that does not exist is an OSError; no descriptor is left open."""
-    before = _descriptors()
+    before = open_descriptors()
     with pytest.raises(OSError, match=r"No such file|Invalid argument|no interface 'nowhere'"):
         radio.open(config=evolve(radio.config, **wrong))
-    assert _descriptors() == before
+    assert open_descriptors() == before
 
 
 def test_closing_detaches(radio: Radio) -> None:
     """Close leaves the port in no bridge, without carrier, and its sockets closed."""
-    before = _descriptors()
+    before = open_descriptors()
     port = radio.open()
     radio.move(port, 1)
     asyncio.run(port.close())
     assert radio.state() == (None, False)
-    assert _descriptors() == before
+    assert open_descriptors() == before

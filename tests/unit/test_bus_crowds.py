@@ -17,6 +17,7 @@ import pytest
 import zmq
 from bus_rig import Heard, daemon, hear, on_loop, until
 from curve_kit import TcpRig, tcp_daemon
+from descriptors import open_descriptors
 
 from lies.bus import Client, Right, Rights
 from lies.bus._directory import RuntimeDirectory
@@ -40,11 +41,6 @@ def knock(d: TcpRig, kind: str) -> socket.socket:
         return connection
     host, _, port = d.server.addresses["bus"].removeprefix("tcp://").rpartition(":")
     return socket.create_connection((host, int(port)))
-
-
-def open_descriptors() -> int:
-    """How many descriptors this process has."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def overflows() -> int:

@@ -9,6 +9,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
+from descriptors import open_descriptors
 from netns_kit import ip
 from polling import wait_until
 
@@ -179,7 +180,7 @@ def test_more_or_fewer_routers_are_refused(routers: int) -> None:
 @pytest.mark.parametrize("routers", [1, 64])
 def test_the_limits_can_be_built_and_leave_nothing(routers: int) -> None:
     """Testbeds of 1 and of 64 routers come up; closed, no namespace and no descriptor of them is left."""
-    descriptors = _descriptors()
+    descriptors = open_descriptors()
     net = t.Topology(routers)
     names = ["cn", "ha", "core", "radio", "mn", *(f"ar{n + 1}" for n in range(routers))]
     inodes = {os.fstat(net.descriptor(name)).st_ino for name in names}
@@ -188,12 +189,8 @@ def test_the_limits_can_be_built_and_leave_nothing(routers: int) -> None:
         assert len([line for line in ip("-6", "route") if " dev bb " in line and "via" in line]) == routers
     net.close()
     net.close()  # twice is once
-    assert _descriptors() == descriptors
+    assert open_descriptors() == descriptors
     assert not inodes & _namespaces()
-
-
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def _namespaces() -> set[int]:
@@ -218,10 +215,10 @@ def test_a_testbed_that_fails_half_way_leaves_nothing(monkeypatch: pytest.Monkey
         raise OSError("no more")
 
     monkeypatch.setattr(t.Topology, "_build_home_agent", fails)
-    descriptors = _descriptors()
+    descriptors = open_descriptors()
     with pytest.raises(OSError, match="no more"):
         t.Topology(2)
-    assert _descriptors() == descriptors
+    assert open_descriptors() == descriptors
     assert not set(made) & _namespaces()
 
 
