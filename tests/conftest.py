@@ -5,6 +5,7 @@ import os
 
 import conformance
 import pytest
+import zmq
 from hypothesis import HealthCheck, settings
 from tools import need
 
@@ -16,6 +17,10 @@ settings.register_profile(
     "lies", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("lies")
+
+# ZeroMQ's thread opens its TCP connections, in the namespace in which it began: here, not in a test's.
+with zmq.Context.instance().socket(zmq.PAIR):
+    pass
 
 
 @functools.cache
