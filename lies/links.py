@@ -54,7 +54,7 @@ class Raise:
 
 
 @define
-class LinkState:
+class WatchedLink:
     """What the indications of a link say; poa: where it is up, also while it is moved."""
 
     header: Header | None = None
@@ -100,9 +100,9 @@ class LinkWatch:
     """
 
     def __init__(
-        self, links: Sequence[str], policy: LinkPolicy, ready: Callable[[str, LinkState, float], bool]
+        self, links: Sequence[str], policy: LinkPolicy, ready: Callable[[str, WatchedLink, float], bool]
     ) -> None:
-        self.states = {name: LinkState() for name in links}
+        self.states = {name: WatchedLink() for name in links}
         self.current: str | None = None
         self._policy = policy
         self._ready = ready

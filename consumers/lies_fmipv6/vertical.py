@@ -17,7 +17,7 @@ from lies.events import (
     PoALost,
 )
 from lies.link_policy import LinkPolicy, PreferredLinks
-from lies.links import LinkState, LinkWatch
+from lies.links import WatchedLink, LinkWatch
 from lies.timers import earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import UseLink
@@ -124,7 +124,7 @@ class VerticalNode(MobileNode):
         self._m.roams = self._roams(now)
         return super().handle_timeout(now) + self._between(now)
 
-    def _ready(self, name: str, state: LinkState, now: float) -> bool:
+    def _ready(self, name: str, state: WatchedLink, now: float) -> bool:
         """It is up; and the one in use has an address, or is about to get one."""
         m = self._m
         if state.poa is None or (self._failed.get(name, now) > now and m.state is not S.DOWN):

@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from lies.events import CareOfAddressChanged, Header, Indication
 from lies.link_policy import LinkPolicy
-from lies.links import LinkState, LinkWatch, Raise
+from lies.links import WatchedLink, LinkWatch, Raise
 from lies_mipv6.items import LinkMoved
 
 TOLD_S = 3.0  # after this long at another PoA without a report the care-of address is the same as before
@@ -98,7 +98,7 @@ class Links:
         self._watch.passed(now)
         return self._decide(now)
 
-    def _ready(self, name: str, state: LinkState, now: float) -> bool:
+    def _ready(self, name: str, state: WatchedLink, now: float) -> bool:
         """The care-of address is one of where the link is."""
         care_of = self._care_of.get(name)
         return care_of is not None and (care_of.poa in {None, state.poa} or now - state.up_at >= TOLD_S)
