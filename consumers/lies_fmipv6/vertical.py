@@ -17,7 +17,7 @@ from lies.events import (
     PoALost,
 )
 from lies.link_policy import LinkPolicy, PreferredLinks
-from lies.links import WatchedLink, LinkWatch
+from lies.links import LinkWatch, WatchedLink
 from lies.timers import earliest
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.actions import UseLink

@@ -6,7 +6,7 @@ from attrs import evolve, frozen
 
 from lies.events import CareOfAddressChanged, Header, Indication
 from lies.link_policy import LinkPolicy
-from lies.links import WatchedLink, LinkWatch, Raise
+from lies.links import LinkWatch, Raise, WatchedLink
 from lies_mipv6.items import LinkMoved
 
 TOLD_S = 3.0  # after this long at another PoA without a report the care-of address is the same as before
