@@ -85,13 +85,13 @@ class Runtime(Generic[ItemT, ActionT]):
         self._perform = perform
         self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
-        self._pending: list[ItemT] = []
+        self._pending: list[tuple[ItemT, float | None]] = []
         self._busy = False
         self._closed = False
 
-    def feed(self, item: ItemT) -> None:
-        """Give the engine an item and perform what it answers."""
-        self._pending.append(item)
+    def feed(self, item: ItemT, at: float | None = None) -> None:
+        """Give the engine an item and perform what it answers; at: when it happened, if not just now."""
+        self._pending.append((item, at))
         self._run(timeout=False)
 
     def close(self) -> None:
@@ -114,8 +114,8 @@ class Runtime(Generic[ItemT, ActionT]):
                 for action in self._engine.handle_timeout(self._clock()):
                     self._perform(action)
             while self._pending:
-                item = self._pending.pop(0)
-                for action in self._engine.receive(item, self._clock()):
+                item, at = self._pending.pop(0)
+                for action in self._engine.receive(item, self._clock() if at is None else at):
                     self._perform(action)
         finally:
             self._busy = False

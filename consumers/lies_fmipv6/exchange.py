@@ -84,6 +84,10 @@ class FbuExchange:
         """Wait for nothing: the link is gone, or something else settled it."""
         self._backoff = None
 
+    def began_with(self, sequence: int) -> bool:
+        """Whether this is the number of the first FBU."""
+        return self._sequences[:1] == (sequence,)
+
     def answered_by(self, item: Received, now: float, *, unproven: bool) -> FastBindingAck | None:
         """The FBack in `item` if it answers one of our FBUs and may be believed."""
         ack = item.message

@@ -39,6 +39,13 @@ class Received:
 
 
 @value
+class FbuSent:
+    """The FBU with this sequence number leaves now: deciding on it and encoding it took their time."""
+
+    sequence: int
+
+
+@value
 class ConnectRefused:
     """L2-LinkConnect ended with Confirm(Error), or the PoA did not let the node in."""
 
@@ -95,6 +102,7 @@ MobileNodeItem = (
     | ConnectRefused
     | AddressConfigured
     | AddressFound
+    | FbuSent
     | Received
 )
 AccessRouterItem = Received | OrderHandover | Barred

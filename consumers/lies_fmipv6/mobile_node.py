@@ -27,6 +27,7 @@ from lies_fmipv6.items import (
     AddressConfigured,
     AddressFound,
     ConnectRefused,
+    FbuSent,
     Received,
     access_point_id,
     poa_of,
@@ -119,7 +120,7 @@ class MobileNode:
         match item:
             case Received():
                 actions = self._received(item, now)
-            case LinkStatusChanged():
+            case LinkStatusChanged() | LinkGoingDown() | LinkGoingDownCancelled():
                 m.scout.indicated(item, now)
             case PoAListConfirm():
                 if item.result is _ACK:
@@ -129,8 +130,6 @@ class MobileNode:
                 actions = self._link(item, now)
             case BindingUpdated():
                 actions = self._binding_updated(item, now)
-            case LinkGoingDown() | LinkGoingDownCancelled():
-                m.scout.indicated(item, now)
             case PoAFound():
                 m.scout.found(item.poas)
                 actions = self._resolve(now)
@@ -138,6 +137,8 @@ class MobileNode:
                 m.scout.lost(item.poas)
             case ConnectRefused():
                 actions = self._departure.connect_refused(item, now)
+            case FbuSent(sequence):
+                m.sent(sequence, now)
             case AddressConfigured() | AddressFound():
                 actions = self._configured(item, now)
             case _:

@@ -34,13 +34,14 @@ from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import ethernet_address, link_address
 from lies.links import Raise
 from lies.packet import OtherProtocol
-from lies.runtime import Runtime, monotonic_ns, wall_ns
+from lies.runtime import Runtime, monotonic_ns, now_s, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.codec import decode, encode
 from lies_fmipv6.config import Config, mobile_node
 from lies_fmipv6.data_plane import MobileDataPlane
-from lies_fmipv6.items import AddressConfigured, ConnectRefused, MobileNodeItem, Received
+from lies_fmipv6.items import AddressConfigured, ConnectRefused, FbuSent, MobileNodeItem, Received
 from lies_fmipv6.link_layer import check_addresses, group_address
+from lies_fmipv6.messages import FastBindingUpdate
 from lies_fmipv6.mobile_node import MobileNode
 from lies_fmipv6.mobile_plane import MobilePlane
 from lies_fmipv6.parameters import MobileNodeConfig, NodeLink, Parameters, eui64
@@ -176,12 +177,14 @@ class MobileShell:
         self._done = [expected.announce, expected.complete]
 
     def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
+        arrived = now_s()
         try:
             got = decode(packet, key_for=self._keys.get)
         except OtherProtocol:
             return
         message = check_addresses(got.message)
-        self._runtime.feed(Received(message, got.source, got.destination, lla, got.authenticated, interface))
+        item = Received(message, got.source, got.destination, lla, got.authenticated, interface)
+        self._runtime.feed(item, arrived)
 
     def _perform(self, action: a.MobileNodeAction) -> None:
         if action in self._done:
@@ -196,7 +199,10 @@ class MobileShell:
         match action:
             case a.SendMessage(message, source, destination):
                 packet = encode(message, source, destination, key=self._keys.get(destination))
+                leaves = now_s()
                 self._send(packet, destination)
+                if isinstance(message, FastBindingUpdate):
+                    self._runtime.feed(FbuSent(message.sequence), leaves)
             case a.RequestPoAList(link):
                 self._spawn(self._poa_list(link))
             case a.RequestConnect(link, poa):

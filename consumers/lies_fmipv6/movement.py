@@ -6,7 +6,7 @@ from lies_fmipv6.actions import HoldUplink, ReleaseUplink, RequestPoAList
 from lies_fmipv6.actions import MobileNodeAction as Action
 from lies_fmipv6.discovery import Discovery, Outcome, Target
 from lies_fmipv6.exchange import FbuExchange, Sequencer
-from lies_fmipv6.handover import Handover, Reporter, Router
+from lies_fmipv6.handover import Handover, Reporter, Router, to_ns
 from lies_fmipv6.items import access_point_id
 from lies_fmipv6.parameters import MobileNodeConfig, Mode, NodeLink, Parameters, form_address
 from lies_fmipv6.policy import Policy
@@ -96,6 +96,12 @@ class Movement:
             return []
         self.held = self.coa
         return [HoldUplink(self.coa)]
+
+    def sent(self, sequence: int, now: float) -> None:
+        """An FBU left: the time of the first one of a handover is reported."""
+        for h in (self.handover, *(tunnel.handover for tunnel in self.tunnels.kept)):
+            if h is not None and h.exchange is not None and h.exchange.began_with(sequence):
+                h.fbu_ns = to_ns(now)
 
     def release(self) -> list[Action]:
         """Let go what is held."""

@@ -26,6 +26,7 @@ from net_nodes import MN_LLA, coa_of, poa_of, prefix_of
 
 from lies.events import (
     DownReason,
+    HandoverDone,
     LinkDown,
     LinkUp,
     Quality,
@@ -205,6 +206,34 @@ def test_link_breaks_between_fbu_and_fback() -> None:
     (complete, *_) = mn.receive(evolve(fback(0, 0xFFFF), destination=coa_of(2)), 5.15)
     assert complete == fa.CompleteHandover(coa_of(1), coa_of(2), PAR, NAR, b"\2\0\0\0\2\2", tunnel=True)
     assert mn.state is MobileNodeState.ATTACHED
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["from the old link", "from the new link"])
+def test_the_time_of_the_first_fbu_is_reported(there: bool) -> None:
+    """When the first FBU left, not when it was decided on or repeated: both modes (fbu_ns)."""
+    mn = resolved()
+    if there:
+        mn.receive(LinkDown(HEADER, poa_of(1), DownReason.SIGNAL_LOST), 5.0)
+        actions = mn.receive(LinkUp(HEADER, poa_of(2)), 5.0)
+    else:
+        actions = leaving(mn)
+    (first,) = messages(actions, FastBindingUpdate)
+    mn.receive(fi.FbuSent(first.sequence), 5.001)
+    due = 5.0
+    again: list[FastBindingUpdate] = []
+    while not again:
+        due = mn.next_timeout() or due
+        again = messages(mn.handle_timeout(due), FastBindingUpdate)
+    mn.receive(fi.FbuSent(again[0].sequence), due + 0.001)
+    mn.receive(fi.FbuSent((first.sequence - 7) & 0xFFFF), due + 0.002)
+    came = mn.receive(evolve(fback(0, again[0].sequence), destination=coa_of(2 if there else 1)), due + 0.01)
+    if not there:
+        came += mn.receive(LinkUp(HEADER, poa_of(2)), due + 0.02)
+    came += mn.receive(bound(coa_of(2)), due + 0.03)
+    came += [a for _, a in until(mn, due + 30.0)]
+    (done,) = [a.report for a in came if isinstance(a, fa.Publish) and isinstance(a.report, HandoverDone)]
+    assert (done.mode, done.fbu_ns) == ("reactive" if there else "predictive", 5_001_000_000)
+    assert done.fback_ns == round((due + 0.01) * 1e9)
 
 
 def test_reactive_without_an_answer() -> None:

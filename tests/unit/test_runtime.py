@@ -75,6 +75,21 @@ def test_actions_in_order() -> None:
     asyncio.run(run())
 
 
+def test_what_happened_before_is_told_with_its_time() -> None:
+    """An item that comes with a time is of that time; the next one is of the clock's again."""
+
+    async def run() -> None:
+        engine, clock = Echo(), Clock()
+        runtime = Runtime(engine, lambda _: None, clock=clock)
+        clock.now = 7.5
+        runtime.feed("a", 7.25)
+        runtime.feed("b")
+        assert engine.seen == [("a", 7.25), ("b", 7.5)]
+        runtime.close()
+
+    asyncio.run(run())
+
+
 def test_never_reentered() -> None:
     """What an action feeds back is taken after the whole batch of actions, never in the middle."""
 

@@ -23,8 +23,11 @@ from lies.events import (
 )
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
+from lies.runtime import now_s
 from lies_fmipv6 import actions as fast
-from lies_fmipv6.items import ConnectRefused
+from lies_fmipv6.codec import encode
+from lies_fmipv6.items import ConnectRefused, FbuSent
+from lies_fmipv6.messages import FastBindingAck, FastBindingUpdate
 
 pytestmark = pytest.mark.netns
 
@@ -108,6 +111,25 @@ def test_a_connect_that_fails_reaches_the_engine(here: Place) -> None:
 
     here.run(here.consumer("mobile", bus), work)
     assert told == [ConnectRefused("02:00:00:00:02:02", "it does not want us")]
+
+
+def test_fbu_and_fback_have_the_times_of_the_wire(here: Place) -> None:
+    """What is encoded or decoded before the engine hears of it is not counted to the routers' answer."""
+    fed: list[tuple[Any, float]] = []
+    seen: dict[str, float] = {}
+
+    async def work(shell: Any) -> None:
+        shell._runtime.feed = lambda item, at: fed.append((item, at))
+        seen["before"] = now_s()
+        perform(shell, fast.SendMessage(FastBindingUpdate(7, 20, PCOA, NCOA, MAC), PCOA, PAR))
+        seen["sent"] = now_s()
+        shell._on_packet(encode(FastBindingAck(0, 7, 20), PAR, PCOA), MAC, "wlan0")
+
+    here.run(here.consumer("mobile", HandBus()), work)
+    (sent, left), (received, arrived) = fed
+    assert sent == FbuSent(7)
+    assert isinstance(received.message, FastBindingAck)
+    assert seen["before"] <= left <= seen["sent"] <= arrived <= now_s()
 
 
 def test_a_care_of_address_makes_a_binding_update(here: Place) -> None:

@@ -60,7 +60,14 @@ def test_dhcp_is_a_command(here: Place, command: tuple[str, ...], found: list[IP
 
     async def work(shell: Any) -> None:
         feed = shell._runtime.feed
-        shell._runtime.feed = lambda item: fed.append(item) if not isinstance(item, Received) else feed(item)
+
+        def look(item: Any, at: float | None = None) -> None:
+            if isinstance(item, Received):
+                feed(item, at)
+            else:
+                fed.append(item)
+
+        shell._runtime.feed = look
         perform(shell, fast.ConfigureAddress("wlan0"))
         await until(lambda: not shell._tasks)
 

@@ -146,7 +146,7 @@ def test_an_fback_is_judged_by_the_routers_key(
     fed: list[Any] = []
 
     async def work(shell: Any) -> None:
-        shell._runtime.feed = fed.append
+        shell._runtime.feed = lambda item, _: fed.append(item)
         shell._on_packet(encode(FastBindingAck(0, 1, 20), PAR, PCOA, key=key), MAC, "wlan0")
         shell._on_packet(encode(FastBindingAck(0, 1, 20), NAR, PCOA, key=key), MAC, "wlan0")
 
