@@ -158,8 +158,6 @@ class RouterNode:
                     self.net.to_mobile(self, packet)
                 else:
                     self.route(packet)
-            case fa.ExpectHAck():
-                pass
             case fa.AddTunnel(pcoa, endpoint, _):
                 self.tunnels[pcoa] = endpoint
                 self._let_go(pcoa)
@@ -184,6 +182,9 @@ class RouterNode:
                 assert ncoa in self.held or ncoa not in self.waiting
                 self.held.discard(ncoa)
                 self.waiting.setdefault(ncoa, [])
+            case fa.DefendNode(ncoa, mn_lla):
+                assert mn_lla in self.net.llas
+                assert ncoa in self.waiting, "an address is defended that nothing waits for"
             case fa.AdmitNode(ncoa, mn_lla):
                 assert mn_lla in self.net.llas
                 self._let_go(ncoa)

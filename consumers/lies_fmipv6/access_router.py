@@ -5,7 +5,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 from lies.timers import Backoff, earliest
 from lies_fmipv6.actions import AccessRouterAction as Action
-from lies_fmipv6.actions import AdmitNode, SendMessage
+from lies_fmipv6.actions import AdmitNode, Foreseen, SendMessage
 from lies_fmipv6.items import AccessRouterItem as Item
 from lies_fmipv6.items import Barred, OrderHandover, Received
 from lies_fmipv6.messages import (
@@ -80,6 +80,7 @@ class AccessRouter:
 
     def receive(self, item: Item, now: float) -> list[Action]:
         """What follows from a message or an order."""
+        self._previous.begun = None
         if isinstance(item, OrderHandover):
             return self._order(item, now)
         if isinstance(item, Barred):
@@ -110,6 +111,13 @@ class AccessRouter:
                         for adv in self._neighbourhood.unasked()
                     ]
         return actions
+
+    def foresee(self) -> Foreseen | None:
+        """What a HAck will be answered with, if an HI was sent for what was fed last.
+
+        To be asked for when that HI has left, which need not wait for it.
+        """
+        return self._previous.foresee()
 
     def next_timeout(self) -> float | None:
         """When handle_timeout wants to be called."""

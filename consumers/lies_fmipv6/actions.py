@@ -197,20 +197,6 @@ class AddTunnel:
 
 
 @value
-class ExpectHAck:
-    """This HAck from the neighbour will be answered with these, in this order: build them now.
-
-    A shell may do them as soon as that HAck comes, before it feeds it; when the engine then asks for them,
-    they are done already. Void once the engine has been fed anything else, or has asked for anything else.
-    """
-
-    neighbour: IPv6Address
-    ack: HandoverAcknowledge
-    tunnel: AddTunnel
-    answers: tuple[SendMessage, ...]
-
-
-@value
 class RemoveTunnel:
     """The tunnel ends in both directions; packets to pcoa go to the access link again.
 
@@ -241,7 +227,7 @@ class ReleaseNode:
 
 @value
 class ExpectNode:
-    """A node is to arrive: defend ncoa, and let packets to it wait (RFC 5568 section 4).
+    """A node is to arrive: let packets to it wait (RFC 5568 section 4). A DefendNode follows the HAck.
 
     buffer: the PAR asked for buffering. Where ncoa is the pcoa of a tunnel of this router (the node comes
     back), packets to it wait instead of being tunnelled, while what the node sends through that tunnel is
@@ -251,6 +237,14 @@ class ExpectNode:
     ncoa: IPv6Address
     mn_lla: bytes
     buffer: bool
+
+
+@value
+class DefendNode:
+    """Answer for ncoa on the access link from now on: nothing that the HAck has to wait for."""
+
+    ncoa: IPv6Address
+    mn_lla: bytes
 
 
 @value
@@ -314,7 +308,7 @@ MobileNodeAction = (
 AccessRouterAction = (
     SendMessage
     | AddTunnel
-    | ExpectHAck
+    | DefendNode
     | RemoveTunnel
     | HoldNode
     | ReleaseNode
@@ -325,3 +319,17 @@ AccessRouterAction = (
     | RemoveHostRoute
 )
 Action = MobileNodeAction | AccessRouterAction
+
+
+@value
+class Foreseen:
+    """This HAck from the neighbour will be answered with these, in this order: build them in time.
+
+    A shell may do them as soon as that HAck comes, before it feeds it; when the engine then asks for them,
+    they are done already. Void once the engine has been fed anything else, or has asked for anything else.
+    """
+
+    neighbour: IPv6Address
+    ack: HandoverAcknowledge
+    tunnel: AddTunnel
+    answers: tuple[SendMessage, ...]

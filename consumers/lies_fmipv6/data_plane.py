@@ -40,6 +40,10 @@ class RouterDataPlane(Protocol):
         """ExpectNode."""
         ...
 
+    def defend(self, ncoa: IPv6Address) -> None:
+        """DefendNode."""
+        ...
+
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """AdmitNode."""
         ...

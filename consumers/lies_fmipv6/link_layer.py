@@ -18,6 +18,7 @@ from lies_fmipv6.messages import (
 )
 
 _ETHERNET_OCTETS = 6
+_MULTICAST = 0xFF  # first octet (RFC 4291 section 2.7)
 _NO_ADDRESS = bytes(_ETHERNET_OCTETS)
 
 
@@ -57,4 +58,5 @@ def group_address(destination: IPv6Address) -> bytes | None:
 
     A frame to it needs no entry in the kernel's neighbour cache, which strangers on the link can fill.
     """
-    return b"\x33\x33" + destination.packed[-4:] if destination.is_multicast else None
+    octets = destination.packed
+    return b"\x33\x33" + octets[-4:] if octets[0] == _MULTICAST else None

@@ -9,6 +9,7 @@ from lies_fmipv6.actions import AccessRouterAction as Action
 from lies_fmipv6.actions import (
     AddHostRoute,
     AdmitNode,
+    DefendNode,
     ExpectNode,
     ForgetNode,
     RemoveHostRoute,
@@ -63,6 +64,7 @@ class NewRouter:
         self._nodes = self._guests.by_address
         self._routed: dict[bytes, IPv6Address] = {}  # link-layer address -> PCoA that has a host route
         self._neighbours = {n.address: n for n in config.neighbours}
+        self._undefended: DefendNode | None = None  # to come behind the HAck
         self.timers: Timers[bytes] = Timers()  # octets of addresses are found more quickly than addresses
 
     @property
@@ -97,7 +99,7 @@ class NewRouter:
             hack = self._process(neighbour, hi, hi.ncoa, now, actions)
         if hack is not None:
             actions.append(SendMessage(hack, self._c.address, item.source))
-        return actions
+        return self._defended(actions)
 
     def announced(self, item: Received, una: UnsolicitedNeighbourAdvertisement, now: float) -> list[Action]:
         """Process a UNA (6.3): the node is there, or has to use another address."""
@@ -131,7 +133,7 @@ class NewRouter:
         owner.go(ExpectedEvent.UNA)
         actions: list[Action] = []
         hack = self._instead(self._neighbours[asked.par], asked.hi, now, actions)
-        return [*actions, self._answer(asked, target, hack, now)]
+        return self._defended([*actions, self._answer(asked, target, hack, now)])
 
     def admit(self, address: IPv6Address, lla: bytes, now: float) -> list[Action]:
         """The node of an address is on this link: it, or its PAR, proved that."""
@@ -269,10 +271,18 @@ class NewRouter:
             node = self._nodes[address] = Guest(hi.mn_lla)
         if node.state is not ExpectedState.EXPECTED:
             actions.append(ExpectNode(address, hi.mn_lla, hi.buffer))
+            self._undefended = DefendNode(address, hi.mn_lla)
         self._guests.wait_for(node, par)
         node.go(ExpectedEvent.HI)
         self.timers.set(address.packed, now + self._p.proxy_nd_lifetime_s)
         return node
+
+    def _defended(self, actions: list[Action]) -> list[Action]:
+        """With the defence of a node that is expected by them, which the HAck need not wait for."""
+        if self._undefended is not None:
+            actions.append(self._undefended)
+            self._undefended = None
+        return actions
 
     def _admit(self, address: IPv6Address, node: Guest, now: float) -> list[Action]:
         asked = node.asked
@@ -299,7 +309,7 @@ class NewRouter:
         node.asked = None
         actions: list[Action] = []
         self._defend(ncoa, asked.par, asked.hi, now, actions)
-        return [*actions, self._answer(asked, ncoa, _acceptance(asked.hi, ncoa), now)]
+        return self._defended([*actions, self._answer(asked, ncoa, _acceptance(asked.hi, ncoa), now)])
 
     def _answer(self, asked: Asked, ncoa: IPv6Address, hack: HandoverAcknowledge, now: float) -> Action:
         self._guests.remember(asked.par, ncoa, hack, now)

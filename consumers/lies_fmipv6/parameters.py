@@ -8,7 +8,7 @@ from ipaddress import IPv6Address, IPv6Network
 from attrs import Factory, field, fields, frozen
 
 from lies.errors import ConfigError
-from lies.packet import address_of, read_address
+from lies.packet import address_of, known, read_address
 
 ALL_NODES = read_address("ff02::1")
 ALL_ROUTERS = read_address("ff02::2")
@@ -143,7 +143,7 @@ class Neighbour:
     others in its name are void; dhcp: nodes get their addresses by DHCP on its access link.
     """
 
-    address: IPv6Address
+    address: IPv6Address = field(converter=known)
     lla: bytes
     prefix: IPv6Network = field(validator=_prefix_64)
     access_points: tuple[bytes, ...] = ()
@@ -177,8 +177,8 @@ class AccessRouterConfig:
     on the access link.
     """
 
-    address: IPv6Address
-    link_local: IPv6Address
+    address: IPv6Address = field(converter=known)
+    link_local: IPv6Address = field(converter=known)
     lla: bytes
     prefix: IPv6Network = field(validator=_prefix_64)
     access_points: tuple[bytes, ...] = ()

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from ipaddress import IPv6Address
 
-from attrs import define, field
-
 from lies.timers import Backoff, Timers
 from lies_fmipv6.actions import AccessRouterAction as Action
-from lies_fmipv6.actions import AddTunnel, ExpectHAck, HoldNode, ReleaseNode, RemoveTunnel, SendMessage
+from lies_fmipv6.actions import AddTunnel, Foreseen, HoldNode, ReleaseNode, RemoveTunnel, SendMessage
+from lies_fmipv6.bindings import Binding, Pending
 from lies_fmipv6.items import Received
 from lies_fmipv6.messages import (
     FastBindingAck,
@@ -19,48 +18,9 @@ from lies_fmipv6.messages import (
     HICode,
 )
 from lies_fmipv6.parameters import AccessRouterConfig, Neighbour, Parameters, newer, prefix_octets
-from lies_fmipv6.states import BINDING, BindingEvent, BindingState
+from lies_fmipv6.states import BindingEvent, BindingState
 
 _KNOWN_REFUSALS = {FBackStatus.PROHIBITED, FBackStatus.INSUFFICIENT_RESOURCES}
-
-
-@define(eq=False)
-class _Pending:
-    """An HI without its HAck; proposed: the NCoA of the FBU."""
-
-    proposed: IPv6Address
-    neighbour: Neighbour
-    hi: HandoverInitiate
-    backoff: Backoff
-    lifetime_s: int
-
-
-@define(eq=False)
-class Binding:
-    """One PCoA.
-
-    on_link: its last FBU came from PCoA on this router's link; lla: the node's link-layer address at the NAR,
-    of another link of its own perhaps; here: that on this link; proposed: NCoA as the FBU had it; endpoint:
-    where the tunnel ends; supplied: what the NAR gave instead of the proposed NCoA, which is PCoA itself
-    where that stays in use (HAck code 3); held: packets to it wait.
-    """
-
-    pcoa: IPv6Address
-    state: BindingState = BindingState.ENDED
-    sequence: int = 0
-    lla: bytes = b""
-    here: bytes = b""
-    reply_to: IPv6Address = field(default=IPv6Address("::"))
-    on_link: bool = False
-    proposed: IPv6Address | None = None
-    endpoint: IPv6Address | None = None
-    supplied: IPv6Address | None = None
-    pending: _Pending | None = None
-    held: bool = False
-
-    def go(self, event: BindingEvent) -> None:
-        """Change state by the table."""
-        self.state = BINDING[self.state, event]
 
 
 class PreviousRouter:
@@ -98,6 +58,7 @@ class PreviousRouter:
         self._hi_of: dict[int, Binding] = {}
         self._sequence = config.first_sequence
         self._active = 0
+        self.begun: Binding | None = None  # by what was fed last
         self.timers: Timers[tuple[str, Binding]] = Timers()
         # longest match (F21): all prefixes are of 64 bits
         self._neighbours = {prefix_octets(n.prefix): n for n in reversed(config.neighbours)}
@@ -254,7 +215,7 @@ class PreviousRouter:
             return self._refused(binding, FBackStatus.UNSPECIFIED, now)
         return [self._send_hi(binding, pending)]
 
-    def _supplied(self, binding: Binding, pending: _Pending, ack: HandoverAcknowledge) -> IPv6Address | None:
+    def _supplied(self, binding: Binding, pending: Pending, ack: HandoverAcknowledge) -> IPv6Address | None:
         """The address that the node is to use at the NAR, PCoA with code 3; None if the NAR refused."""
         if ack.code == HAckCode.USE_PCOA:
             return binding.pcoa
@@ -289,23 +250,27 @@ class PreviousRouter:
             ncoa=ncoa,
         )
         backoff = Backoff(now, self._p.first_wait_s, retries=self._p.hi_retries)
-        binding.pending = pending = _Pending(ncoa, neighbour, hi, backoff, lifetime_s)
+        binding.pending = pending = Pending(ncoa, neighbour, hi, backoff, lifetime_s)
         self._hi_of[hi.sequence] = binding
-        return [*self._hold(binding), self._send_hi(binding, pending), *self._foresee(binding, pending)]
+        self.begun = binding
+        return [*self._hold(binding), self._send_hi(binding, pending)]
 
-    def _foresee(self, binding: Binding, pending: _Pending) -> list[Action]:
-        """What the HAck will be answered with, if the NAR takes the node as proposed."""
-        neighbour = pending.neighbour
+    def foresee(self) -> Foreseen | None:
+        """What the HAck to the HI of a moment ago will be answered with, if the NAR takes the node so."""
+        binding, self.begun = self.begun, None
+        if binding is None or binding.pending is None:
+            return None
+        pending, neighbour = binding.pending, binding.pending.neighbour
         secured = neighbour.protected or not self._c.insecure  # comes by another socket, when it comes
         surely = binding.on_link and not binding.held and self._lets_go(binding.pcoa)
         if secured or neighbour.dhcp or not surely:
-            return []
+            return None
         hack = HandoverAcknowledge(pending.hi.sequence, HAckCode.NCOA_VALID)
         tunnel = AddTunnel(binding.pcoa, pending.proposed, binding.lla)
         fback = FastBindingAck(FBackStatus.ACCEPTED, binding.sequence, pending.lifetime_s)
         on_link = self._fback(binding, fback, binding.pcoa, on_link=True)
         answers = (on_link, self._fback(binding, fback, pending.proposed))
-        return [ExpectHAck(neighbour.address, hack, tunnel, answers)]
+        return Foreseen(neighbour.address, hack, tunnel, answers)
 
     def _hold(self, binding: Binding) -> list[Action]:
         """5.4: a node that sends its FBU from elsewhere gets nothing here until its tunnel stands."""
@@ -320,7 +285,7 @@ class PreviousRouter:
         held, binding.held = binding.held, False
         return [ReleaseNode(binding.pcoa)] if held else []
 
-    def _send_hi(self, binding: Binding, pending: _Pending) -> Action:
+    def _send_hi(self, binding: Binding, pending: Pending) -> Action:
         assert pending.backoff.due is not None
         self.timers.set(("hi", binding), pending.backoff.due)
         return SendMessage(pending.hi, self._c.address, pending.neighbour.address)

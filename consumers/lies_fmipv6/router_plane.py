@@ -201,17 +201,25 @@ class RouterPlane:
             go(pcoa)
 
     def expect(self, ncoa: IPv6Address, *, buffer: bool = True) -> None:
-        """Answer for ncoa on the access link, and let packets to it wait, also those of a tunnel of ncoa.
+        """Let packets to ncoa wait, also those of a tunnel of ncoa.
 
         buffer: the PAR asked for a buffer; without, the kernel's queue of an unresolved neighbour has to do.
         """
-        # the entry is INCOMPLETE by our word, so that nobody is solicited who is known not to be here
-        messages = [self._forget_node(ncoa), self._defend(ncoa), self._wait(ncoa)]
         if buffer and self._room is not None:
-            messages += self._room.begin(ncoa, ahead=True)
+            messages = self._room.begin(ncoa, ahead=True)
         else:
-            messages.append(self._here(ncoa))
+            messages = [*self._await(ncoa), self._here(ncoa)]
         self._netlink.execute(messages, ignore=(errno.EEXIST, *GONE))
+
+    def defend(self, ncoa: IPv6Address) -> None:
+        """Answer for ncoa, whose packets wait, on the access link."""
+        waits_here = self._room is not None and ncoa in self._room
+        messages = self._await(ncoa) if waits_here else []
+        self._netlink.execute([*messages, self._defend(ncoa)], ignore=(errno.EEXIST, *GONE))
+
+    def _await(self, ncoa: IPv6Address) -> list[bytes]:
+        # the entry is INCOMPLETE by our word, so that nobody is solicited who is known not to be here
+        return [self._forget_node(ncoa), self._wait(ncoa)]
 
     def admit(self, ncoa: IPv6Address, lla: bytes) -> None:
         """The node is there: what waits goes to this link-layer address, also if ncoa has a tunnel still."""

@@ -18,7 +18,7 @@ from lies.kernel.netlink import Netlink
 from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
-from lies.packet import OtherProtocol
+from lies.packet import OtherProtocol, is_link_local
 from lies.runtime import Runtime, monotonic_ns, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
@@ -112,7 +112,7 @@ class RouterShell:
         # the UNA of a node to come, as it will be -> what follows
         self._awaited: dict[bytes, a.AdmitNode] = {}
         # the HAck to come, but for its hop limit -> what is sent when the tunnel of the action stands
-        self._expected: tuple[bytes, a.ExpectHAck, list[Callable[[], None]]] | None = None
+        self._expected: tuple[bytes, a.Foreseen, list[Callable[[], None]]] | None = None
         self._done: list[a.AccessRouterAction] = []  # before the engine asked for it
 
     async def start(self) -> None:
@@ -197,7 +197,7 @@ class RouterShell:
         finally:
             self._done = []
 
-    def _accept(self, expected: a.ExpectHAck, answers: list[Callable[[], None]]) -> None:
+    def _accept(self, expected: a.Foreseen, answers: list[Callable[[], None]]) -> None:
         """The NAR takes a node: its tunnel, and then the FBacks, before the engine says the same."""
         self._perform(expected.tunnel)
         for answer in answers:
@@ -214,6 +214,11 @@ class RouterShell:
             return  # of a node that keeps PCoA at a neighbour; nobody else speaks to us through a tunnel
         on_access = lla if interface == self._access else None
         self._runtime.feed(Received(message, got.source, got.destination, on_access, got.authenticated))
+        foreseen = self._engine.foresee()
+        if foreseen is not None:
+            hack = encode(foreseen.ack, foreseen.neighbour, self._address)
+            sends = [self._packed(answer) for answer in foreseen.answers]
+            self._expected = _without_hop_limit(hack), foreseen, sends
 
     def _perform(self, action: a.AccessRouterAction) -> None:
         if action in self._done:
@@ -230,11 +235,7 @@ class RouterShell:
         match action:
             case a.SendMessage():
                 self._packed(action)()
-            case a.ExpectHAck(neighbour, ack, answers=answers):
-                hack = encode(ack, neighbour, self._address)
-                sends = [self._packed(answer) for answer in answers]
-                self._expected = _without_hop_limit(hack), action, sends
-            case a.ExpectNode() | a.AdmitNode() | a.ForgetNode():
+            case a.ExpectNode() | a.DefendNode() | a.AdmitNode() | a.ForgetNode():
                 self._attend(action)
             case a.AddTunnel(pcoa, endpoint, _):
                 plane.add_tunnel(pcoa, endpoint)
@@ -258,25 +259,23 @@ class RouterShell:
         packet = encode(action.message, source, destination, key=key)
         if self._mobility is not None and destination in self._protected:
             return partial(self._send_protected, self._mobility, packet, destination)
-        local = action.link_layer is not None or destination.is_link_local or destination.is_multicast
-        return partial(
-            self._signalling.send,
-            packet,
-            destination,
-            interface=self._access if local else None,
-            link_layer=action.link_layer or group_address(destination),
-        )
+        link_layer = action.link_layer or group_address(destination)
+        local = link_layer is not None or is_link_local(destination.packed)
+        interface = self._access if local else None
+        return partial(self._signalling.send, packet, destination, interface=interface, link_layer=link_layer)
 
     def _send_protected(self, port: MobilitySocket, packet: bytes, neighbour: IPv6Address) -> None:
         if not port.send(packet, neighbour):
             self._runtime.feed(Barred(neighbour))
 
-    def _attend(self, action: a.ExpectNode | a.AdmitNode | a.ForgetNode) -> None:
+    def _attend(self, action: a.ExpectNode | a.DefendNode | a.AdmitNode | a.ForgetNode) -> None:
         """A node that is to come: wait for it, let it in, or give it up."""
         plane = self._plane
         match action:
-            case a.ExpectNode(ncoa, lla, buffer):
+            case a.ExpectNode(ncoa, _, buffer):
                 plane.expect(ncoa, buffer=buffer)
+            case a.DefendNode(ncoa, lla):
+                plane.defend(ncoa)
                 una = UnsolicitedNeighbourAdvertisement(ncoa, lla)
                 self._awaited[encode(una, ncoa, ALL_NODES)] = a.AdmitNode(ncoa, lla)
             case a.AdmitNode(ncoa, lla):

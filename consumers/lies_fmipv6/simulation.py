@@ -224,8 +224,8 @@ class RouterProgram:
                 message = action.message
                 packet = encode(message, action.source, action.destination)
                 host.send(packet, kind_of(message), link_layer=action.link_layer)
-            case a.ExpectHAck():
-                pass  # nothing is quicker on a virtual clock if it is prepared
+            case a.DefendNode():
+                pass  # nobody else is on a virtual link who could answer
             case a.AddTunnel():
                 host.add_tunnel(action.pcoa, action.endpoint)
             case a.RemoveTunnel():

@@ -23,6 +23,7 @@ from lies.kernel.netlink import KernelError, Netlink
 from lies.kernel.packets import PacketSender
 from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, host
+from lies.packet import address_of
 from lies.runtime import now_s
 from lies_fmipv6.pacing import Limits, PacedBuffer, Tally
 
@@ -147,7 +148,7 @@ class WaitingRoom:
     def _read(self, most: int) -> None:
         now = now_s()
         for packet in self._intake.receive(most):
-            node = IPv6Address(packet[_DESTINATION])
+            node = address_of(packet[_DESTINATION])
             wait = self._waits.get(node)
             if wait is not None:
                 if self._buffer.enter(node, packet, now, ahead=wait.ahead):

@@ -12,6 +12,7 @@ from ipaddress import IPv6Address
 
 from lies.kernel.interfaces import index_of
 from lies.kernel.packet_filter import EVERYTHING, Wanted, program
+from lies.packet import text_of
 
 ETH_P_IPV6 = 0x86DD
 _SO_ATTACH_FILTER = 26
@@ -38,6 +39,8 @@ class SignallingReceiver:
         except OSError:
             self._socket.close()
             raise
+        self._buffer = bytearray(_MAX_PACKET)  # made once: for one packet this much is mapped anew
+        self._view = memoryview(self._buffer)
 
     def fileno(self) -> int:
         """Descriptor for an event loop."""
@@ -47,13 +50,13 @@ class SignallingReceiver:
         """What is waiting, at most a burst: (IPv6 packet, link-layer source address)."""
         for _ in range(_BURST):
             try:
-                data, address = self._socket.recvfrom(_MAX_PACKET)
+                length, address = self._socket.recvfrom_into(self._buffer)
             except BlockingIOError:
                 return
             except OSError:  # ENETDOWN: the interface went down; it says so once
                 return
             lla = address[4]
-            yield data, bytes(lla) if isinstance(lla, (bytes, bytearray)) else b""
+            yield bytes(self._view[:length]), bytes(lla) if isinstance(lla, (bytes, bytearray)) else b""
 
     def close(self) -> None:
         """Close the socket."""
@@ -80,7 +83,8 @@ class PacketSender:
 
     def send(self, packet: bytes, destination: IPv6Address) -> None:
         """Send one packet; OSError where the kernel has no way to send it."""
-        self._socket.sendto(packet, (str(destination), 0, 0, self._scope if destination.is_link_local else 0))
+        # the scope is for link-local destinations; of others the kernel takes no notice of it
+        self._socket.sendto(packet, (text_of(destination), 0, 0, self._scope))
 
     def close(self) -> None:
         """Close the socket."""

@@ -5,7 +5,7 @@ raises MalformedMessage and nothing else; everything that builds raises Protocol
 wire cannot carry. Work is bounded by the length of the packet.
 """
 
-from lies.packet._address import address_of, forget_addresses, read_address, text_of
+from lies.packet._address import address_of, forget_addresses, known, read_address, text_of
 from lies.packet._ipv6 import (
     ICMPV6,
     MOBILITY,
@@ -60,6 +60,7 @@ __all__ = [
     "forget_addresses",
     "is_link_local",
     "is_routable_unicast",
+    "known",
     "mobility_option",
     "pack_identifier",
     "parse_ipv6",

@@ -201,6 +201,7 @@ def _handover(hands: Hands, flows: tuple[FlowProcess, FlowProcess], *, bound: bo
     # what RtSolPr, FBU, HI, HAck and FBack bring about
     hands.mobile.prepare(first, second, one.address, two.address, two.access_mac)
     loop.call(lambda: hands.nar.expect(second))
+    loop.call(lambda: hands.nar.defend(second))
     loop.call(lambda: hands.par.add_tunnel(first, second))
     hands.mobile.hold(first)
     moved = hands.move(two)
@@ -266,6 +267,7 @@ def test_a_node_that_comes_straight_back_loses_nothing(tmp_path: Path, bound: bo
         _handover(rig, rig.flows, bound=bound)
         rig.mobile.prepare(second, first, two.address, one.address, one.access_mac)
         loop.call(lambda: rig.par.expect(first))
+        loop.call(lambda: rig.par.defend(first))
         loop.call(lambda: rig.nar.add_tunnel(second, first))
         rig.mobile.hold(second)
         rig.move(one)

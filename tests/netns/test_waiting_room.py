@@ -105,12 +105,18 @@ async def router(pair: Pair, buffering: Buffering, limits: Limits | None = None)
     assert pair.more() == {}
 
 
+def announced(plane: RouterPlane, node: IPv6Address, *, buffer: bool = True) -> None:
+    """What an HI about a node does."""
+    plane.expect(node, buffer=buffer)
+    plane.defend(node)
+
+
 @BOTH
 @on_loop
 async def test_packets_wait_and_come_out_in_order(pair: Pair, buffering: Buffering) -> None:
     """60 packets wait and none leaks; then all come out, and after them those that came behind."""
     async with router(pair, buffering) as r:
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         r.send(0, 60)
         await r.until_waiting(60)
         assert r.numbers() == []
@@ -132,7 +138,7 @@ async def test_packets_wait_and_come_out_in_order(pair: Pair, buffering: Bufferi
 async def test_a_full_buffer_drops_the_oldest_and_counts_them(pair: Pair, buffering: Buffering) -> None:
     """What is sent is what arrives and what is counted as overflow; the first five and the newest stay."""
     async with router(pair, buffering, Limits(node_octets=20 * SIZE)) as r:
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         r.send(0, 100)
         await r.until_waiting(100)
         r.plane.admit(NODE, MAC)
@@ -149,7 +155,7 @@ async def test_all_nodes_together_are_bounded(pair: Pair, buffering: Buffering) 
     """Where the room for all is used up, a node's packets displace its own, and not another node's."""
     async with router(pair, buffering, Limits(total_octets=30 * SIZE)) as r:
         for node in (NODE, OTHER):
-            r.plane.expect(node)
+            announced(r.plane, node)
         r.send(0, 20)
         await r.until_waiting(20)
         r.send(0, 50, OTHER)
@@ -167,7 +173,7 @@ async def test_all_nodes_together_are_bounded(pair: Pair, buffering: Buffering) 
 async def test_five_go_at_once_and_the_others_at_their_own_pace(pair: Pair) -> None:
     """Packets that came one a millisecond do not go much faster than that, but for the first five."""
     async with router(pair, Buffering.AUTO) as r:
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         for number in range(200):
             r.send(number)
             await r.until_waiting(number + 1)
@@ -184,7 +190,7 @@ async def test_five_go_at_once_and_the_others_at_their_own_pace(pair: Pair) -> N
 async def test_a_buffer_ends_though_packets_come_all_the_time(pair: Pair) -> None:
     """What comes while the buffer is drained queues behind, and yet the wait ends: it is drained faster."""
     async with router(pair, Buffering.AUTO) as r:
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         sent = 0
         while NODE not in r.tallies:
             r.numbers()
@@ -206,13 +212,13 @@ async def test_a_buffer_ends_though_packets_come_all_the_time(pair: Pair) -> Non
 async def test_a_node_that_does_not_come_gets_nothing(pair: Pair, buffering: Buffering) -> None:
     """What waited for a node that is forgotten is dropped and counted, and never comes out."""
     async with router(pair, buffering) as r:
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         r.send(0, 50)
         await r.until_waiting(50)
         r.plane.forget(NODE)
         assert r.tallies[NODE].abandoned == 50
         assert r.tallies[NODE].opened_s is None
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         r.send(50, 10)
         await r.until_waiting(10)
         r.plane.admit(NODE, MAC)
@@ -226,7 +232,7 @@ async def test_a_node_that_leaves_is_followed_by_what_waits(pair: Pair) -> None:
     """A node that goes on before its buffer is empty gets the rest, and what comes, through its tunnel."""
     async with router(pair, Buffering.AUTO) as r:
         pair.kernel.execute([m.rule(100, table=m.TABLE_MAIN, source=ENDPOINT)])
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         r.send(0, 80)
         await r.until_waiting(80)
         r.plane.admit(NODE, MAC)
@@ -288,7 +294,7 @@ async def test_a_node_that_comes_back_is_waited_for(pair: Pair, buffering: Buffe
     """Packets of a tunnelled node wait while it is expected here; forgotten, they take the tunnel again."""
     async with router(pair, buffering) as r:
         r.plane.add_tunnel(NODE, BEYOND)
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         r.send(0, 20)
         r.plane.forget(NODE)
         r.send(20, 10)
@@ -308,7 +314,7 @@ async def test_a_node_that_comes_back_is_waited_for(pair: Pair, buffering: Buffe
 async def test_without_the_wish_for_a_buffer_the_kernel_keeps_them(pair: Pair) -> None:
     """An HI without U begins no wait of ours: the neighbour's own queue keeps packets, and UNA sends them."""
     async with router(pair, Buffering.AUTO) as r:
-        r.plane.expect(NODE, buffer=False)
+        announced(r.plane, NODE, buffer=False)
         r.send(0, 10)
         r.plane.admit(NODE, MAC)
         await r.until(lambda: len(r.numbers()) == 10)
@@ -320,7 +326,7 @@ async def test_without_the_wish_for_a_buffer_the_kernel_keeps_them(pair: Pair) -
 async def test_what_comes_in_the_last_moment_is_not_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """Packets between the last look into the intake and the end of its route are sent all the same."""
     async with router(pair, Buffering.AUTO) as r:
-        r.plane.expect(NODE)
+        announced(r.plane, NODE)
         execute = pair.kernel.execute
 
         def late(*args: object, **options: object) -> None:
@@ -360,11 +366,13 @@ async def test_what_became_of_a_wait_is_reported(pair: Pair) -> None:
         assert isinstance(shell._plane, RouterPlane)
         r = Router(pair, shell._plane, {}, source, air, link_address("b0"))
         shell._perform(a.ExpectNode(NODE, MAC, buffer=True))
+        shell._perform(a.DefendNode(NODE, MAC))
         r.send(0, 50)
         await r.until_waiting(50)
         shell._perform(a.AdmitNode(NODE, MAC))
         await r.until(lambda: told != [])
         shell._perform(a.ExpectNode(OTHER, MAC, buffer=True))
+        shell._perform(a.DefendNode(OTHER, MAC))
         shell._perform(a.ForgetNode(OTHER))
     await shell.stop()
     (report,) = told

@@ -77,7 +77,7 @@ def test_a_node_that_has_left_is_held_until_its_tunnel_stands() -> None:
 def test_a_node_that_is_still_here_is_not_held() -> None:
     """An FBU from the old link: the node gets its packets there until it goes (section 4)."""
     router = Router()
-    assert router.fbu(PCOA) == ["HandoverInitiate", "ExpectHAck"]
+    assert router.fbu(PCOA) == ["HandoverInitiate"]
     assert "HoldNode" not in router.hack()
 
 
@@ -112,7 +112,7 @@ def test_a_node_that_is_back_is_released() -> None:
     assert "ReleaseNode" in router.fbu(PCOA, lifetime_s=0)
     router = Router()
     router.fbu(NCOA)
-    assert router.fbu(PCOA, coa_of(3)) == ["ReleaseNode", "HandoverInitiate", "ExpectHAck"]
+    assert router.fbu(PCOA, coa_of(3)) == ["ReleaseNode", "HandoverInitiate"]
 
 
 def test_a_node_that_goes_on_is_held_beside_its_tunnel() -> None:
@@ -128,13 +128,13 @@ def test_a_node_that_is_to_come_waits_on() -> None:
     """An HI about a node that is held: what waits for its tunnel waits for itself."""
     router = Router()
     router.fbu(NCOA)
-    assert router.hi() == ["ExpectNode", "HandoverAcknowledge"]
+    assert router.hi() == ["ExpectNode", "HandoverAcknowledge", "DefendNode"]
 
 
 def test_a_node_that_is_awaited_is_not_held_as_well() -> None:
     """Its packets wait for it anyway: an FBU of it that comes to nothing does not let them go."""
     router = Router()
-    assert router.hi() == ["ExpectNode", "HandoverAcknowledge"]
+    assert router.hi() == ["ExpectNode", "HandoverAcknowledge", "DefendNode"]
     assert router.fbu(NCOA) == ["HandoverInitiate"]
     assert router.hack(128) == ["FastBindingAck"]
     assert router.until(60.0) == ["ForgetNode"]

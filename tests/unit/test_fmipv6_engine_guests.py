@@ -95,13 +95,18 @@ def test_an_ncoa_is_probed_before_it_is_defended(probes: int) -> None:
     assert log[probes - 1 :] == [
         (float(probes), fa.ExpectNode(NCOA, MN, buffer=True)),
         (float(probes), fa.SendMessage(HandoverAcknowledge(1, 0), OWN[1], NEXT[1])),
+        (float(probes), fa.DefendNode(NCOA, MN)),
     ]
     assert router.receive(una(), probes + 1.0) == [fa.AdmitNode(NCOA, MN)]
 
 
 def test_without_probes_nothing_waits() -> None:
     """DupAddrDetectTransmits 0: proxy entry and HAck at once (section 5.5)."""
-    assert kinds(a_router(taken=False).receive(hi(), 0.0)) == ["ExpectNode", "HandoverAcknowledge"]
+    assert kinds(a_router(taken=False).receive(hi(), 0.0)) == [
+        "ExpectNode",
+        "HandoverAcknowledge",
+        "DefendNode",
+    ]
 
 
 def test_an_ncoa_whose_probe_is_answered_is_taken() -> None:
@@ -146,7 +151,7 @@ def test_a_node_that_comes_while_it_is_probed(how: str) -> None:
 def test_a_taken_ncoa_is_replaced() -> None:
     """By default the node is given a free address: HAck 2 with it, which is expected and defended (F29)."""
     router = a_router()
-    expect, answer = router.receive(hi(), 0.1)
+    expect, answer, _ = router.receive(hi(), 0.1)
     assert expect == fa.ExpectNode(ASSIGNED, MN, buffer=True)
     assert answer.message == HandoverAcknowledge(1, HAckCode.NCOA_ASSIGNED, ASSIGNED)
     assert router.receive(hi(), 0.2) == [answer], "the same to a repetition"
@@ -179,7 +184,7 @@ def test_a_taken_ncoa_is_refused() -> None:
 def test_pcoa_is_kept_by_a_host_route(why: dict[str, Any]) -> None:
     """Host route and reverse tunnel, packets wait until the node shows, HAck 3; it ends in time (F31)."""
     router = a_router(**why)
-    route, expect, answer = router.receive(hi(), 0.1)
+    route, expect, answer, _ = router.receive(hi(), 0.1)
     assert route == fa.AddHostRoute(PCOA, NEXT[1])
     assert expect == fa.ExpectNode(PCOA, MN, buffer=True)
     assert answer.message == HandoverAcknowledge(1, HAckCode.USE_PCOA)

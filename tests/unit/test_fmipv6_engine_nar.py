@@ -36,7 +36,7 @@ def away(now: float = 0.0) -> AccessRouter:
     """A router that tunnels HERE to THERE, because its node left."""
     router = AccessRouter(CONFIG)
     fbu = FastBindingUpdate(1, 20, HERE, THERE, MN)
-    asked, _ = router.receive(Received(fbu, HERE, OWN[1], MN), now)
+    (asked,) = router.receive(Received(fbu, HERE, OWN[1], MN), now)
     assert isinstance(asked, fa.SendMessage)
     assert isinstance(asked.message, HandoverInitiate)
     router.receive(Received(HandoverAcknowledge(asked.message.sequence, 0), NEXT[1], OWN[1]), now)
@@ -47,8 +47,9 @@ def away(now: float = 0.0) -> AccessRouter:
 def test_expected_and_admitted() -> None:
     """HI code 0: the address is defended before the HAck goes; the UNA admits its node (F27, F28, F39)."""
     router = AccessRouter(CONFIG)
-    expect, answer = router.receive(hi(5), 0.0)
+    expect, answer, defend = router.receive(hi(5), 0.0)
     assert expect == fa.ExpectNode(HERE, MN, buffer=True)
+    assert defend == fa.DefendNode(HERE, MN)
     assert answer == fa.SendMessage(HandoverAcknowledge(5, 0), OWN[1], NEXT[1])
     assert router.expected == 1
     assert router.receive(una(), 1.0) == [fa.AdmitNode(HERE, MN)]
@@ -71,7 +72,7 @@ def test_repeated_hi(admitted: bool) -> None:
     first = router.receive(hi(5), 0.0)
     if admitted:
         router.receive(una(), 0.05)
-    assert router.receive(hi(5), 0.1) == first[-1:]
+    assert router.receive(hi(5), 0.1) == first[1:2]
     assert code_of(router.receive(hi(4), 0.2)) == HAckCode.UNSPECIFIED, "an older one is void"
     assert router.expected == (0 if admitted else 1)
 
@@ -106,7 +107,7 @@ def test_reactive_hi() -> None:
 def test_assigned_addressing() -> None:
     """S asks for an address: HAck code 2 with the proposed one, not code 3 (contradiction 4)."""
     actions = AccessRouter(CONFIG).receive(hi(assigned=True), 0.0)
-    assert actions[-1].message == HandoverAcknowledge(1, HAckCode.NCOA_ASSIGNED, HERE)
+    assert actions[1].message == HandoverAcknowledge(1, HAckCode.NCOA_ASSIGNED, HERE)
 
 
 def test_hi_that_is_not_followed() -> None:
@@ -151,7 +152,7 @@ def test_una_alone_does_not_end_a_tunnel() -> None:
 def test_node_that_comes_back_announced() -> None:
     """HI code 0 for an address that this router tunnels away: expected, then tunnel ended and admitted."""
     router = away()
-    assert [type(a) for a in router.receive(hi(), 0.1)] == [fa.ExpectNode, fa.SendMessage]
+    assert [type(a) for a in router.receive(hi(), 0.1)] == [fa.ExpectNode, fa.SendMessage, fa.DefendNode]
     assert router.bindings == 1, "what the node sends through the tunnel is still accepted"
     assert router.receive(una(), 0.2) == [fa.RemoveTunnel(HERE, THERE, returned=True), fa.AdmitNode(HERE, MN)]
     assert router.bindings == 0
@@ -179,7 +180,7 @@ def test_hi_makes_an_own_hi_void() -> None:
     """A node announced here while this router still asks for it elsewhere: no two tunnels to each other."""
     router = AccessRouter(CONFIG)
     fbu = FastBindingUpdate(1, 20, HERE, THERE, MN)
-    asked, _ = router.receive(Received(fbu, HERE, OWN[1], MN), 0.0)
+    (asked,) = router.receive(Received(fbu, HERE, OWN[1], MN), 0.0)
     router.receive(hi(), 0.05)
     assert isinstance(asked, fa.SendMessage)
     assert isinstance(asked.message, HandoverInitiate)

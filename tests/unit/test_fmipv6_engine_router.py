@@ -11,7 +11,7 @@ from router_kit import HERE, MN, NEXT, OWN, THERE, hi
 from lies.errors import ConfigError
 from lies_fmipv6 import actions as fa
 from lies_fmipv6.access_router import AccessRouter
-from lies_fmipv6.items import Received
+from lies_fmipv6.items import Barred, OrderHandover, Received
 from lies_fmipv6.messages import (
     FastBindingAck,
     FastBindingUpdate,
@@ -223,10 +223,27 @@ def test_no_tunnel_to_an_ncoa_where_nodes_use_dhcp(code: int, ncoa: IPv6Address 
     neighbours = tuple(evolve(n, dhcp=True) for n in NEIGHBOURS)
     router = AccessRouter(evolve(CONFIG, neighbours=neighbours))
     begun = router.receive(fbu(), 0.0)
-    assert not [a for a in begun if isinstance(a, fa.ExpectHAck)]
+    assert router.foresee() is None
     actions = router.receive(hack(begun, code, ncoa), 0.1)
     assert sent(actions, FastBindingAck)[0].message.status == status
     assert [a.endpoint for a in actions if isinstance(a, fa.AddTunnel)] == ([NEXT[1]] if status == 1 else [])
+
+
+def test_what_follows_a_hack_is_foreseen() -> None:
+    """Tunnel and FBacks as the HAck will bring them; not twice, and not once something else came between."""
+    router = AccessRouter(CONFIG)
+    begun = router.receive(fbu(), 0.0)
+    foreseen = router.foresee()
+    assert foreseen is not None
+    assert router.foresee() is None
+    came = hack(begun)
+    assert (came.source, came.message) == (foreseen.neighbour, foreseen.ack)
+    assert router.receive(came, 0.1) == [foreseen.tunnel, *foreseen.answers]
+    for between in (OrderHandover(PCOA, b"nowhere"), Barred(NEXT[1])):
+        other = AccessRouter(CONFIG)
+        other.receive(fbu(), 0.0)
+        other.receive(between, 0.0)
+        assert other.foresee() is None
 
 
 def test_unsolicited_and_stray_hacks_are_no_answers() -> None:

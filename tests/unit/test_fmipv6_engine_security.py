@@ -268,7 +268,7 @@ def test_memory_of_a_neighbours_his_is_its_own() -> None:
     heard = router._new._guests._heard
     sizes = {par: len(of_par) for par, of_par in heard.items()}
     assert sizes == {NEXT[1].packed: 50, third.address.packed: 1}
-    assert router.receive(hi(7, OWN[0x300], third.address), 0.1) == first[-1:]
+    assert router.receive(hi(7, OWN[0x300], third.address), 0.1) == first[1:2]
 
 
 def test_answers_to_his_are_forgotten_when_their_time_is_over() -> None:

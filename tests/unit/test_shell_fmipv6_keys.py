@@ -322,7 +322,8 @@ def test_a_host_route_in_the_kernel(here: Place, keys: Path, buffer: bool) -> No
 
     async def work(shell: Any) -> None:
         before = kernel_state()
-        perform(shell, fast.AddHostRoute(kept, NAR), fast.ExpectNode(kept, NODE, buffer=buffer))
+        expect = fast.ExpectNode(kept, NODE, buffer=buffer)
+        perform(shell, fast.AddHostRoute(kept, NAR), expect, fast.DefendNode(kept, NODE))
         send("bb", ipv6(NAR, PAR, 41, down), link_address("bb-far"))
         perform(shell, fast.AdmitNode(kept, NODE))
         await until(passed("ap-far", down))

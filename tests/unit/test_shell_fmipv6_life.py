@@ -87,6 +87,7 @@ class TestAccessRouter(ShellContract):
     full = (
         fast.AddTunnel(PCOA, NCOA, MAC),
         fast.ExpectNode(IPv6Address("2001:db8:1::77"), MAC, buffer=True),
+        fast.DefendNode(IPv6Address("2001:db8:1::77"), MAC),
         fast.AdmitNode(IPv6Address("2001:db8:1::78"), MAC),
     )
     other = (fast.AddTunnel(IPv6Address("2001:db8:1::55"), NCOA, MAC),)
@@ -109,12 +110,16 @@ class TestAccessRouter(ShellContract):
             assert not [r for r in ip("-6", "rule") if f"from {NCOA} " in r]
             perform(shell, fast.RemoveTunnel(PCOA, to_come))
             perform(shell, fast.ExpectNode(to_come, MAC, buffer=True))
+            assert any(str(to_come) in r for r in ip("-6", "route"))
+            perform(shell, fast.DefendNode(to_come, MAC))
             assert [p for p in ip("-6", "neigh", "show", "proxy") if p.startswith(f"{to_come} dev ap")]
             perform(shell, fast.AdmitNode(to_come, MAC))
             assert ip("-6", "neigh", "show", "proxy") == []
             (entry,) = ip("-6", "neigh", "show", str(to_come))
             assert "lladdr 02:00:00:00:01:01 STALE" in entry
-            perform(shell, fast.ExpectNode(NCOA, MAC, buffer=True), fast.ForgetNode(NCOA))
+            expect = fast.ExpectNode(NCOA, MAC, buffer=True)
+            perform(shell, expect, fast.DefendNode(NCOA, MAC), fast.ForgetNode(NCOA))
+            perform(shell, expect, fast.ForgetNode(NCOA))
             assert here.more() == begin
 
         here.run(here.consumer(self.role), work)
