@@ -199,8 +199,9 @@ class MobileShell:
         match action:
             case a.SendMessage(message, source, destination):
                 packet = encode(message, source, destination, key=self._keys.get(destination))
+                is_fbu = isinstance(message, FastBindingUpdate)
                 leaves = now_s()
-                self._send(packet, destination)
+                self._send(packet, destination, awaited=is_fbu)
                 if isinstance(message, FastBindingUpdate):
                     self._runtime.feed(FbuSent(message.sequence), leaves)
             case a.RequestPoAList(link):
@@ -280,10 +281,9 @@ class MobileShell:
             case _:
                 assert_never(action)
 
-    def _send(self, packet: bytes, destination: IPv6Address) -> None:
-        self._signalling.send(
-            packet, destination, interface=self._here, link_layer=group_address(destination)
-        )
+    def _send(self, packet: bytes, destination: IPv6Address, *, awaited: bool = False) -> None:
+        group = group_address(destination)
+        self._signalling.send(packet, destination, interface=self._here, link_layer=group, awaited=awaited)
 
     async def _poa_list(self, link: str) -> None:
         try:

@@ -28,6 +28,7 @@ from lies_fmipv6.data_plane import RouterDataPlane
 from lies_fmipv6.items import AccessRouterItem, Barred, OrderHandover, Received, access_point_id
 from lies_fmipv6.link_layer import check_addresses, group_address
 from lies_fmipv6.messages import (
+    FastBindingAck,
     FastBindingUpdate,
     HandoverAcknowledge,
     HandoverInitiate,
@@ -40,6 +41,7 @@ from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RS, MH_FBU, MH_HAC
 
 _log = logging.getLogger("lies.fmipv6")
 _MOBILITY = frozenset({MH_FBU, MH_HI, MH_HACK})
+_AWAITED = (HandoverInitiate, HandoverAcknowledge, FastBindingAck)  # while a node is about to leave
 _ICMPV6 = frozenset({ICMPV6_RS, ICMPV6_NA, ICMPV6_FMIPV6})
 
 
@@ -262,7 +264,14 @@ class RouterShell:
         link_layer = action.link_layer or group_address(destination)
         local = link_layer is not None or is_link_local(destination.packed)
         interface = self._access if local else None
-        return partial(self._signalling.send, packet, destination, interface=interface, link_layer=link_layer)
+        return partial(
+            self._signalling.send,
+            packet,
+            destination,
+            interface=interface,
+            link_layer=link_layer,
+            awaited=isinstance(action.message, _AWAITED),
+        )
 
     def _send_protected(self, port: MobilitySocket, packet: bytes, neighbour: IPv6Address) -> None:
         if not port.send(packet, neighbour):

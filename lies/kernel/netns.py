@@ -15,6 +15,7 @@ from lies.errors import NotPermitted
 _CLONE_NEWNET = 0x40000000  # linux/sched.h
 _CLONE_NEWUSER = 0x10000000
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_TIMERSLACK = 29  # linux/prctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -104,6 +105,11 @@ def _effective_net_admin() -> bool:
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send this process a signal when its parent ends."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
+
+
+def keep_time() -> None:
+    """Have the kernel end this thread's waits when they are over, and not 50 us later."""
+    _check(_libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0), "prctl")
 
 
 def read_sysctl(name: str) -> str:

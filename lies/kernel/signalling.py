@@ -7,6 +7,7 @@ drop what the node itself takes from its packet sockets.
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -82,10 +83,12 @@ class Signalling:
         *,
         interface: str | None = None,
         link_layer: bytes | None = None,
+        awaited: bool = False,
     ) -> None:
         """Send a whole IPv6 packet: by the routes, by an interface, or to a link-layer address on it.
 
-        What the kernel cannot send is counted and logged, like a packet lost on the way.
+        What the kernel cannot send is counted and logged, like a packet lost on the way. awaited: somebody
+        waits for it: what it wakes on this processor runs before the rest of what we have to do.
         """
         try:
             if link_layer is not None and interface is not None and self._frames is not None:
@@ -94,6 +97,8 @@ class Signalling:
                 self._senders[interface].send(packet, destination)
         except (OSError, ValueError) as error:  # ValueError: a link-layer address that is too long
             self._drop(f"not sent: {getattr(error, 'strerror', None) or error}")
+        if awaited:
+            os.sched_yield()
 
     def close(self) -> None:
         """Stop, and let the kernel answer for itself again."""

@@ -1,4 +1,7 @@
-"""A delay line in user space between the two halves of the backbone, for kernels without netem."""
+"""A delay line in user space between the two halves of the backbone, for kernels without netem.
+
+The delay counts from when the kernel received a frame: reading it late does not delay it more.
+"""
 
 import heapq
 import itertools
@@ -7,7 +10,9 @@ import select
 import socket
 from collections.abc import Callable
 
-from lies.runtime import monotonic_ns
+from lies.kernel.netns import keep_time
+from lies.runtime import wall_ns
+from lies.testbed.stamps import ROOM, ask_for_stamps, stamp_ns
 
 _ETH_P_ALL = 3
 _SOL_PACKET = 263
@@ -31,13 +36,14 @@ def run(ends: tuple[str, str], delay_ms: float, ready: Callable[[], None], contr
 def _carry(sockets: list[socket.socket], delay_ns: int, ready: Callable[[], None], control: int) -> None:
     waiting: list[tuple[int, int, socket.socket, bytes]] = []
     order = itertools.count()
+    keep_time()
     ready()
     while True:
-        now = monotonic_ns()
+        now = wall_ns()
         while waiting and waiting[0][0] <= now:
             _, _, out, frame = heapq.heappop(waiting)
             _send(out, frame)
-            now = monotonic_ns()
+            now = wall_ns()
         timeout = max(0.0, (waiting[0][0] - now) / 1e9) if waiting else 1.0
         readable, _, _ = select.select([*(s.fileno() for s in sockets), control], [], [], timeout)
         if control in readable:
@@ -45,8 +51,8 @@ def _carry(sockets: list[socket.socket], delay_ns: int, ready: Callable[[], None
             return
         for this, other in (sockets, sockets[::-1]):
             if this.fileno() in readable:
-                for frame in _receive(this):
-                    heapq.heappush(waiting, (monotonic_ns() + delay_ns, next(order), other, frame))
+                for came_ns, frame in _receive(this):
+                    heapq.heappush(waiting, (came_ns + delay_ns, next(order), other, frame))
 
 
 def _open(name: str) -> socket.socket:
@@ -54,6 +60,7 @@ def _open(name: str) -> socket.socket:
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
     sock.setblocking(False)
     sock.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+    ask_for_stamps(sock)
     for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
         try:
             sock.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
@@ -63,13 +70,15 @@ def _open(name: str) -> socket.socket:
     return sock
 
 
-def _receive(sock: socket.socket) -> list[bytes]:
+def _receive(sock: socket.socket) -> list[tuple[int, bytes]]:
+    """Frames with the time in ns at which each came, on CLOCK_REALTIME."""
     frames = []
     for _ in range(_BURST):
         try:
-            frames.append(sock.recv(_MAX_FRAME))
+            frame, ancillary, _, _ = sock.recvmsg(_MAX_FRAME, ROOM)
         except OSError:  # nothing more; or ENETDOWN, which an interface that went down says once
             break
+        frames.append((stamp_ns(ancillary, wall_ns()), frame))
     return frames
 
 

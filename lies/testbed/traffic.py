@@ -16,12 +16,11 @@ from pathlib import Path
 from attrs import frozen
 
 from lies.runtime import wall_ns
+from lies.testbed.stamps import ROOM, ask_for_stamps, stamp_ns
 
 PACKET_HEADER = struct.Struct("!QQ")  # number from 0, send time
-_SO_TIMESTAMPNS = 35
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _IPV6_FREEBIND = 78
-_TIMESPEC = struct.Struct("@qq")
 _BUFFER = 8 << 20
 _BURST = 64
 _MAX_LAG_NS = 50_000_000  # a sender that was stopped does not make up for more than this
@@ -74,7 +73,7 @@ class Endpoint:
                 self._socket.setsockopt(socket.SOL_SOCKET, force, _BUFFER)
             except PermissionError:
                 break
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        ask_for_stamps(self._socket)
         self._socket.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)  # the home address may come later
         self._socket.bind((str(flow.local), flow.port))
 
@@ -143,23 +142,19 @@ class Endpoint:
     def _put(self, number: int, now_ns: int) -> None:
         data = PACKET_HEADER.pack(number, now_ns) + self._padding
         try:
-            self._socket.sendto(data, (str(self.flow.remote), self.flow.port))
+            self._socket.sendto(data, (self._peer, self.flow.port))
         except OSError:  # no route, no buffer: a packet that was sent and is lost
             return
 
     def _receive(self) -> None:
         for _ in range(_BURST):
             try:
-                data, ancillary, _, sender = self._socket.recvmsg(65536, 64)
+                data, ancillary, _, sender = self._socket.recvmsg(65536, ROOM)
             except BlockingIOError:
                 return
             except OSError:  # an ICMPv6 error about a packet of ours
                 continue
-            arrived = wall_ns()
-            for level, kind, stamp in ancillary:
-                if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                    seconds, nanoseconds = _TIMESPEC.unpack(stamp[: _TIMESPEC.size])
-                    arrived = seconds * 1_000_000_000 + nanoseconds
+            arrived = stamp_ns(ancillary, wall_ns())
             if len(data) < PACKET_HEADER.size or sender[:2] != (self._peer, self.flow.port):
                 continue  # not of this flow
             number, sent = PACKET_HEADER.unpack_from(data)
