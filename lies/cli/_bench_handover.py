@@ -8,7 +8,7 @@ from lies.cli._output import print_json, print_table
 
 BACKBONES_MS = (0.0, 10.0)
 RATE_MBPS = 15.0
-FOR_S = 16.0  # of handovers over each backbone, where nobody says how many
+FOR_S = 14.0  # of handovers over each backbone, where nobody says how many
 _COLUMNS = {  # heading -> field
     "mode": "mode",
     "backbone ms": "backbone_ms",

@@ -37,7 +37,7 @@ def bench(
     count: Annotated[
         int | None,
         typer.Option(
-            min=1, max=10_000, metavar="N", help="Handovers for each backbone delay; else for 16 s."
+            min=1, max=10_000, metavar="N", help="Handovers for each backbone delay; else for 14 s."
         ),
     ] = None,
     l2_gap_ms: Annotated[

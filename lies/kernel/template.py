@@ -32,26 +32,34 @@ class Template:
     def __init__(self, build: Callable[..., bytes], *kinds: Kind) -> None:
         markers = [_marker(kind) for kind in kinds]
         octets = build(*markers)
-        self._places: list[tuple[int, int, int]] = []  # (offset, length, which value)
+        places: list[tuple[int, int, int]] = []  # (offset, length, which value)
         for which, marker in enumerate(markers):
             found = _octets(marker)
             at = octets.find(found)
             if at < 0:
                 raise ValueError(f"value {which} does not stand in the message as it is")
             while at >= 0:
-                self._places.append((at, len(found), which))
+                places.append((at, len(found), which))
                 at = octets.find(found, at + len(found))
-        self._octets = octets
+        self._parts: list[bytes] = []  # of the message, in order; those that are left open are empty
+        self._open: list[tuple[int, int, int]] = []  # (which part, length, which value)
+        end = 0
+        for at, length, which in sorted(places):
+            self._parts += [octets[end:at], b""]
+            self._open.append((len(self._parts) - 1, length, which))
+            end = at + length
+        self._parts.append(octets[end:])
 
     def __call__(self, *values: Value) -> bytes:
         """The message with these values."""
-        message = bytearray(self._octets)
-        for at, length, which in self._places:
-            octets = _octets(values[which])
+        parts = self._parts.copy()
+        for part, length, which in self._open:
+            value = values[which]
+            octets = value.packed if isinstance(value, IPv6Address) else _octets(value)
             if len(octets) != length:
                 raise ValueError(f"value {which} has {len(octets)} octets, not {length}")
-            message[at : at + length] = octets
-        return bytes(message)
+            parts[part] = octets
+        return b"".join(parts)
 
 
 def compiled_once(build: Callable[P, bytes]) -> Callable[P, bytes]:

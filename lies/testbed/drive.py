@@ -41,7 +41,7 @@ _REGISTERED_S = 20.0
 _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
-_FLOOR_COUNT, _FLOOR_EVERY_S = 40, 0.025
+_FLOOR_COUNT, _FLOOR_EVERY_S = 10, 0.4  # as often as the bench's handovers: as cold as the daemons
 _PORT = 5001
 _PRIMITIVES = (
     "link_up",
