@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 
 from lies.kernel.netns import keep_time
-from lies.runtime import wall_ns
+from lies.runtime import WallOffset, monotonic_ns, wall_ns
 from lies.testbed.stamps import ROOM, ask_for_stamps, stamp_ns
 
 _ETH_P_ALL = 3
@@ -36,14 +36,16 @@ def run(ends: tuple[str, str], delay_ms: float, ready: Callable[[], None], contr
 def _carry(sockets: list[socket.socket], delay_ns: int, ready: Callable[[], None], control: int) -> None:
     waiting: list[tuple[int, int, socket.socket, bytes]] = []
     order = itertools.count()
+    offset = WallOffset()
+    last_ns = dict.fromkeys(sockets, 0)
     keep_time()
     ready()
     while True:
-        now = wall_ns()
+        now = monotonic_ns()
         while waiting and waiting[0][0] <= now:
             _, _, out, frame = heapq.heappop(waiting)
             _send(out, frame)
-            now = wall_ns()
+            now = monotonic_ns()
         timeout = max(0.0, (waiting[0][0] - now) / 1e9) if waiting else 1.0
         readable, _, _ = select.select([*(s.fileno() for s in sockets), control], [], [], timeout)
         if control in readable:
@@ -52,7 +54,11 @@ def _carry(sockets: list[socket.socket], delay_ns: int, ready: Callable[[], None
         for this, other in (sockets, sockets[::-1]):
             if this.fileno() in readable:
                 for came_ns, frame in _receive(this):
-                    heapq.heappush(waiting, (came_ns + delay_ns, next(order), other, frame))
+                    due_ns = came_ns - offset.ns() + delay_ns
+                    last_ns[this] = due_ns = max(
+                        due_ns, last_ns[this]
+                    )  # none overtakes, whatever the clocks say
+                    heapq.heappush(waiting, (due_ns, next(order), other, frame))
 
 
 def _open(name: str) -> socket.socket:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from ipaddress import IPv6Address
 
 import pytest
@@ -330,3 +330,20 @@ def test_packets_are_sent_as_asked(ends: Ends, way: str) -> None:
         assert seen[0][:6] == b"\x33\x33\0\0\0\x01"
     assert not signalling.dropped
     signalling.close()
+
+
+def test_whom_an_awaited_packet_wakes_runs_first(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor is yielded once the packet is out, and only for one that somebody waits for."""
+    yielded: list[int] = []
+    monkeypatch.setattr(
+        "lies.kernel.signalling.os.sched_yield", lambda: yielded.append(len(waiting(ends.seen)))
+    )
+    with closing(Signalling(ends.kernel, ["v0"], lambda *_: None, addresses=[US])) as signalling:
+        waiting(ends.seen)
+        packet = ipv6(US, THEM, 17, udp_part(b"now"))
+        signalling.send(packet, THEM)
+        assert yielded == []
+        waiting(ends.seen)
+        signalling.send(packet, THEM, awaited=True)
+    assert len(yielded) == 1
+    assert yielded[0] >= 1

@@ -27,7 +27,8 @@ from lies.runtime import now_s
 from lies_fmipv6 import actions as fast
 from lies_fmipv6.codec import encode
 from lies_fmipv6.items import ConnectRefused, FbuSent
-from lies_fmipv6.messages import FastBindingAck, FastBindingUpdate
+from lies_fmipv6.messages import FastBindingAck, FastBindingUpdate, UnsolicitedNeighbourAdvertisement
+from lies_fmipv6.parameters import ALL_NODES
 
 pytestmark = pytest.mark.netns
 
@@ -117,15 +118,26 @@ def test_fbu_and_fback_have_the_times_of_the_wire(here: Place) -> None:
     """What is encoded or decoded before the engine hears of it is not counted to the routers' answer."""
     fed: list[tuple[Any, float]] = []
     seen: dict[str, float] = {}
+    told: list[bool] = []
 
     async def work(shell: Any) -> None:
         shell._runtime.feed = lambda item, at: fed.append((item, at))
+        send = shell._signalling.send
+
+        def watched(*args: Any, awaited: bool, **more: Any) -> None:
+            told.append(awaited)
+            send(*args, awaited=awaited, **more)
+
+        shell._signalling.send = watched
+        una = UnsolicitedNeighbourAdvertisement(NCOA, MAC)
+        perform(shell, fast.SendMessage(una, NCOA, ALL_NODES))
         seen["before"] = now_s()
         perform(shell, fast.SendMessage(FastBindingUpdate(7, 20, PCOA, NCOA, MAC), PCOA, PAR))
         seen["sent"] = now_s()
         shell._on_packet(encode(FastBindingAck(0, 7, 20), PAR, PCOA), MAC, "wlan0")
 
     here.run(here.consumer("mobile", HandBus()), work)
+    assert told == [False, True]  # the routers are to run before this host goes on
     (sent, left), (received, arrived) = fed
     assert sent == FbuSent(7)
     assert isinstance(received.message, FastBindingAck)

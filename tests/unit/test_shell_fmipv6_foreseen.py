@@ -221,3 +221,26 @@ def test_a_preparation_waits_for_the_fback_only_so_long(here: Place) -> None:
 
     here.run(here.consumer("mobile"), work)
     assert here.more() == {}
+
+
+def test_what_a_leaving_node_waits_for_goes_first(here: Place) -> None:
+    """HI, HAck and FBack are sent as awaited, so that nothing delays whom they wake; others are not."""
+    told: list[tuple[str, bool]] = []
+
+    async def work(shell: Any) -> None:
+        def watch(packet: bytes, *_: object, awaited: bool = False, **__: object) -> None:
+            told.append((type(decode(packet).message).__name__, awaited))
+
+        shell._signalling.send = watch
+        for message in (
+            HandoverInitiate(1, 0, False, True, NODE, PCOA, NCOA),
+            HandoverAcknowledge(1, 0),
+            FastBindingAck(0, 7, 20),
+            UnsolicitedNeighbourAdvertisement(PCOA, NODE),
+        ):
+            to = ALL_NODES if isinstance(message, UnsolicitedNeighbourAdvertisement) else NAR
+            perform(shell, fast.SendMessage(message, PCOA if to == ALL_NODES else ROUTER, to))
+
+    here.run(here.consumer("router", neighbours=(NEIGHBOUR,)), work)
+    names = ["HandoverInitiate", "HandoverAcknowledge", "FastBindingAck", "UnsolicitedNeighbourAdvertisement"]
+    assert told == list(zip(names, (True, True, True, False), strict=True))

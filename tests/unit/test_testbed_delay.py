@@ -12,7 +12,7 @@ from polling import wait_until
 
 from lies.kernel import messages as m
 from lies.kernel.netns import enter
-from lies.runtime import monotonic_ns
+from lies.runtime import monotonic_ns, wall_ns
 from lies.testbed import delay
 
 pytestmark = pytest.mark.netns
@@ -98,6 +98,21 @@ def test_frames_come_out_after_the_delay_whole_and_in_order(line: Line, way: str
     wait_until(lambda: _collect(out, came) >= 100, 20)
     assert [frame for _, frame in came] == sent
     assert all(at - begun >= DELAY_MS * MS for begun, (at, _) in zip(went, came, strict=True))
+
+
+def test_a_frame_that_is_read_late_has_waited_already(line: Line) -> None:
+    """The time of a frame is the kernel's, whenever it is read: a busy machine does not lengthen the line."""
+    with namespace(), netlink() as kernel:
+        wire(kernel, "out", "in")
+        with delay._open("in") as late, frames("out") as into:
+            _until_it_carries(into, late)
+            begun = wall_ns()
+            into.send(_numbered(1)[0])
+            sent = wall_ns()
+            wait_until(lambda: wall_ns() > sent + 20 * MS, 20)
+            (came_ns,) = [at for at, frame in delay._receive(late) if frame[12:14] == b"\x88\xb5"]
+    assert begun <= came_ns <= sent
+    assert line.thread.is_alive()
 
 
 def test_both_directions_pass_at_once(line: Line) -> None:
