@@ -14,6 +14,7 @@ from lies.errors import ProtocolViolation
 from lies.packet import ICMPV6, address_of, parse_ipv6
 from lies_fmipv6.messages import Message
 from lies_fmipv6.mh_reader import decode_mobility
+from lies_fmipv6.mh_shapes import READERS
 from lies_fmipv6.mh_writer import MOBILITY_WRITERS
 from lies_fmipv6.nd_reader import decode_nd
 from lies_fmipv6.nd_writer import NdMessage, encode_nd
@@ -63,6 +64,10 @@ def decode(packet: bytes, *, key_for: Callable[[IPv6Address], bytes | None] | No
     key_for: the handover key by the peer's address, which is PCoA for an FBU and the PAR's address (the
     source) for an FBack; None for no key. It is asked only if a BADF option is there.
     """
+    reader = READERS.get(len(packet))
+    known = reader(packet, key_for) if reader is not None else None
+    if known is not None:
+        return tuple.__new__(Received, known)
     parsed = parse_ipv6(packet)
     authenticated = badf_present = False
     message: Message

@@ -70,13 +70,13 @@ def decode_mobility(packet: Ipv6Packet, key_for: KeyFor) -> tuple[MobilityMessag
         if badf is None:
             return update, False, False
         coa_par = update_coa(update, packet.source) + packet.destination
-        return update, True, _verify(badf, header, coa_par, update.home_address, key_for)
+        return update, True, verify(badf, header, coa_par, update.home_address, key_for)
     if kind == MH_FBACK:
         ack, badf = _parse_ack(header)
         if badf is None:
             return ack, False, False
         coa = packet.destination if ack.alternate_coa is None else ack.alternate_coa.packed
-        return ack, True, _verify(badf, header, coa + packet.source, address_of(packet.source), key_for)
+        return ack, True, verify(badf, header, coa + packet.source, address_of(packet.source), key_for)
     if kind == MH_HI:
         return _parse_initiate(header), False, False
     if kind == MH_HACK:
@@ -84,7 +84,7 @@ def decode_mobility(packet: Ipv6Packet, key_for: KeyFor) -> tuple[MobilityMessag
     raise OtherProtocol(packet, kind, f"Mobility Header type {kind} is not of FMIPv6")
 
 
-def _verify(badf: bytes, header: bytes, coa_par: bytes, peer: IPv6Address, key_for: KeyFor) -> bool:
+def verify(badf: bytes, header: bytes, coa_par: bytes, peer: IPv6Address, key_for: KeyFor) -> bool:
     """Whether a BADF option is right."""
     if len(badf) != _BADF_LENGTH or int.from_bytes(badf[:4], "big") == SPI_OF_SEND:
         return False  # another algorithm, or a key that we do not have

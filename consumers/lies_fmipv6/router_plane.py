@@ -119,16 +119,24 @@ class RouterPlane:
         self._tunnels[pcoa] = endpoint
         if previous is not None and previous != endpoint:
             self._netlink.execute(self._accept_no_more(previous), ignore=GONE)
-        self._netlink.execute(
-            [
-                self._accept(endpoint),
-                self._tunnelling.forward_inner(pcoa),
-                self._to_tunnel(pcoa, endpoint),
-            ],
-            ignore=(errno.EEXIST,),
-        )
+        messages = [
+            self._accept(endpoint),
+            self._tunnelling.forward_inner(pcoa),
+            self._to_tunnel(pcoa, endpoint),
+        ]
+        self._netlink.post(messages, ignore=(errno.EEXIST,))
         if self._room is not None:
             self._room.left(pcoa)
+        if self._loop is None:
+            self._netlink.confirm()
+        else:
+            self._loop.call_soon(self._confirm)  # the FBack need not wait for it
+
+    def _confirm(self) -> None:
+        try:
+            self._netlink.confirm()
+        except KernelError as error:
+            _log.error("a tunnel: %s", error)
 
     def remove_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address, *, returned: bool = False) -> None:
         """Both directions end; packets to pcoa go to the access link.
@@ -209,7 +217,7 @@ class RouterPlane:
             messages = self._room.begin(ncoa, ahead=True)
         else:
             messages = [*self._await(ncoa), self._here(ncoa)]
-        self._netlink.execute(messages, ignore=(errno.EEXIST, *GONE))
+        self._netlink.post(messages, ignore=(errno.EEXIST, *GONE))  # a `defend` follows
 
     def defend(self, ncoa: IPv6Address) -> None:
         """Answer for ncoa, whose packets wait, on the access link."""

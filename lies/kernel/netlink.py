@@ -49,17 +49,49 @@ class Netlink:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._socket.bind((0, 0))
         self._sequence = 0
+        self._posted: dict[int, tuple[bytes, Collection[int]]] = {}  # since the last answer, by number
         self._buffer = bytearray(_RECEIVE_OCTETS)  # made once: a new one for each answer is mapped anew
 
     def close(self) -> None:
         """Close the socket."""
+        self._posted.clear()
         self._socket.close()
+
+    def post(self, messages: Sequence[bytes], *, ignore: Collection[int] = ()) -> None:
+        """Send finished messages in one call; they have been carried out when this returns.
+
+        What the kernel refused is told by the next `execute` or `confirm`, so that nobody waits for that now.
+        """
+        parts = bytearray()
+        for message in messages:
+            at = len(parts)
+            self._sequence += 1
+            parts += message
+            _SEQUENCE.pack_into(parts, at + _SEQUENCE_AT, self._sequence)
+            parts[at + _FLAGS_AT] &= ~_NLM_F_ACK
+            self._posted[self._sequence] = message, ignore
+        self._socket.send(parts)
+
+    def confirm(self) -> None:
+        """KernelError if the kernel refused what was posted."""
+        refusal: KernelError | None = None
+        while self._posted:
+            try:
+                answers = self._receive(socket.MSG_DONTWAIT)
+            except BlockingIOError:  # refusals come at once
+                self._posted.clear()
+                break
+            for kind, sequence, body in answers:
+                if kind == _NLMSG_ERROR:
+                    refusal = refusal or self._refusal(sequence, body)
+        if refusal is not None:
+            raise refusal
 
     def execute(self, messages: Sequence[bytes], *, ignore: Collection[int] = ()) -> None:
         """Send finished messages in one call and read the kernel's answers.
 
         All are carried out, in order, also after one was refused; then KernelError is raised for the
-        first refusal whose errno is not in `ignore`.
+        first refusal whose errno is not in `ignore`, or of what was posted before.
         """
         if not messages:
             return
@@ -78,14 +110,26 @@ class Netlink:
         sequence = 0
         while sequence != self._sequence:
             for kind, sequence, body in self._receive():
-                if kind != _NLMSG_ERROR or sequence < first:
+                if kind != _NLMSG_ERROR:
+                    continue
+                if sequence < first:
+                    refusal = refusal or self._refusal(sequence, body)
                     continue
                 code = -struct.unpack_from("=i", body)[0]
                 if code and code not in ignore and refusal is None:
                     what = self._describe(messages[sequence - first])
                     refusal = KernelError(code, what, _extended(body))
+        self._posted.clear()
         if refusal is not None:
             raise refusal
+
+    def _refusal(self, sequence: int, body: bytes) -> KernelError | None:
+        """What the kernel says of a posted message, if that is a refusal which was not to be ignored."""
+        message, ignore = self._posted.get(sequence, (b"", ()))
+        code = -struct.unpack_from("=i", body)[0]
+        if not message or not code or code in ignore:
+            return None
+        return KernelError(code, self._describe(message), _extended(body))
 
     def dump(self, message: bytes) -> Iterator[tuple[int, bytes]]:
         """Send a dump request; yields (type, body) of each answer."""
@@ -108,9 +152,9 @@ class Netlink:
     def _describe(self, message: bytes) -> str:
         return _describe(message) if self._family == socket.NETLINK_ROUTE else "an IPsec message"
 
-    def _receive(self) -> Iterable[tuple[int, int, bytes]]:
+    def _receive(self, flags: int = 0) -> Iterable[tuple[int, int, bytes]]:
         data = self._buffer
-        end = self._socket.recv_into(data)
+        end = self._socket.recv_into(data, 0, flags)
         offset = 0
         found = []
         while offset + _HEADER.size <= end:
