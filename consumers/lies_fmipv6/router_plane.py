@@ -224,6 +224,7 @@ class RouterPlane:
         waits_here = self._room is not None and ncoa in self._room
         messages = self._await(ncoa) if waits_here else []
         self._netlink.execute([*messages, self._defend(ncoa)], ignore=(errno.EEXIST, *GONE))
+        self._netlink.confirm()
 
     def _await(self, ncoa: IPv6Address) -> list[bytes]:
         # the entry is INCOMPLETE by our word, so that nobody is solicited who is known not to be here

@@ -50,6 +50,7 @@ class Netlink:
         self._socket.bind((0, 0))
         self._sequence = 0
         self._posted: dict[int, tuple[bytes, Collection[int]]] = {}  # since the last answer, by number
+        self._untold: KernelError | None = None  # of what was posted
         self._buffer = bytearray(_RECEIVE_OCTETS)  # made once: a new one for each answer is mapped anew
 
     def close(self) -> None:
@@ -60,7 +61,7 @@ class Netlink:
     def post(self, messages: Sequence[bytes], *, ignore: Collection[int] = ()) -> None:
         """Send finished messages in one call; they have been carried out when this returns.
 
-        What the kernel refused is told by the next `execute` or `confirm`, so that nobody waits for that now.
+        What the kernel refused is told by `confirm`, so that nobody waits for that now.
         """
         parts = bytearray()
         for message in messages:
@@ -74,7 +75,6 @@ class Netlink:
 
     def confirm(self) -> None:
         """KernelError if the kernel refused what was posted."""
-        refusal: KernelError | None = None
         while self._posted:
             try:
                 answers = self._receive(socket.MSG_DONTWAIT)
@@ -83,15 +83,16 @@ class Netlink:
                 break
             for kind, sequence, body in answers:
                 if kind == _NLMSG_ERROR:
-                    refusal = refusal or self._refusal(sequence, body)
-        if refusal is not None:
-            raise refusal
+                    self._note(sequence, body)
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            raise untold
 
     def execute(self, messages: Sequence[bytes], *, ignore: Collection[int] = ()) -> None:
         """Send finished messages in one call and read the kernel's answers.
 
         All are carried out, in order, also after one was refused; then KernelError is raised for the
-        first refusal whose errno is not in `ignore`, or of what was posted before.
+        first refusal whose errno is not in `ignore`.
         """
         if not messages:
             return
@@ -113,7 +114,7 @@ class Netlink:
                 if kind != _NLMSG_ERROR:
                     continue
                 if sequence < first:
-                    refusal = refusal or self._refusal(sequence, body)
+                    self._note(sequence, body)
                     continue
                 code = -struct.unpack_from("=i", body)[0]
                 if code and code not in ignore and refusal is None:
@@ -123,13 +124,12 @@ class Netlink:
         if refusal is not None:
             raise refusal
 
-    def _refusal(self, sequence: int, body: bytes) -> KernelError | None:
-        """What the kernel says of a posted message, if that is a refusal which was not to be ignored."""
+    def _note(self, sequence: int, body: bytes) -> None:
+        """Keep the first refusal of what was posted, unless it was to be ignored."""
         message, ignore = self._posted.get(sequence, (b"", ()))
         code = -struct.unpack_from("=i", body)[0]
-        if not message or not code or code in ignore:
-            return None
-        return KernelError(code, self._describe(message), _extended(body))
+        if message and code and code not in ignore and self._untold is None:
+            self._untold = KernelError(code, self._describe(message), _extended(body))
 
     def dump(self, message: bytes) -> Iterator[tuple[int, bytes]]:
         """Send a dump request; yields (type, body) of each answer."""
@@ -139,6 +139,8 @@ class Netlink:
         while True:
             for kind, answered, body in self._receive():
                 if answered != sequence:
+                    if kind == _NLMSG_ERROR:
+                        self._note(answered, body)
                     continue
                 if kind == _NLMSG_DONE:
                     return
