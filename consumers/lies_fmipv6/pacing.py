@@ -14,6 +14,7 @@ BURST = 5  # RFC 5568 section 5.4: "a maximum of 5 packets MAY be sent one after
 _WINDOW_S = 0.25  # of recent arrivals, over which their rate is metered
 _LEAST_ARRIVALS = 16  # metered over at least so many, however long ago the first of them came
 _LEAST_WINDOW_S = 0.02  # what was read at once, because the program was busy, did not come at once
+_SHORTEST_S = 0.002  # a wait that is younger: as if it had lasted so long
 _LATE_S = 0.02  # a program that comes late makes up for so much, or its buffer would not end
 _EPSILON = 1e-6  # of a packet: a deadline that was computed must have come when it has come
 
@@ -101,7 +102,10 @@ class _Queue:
         arrivals = self.arrivals
         if len(arrivals) < 2:
             return 1.0
-        return (len(arrivals) - 1) / max(_LEAST_WINDOW_S, arrivals[-1] - arrivals[0])
+        last = arrivals[-1]
+        if last - self.begun <= _LEAST_WINDOW_S:  # all that came since the wait began
+            return len(arrivals) / max(_SHORTEST_S, last - self.begun)
+        return (len(arrivals) - 1) / max(_LEAST_WINDOW_S, last - arrivals[0])
 
     def refill(self, now: float, excess: float) -> None:
         """Let time pass for the tokens."""

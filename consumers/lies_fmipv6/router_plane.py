@@ -237,7 +237,7 @@ class RouterPlane:
             messages.append(self._no_route(ncoa))
         self._netlink.execute(messages, ignore=GONE)
         if self._room is not None and ncoa in self._room:
-            self._room.arrived(ncoa)
+            self._room.arrived(ncoa, lla)
         else:
             self._netlink.execute([self._not_here(ncoa)], ignore=GONE)
 

@@ -7,7 +7,9 @@ more the kernel's path takes over.
 """
 
 import asyncio
+import errno
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -15,12 +17,13 @@ from ipaddress import IPv6Address
 
 from attrs import define
 
+from lies.kernel import messages as m
 from lies.kernel.alarm import Alarm
 from lies.kernel.intake import Intake, open_intake
-from lies.kernel.interfaces import mtu_of
+from lies.kernel.interfaces import index_of, mtu_of
 from lies.kernel.kinds import IntakeKind
 from lies.kernel.netlink import KernelError, Netlink
-from lies.kernel.packets import PacketSender
+from lies.kernel.packets import LinkSender, PacketSender
 from lies.kernel.template import Template
 from lies.kernel.tunnels import GONE, host
 from lies.packet import address_of
@@ -43,11 +46,12 @@ OnTally = Callable[[IPv6Address, Tally], None]
 class _Wait:
     """How one node's packets go on: by the access link, or (away) through its tunnel.
 
-    ahead: packets may wait at the next hop.
+    ahead: packets may wait at the next hop; lla: the node's link-layer address, where it is known.
     """
 
     away: bool = False
     ahead: bool = True
+    lla: bytes | None = None
 
 
 class WaitingRoom:
@@ -85,7 +89,12 @@ class WaitingRoom:
                 gone: undo.enter_context(closing(PacketSender(name)))
                 for gone, name in ((False, access), (True, away))
             }
-            route = self._intake.route
+            self._direct = undo.enter_context(closing(LinkSender(access)))
+            index, route = index_of(access), self._intake.route
+            self._stop = Template(lambda n: m.neighbour(index, n, state=m.NUD_INCOMPLETE), IPv6Address)
+            self._go_on = Template(
+                lambda n, lla: m.neighbour(index, n, lla, state=m.NUD_STALE), IPv6Address, 6
+            )
             self._divert = Template(lambda n: route(host(n), metric=METRIC), IPv6Address)
             self._undivert = Template(lambda n: route(host(n), metric=METRIC, add=False), IPv6Address)
             self._undo = undo.pop_all()
@@ -115,13 +124,16 @@ class WaitingRoom:
         self._buffer.begin(node, now_s())
         return [self._divert(node)]
 
-    def arrived(self, node: IPv6Address) -> None:
-        """The node is on the access link, and its neighbour entry is valid: what waits goes there."""
-        self._go(node, away=False)
+    def arrived(self, node: IPv6Address, lla: bytes | None = None) -> None:
+        """The node is on the access link, and its neighbour entry is valid: what waits goes there.
+
+        lla: its link-layer address; without, a packet that comes in the last moment may overtake another.
+        """
+        self._go(node, away=False, lla=lla)
 
     def left(self, node: IPv6Address) -> None:
         """The node is behind its tunnel, whose route is there: what waits goes through it."""
-        self._go(node, away=True)
+        self._go(node, away=True, lla=None)
 
     def drop(self, node: IPv6Address) -> None:
         """The node did not come."""
@@ -129,11 +141,11 @@ class WaitingRoom:
             self._netlink.execute([self._undivert(node)], ignore=GONE)
             self._end(node)
 
-    def _go(self, node: IPv6Address, *, away: bool) -> None:
+    def _go(self, node: IPv6Address, *, away: bool, lla: bytes | None) -> None:
         wait = self._waits.get(node)
         if wait is None:
             return
-        wait.away, wait.ahead = away, False
+        wait.away, wait.ahead, wait.lla = away, False, lla
         self._buffer.open(node, now_s())
         self._serve([node])
 
@@ -171,31 +183,43 @@ class WaitingRoom:
         self._alarm.set(self._buffer.next_due())
 
     def _hand_over(self, node: IPv6Address) -> None:
-        """Nothing waits: let the kernel forward by itself again.
+        """Nothing waits: let the kernel forward by itself again, and let none overtake another.
 
-        What comes between the last look into the intake and the end of the route is sent from here a moment
-        later, and may be overtaken; so the message is ready, and the look is the last thing before it.
+        What comes by the kernel's way before the last of ours is sent waits in the neighbour entry's queue,
+        which is INCOMPLETE until then; ours pass it by. Without the node's link-layer address, and into a
+        tunnel, which has no such queue, a look into the intake is the last thing before the route ends.
         """
-        undivert = self._undivert(node)
-        for _ in range(_LOOKS):
-            self._read(_BURST)
-            if not self._send_rest(node):
-                break
+        wait = self._waits[node]
+        undivert = [self._undivert(node)]
+        if wait.lla is not None:
+            undivert.insert(0, self._stop(node))
+        else:
+            for _ in range(_LOOKS):
+                self._read(_BURST)
+                if not self._send_rest(node, wait):
+                    break
+        ended = self._told(node, undivert)
+        self._read(_ALL)
+        self._send_rest(node, wait)
+        if wait.lla is not None:
+            self._told(node, [self._go_on(node, wait.lla)])
+        if ended:
+            self._end(node, remember=True)
+
+    def _told(self, node: IPv6Address, messages: list[bytes]) -> bool:
         try:
-            self._netlink.execute([undivert], ignore=GONE)
+            self._netlink.execute(messages, ignore=GONE)
         except KernelError as error:
             _log.error("the end of the wait for %s: %s", node, error)
-            return
-        self._read(_ALL)
-        self._send_rest(node)
-        self._end(node, remember=True)
+            return False
+        return True
 
-    def _send_rest(self, node: IPv6Address) -> bool:
+    def _send_rest(self, node: IPv6Address, wait: _Wait) -> bool:
         """Send all that waits, without a pace: a few that came just now. False if nothing did."""
-        away = self._waits[node].away
         some = False
         while (packet := self._buffer.rest(node)) is not None:
-            self._send(node, packet, away=away)
+            if not self._send(node, packet, away=wait.away, lla=wait.lla):
+                self.unsent[os.strerror(errno.EAGAIN)] += 1
             some = True
         return some
 
@@ -218,10 +242,16 @@ class WaitingRoom:
         if self._on_tally is not None:
             self._on_tally(node, tally)
 
-    def _send(self, node: IPv6Address, packet: bytes, *, away: bool) -> bool:
-        """False where there is no room now; what cannot be sent at all is counted and gone."""
+    def _send(self, node: IPv6Address, packet: bytes, *, away: bool, lla: bytes | None = None) -> bool:
+        """False where there is no room now; what cannot be sent at all is counted and gone.
+
+        lla: sent to it, whatever the state of the neighbour entry.
+        """
         try:
-            self._senders[away].send(packet, node)
+            if lla is not None:
+                self._direct.send(packet, lla)
+            else:
+                self._senders[away].send(packet, node)
         except BlockingIOError:
             return False
         except OSError as error:

@@ -89,3 +89,22 @@ class PacketSender:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+class LinkSender:
+    """Sends whole IPv6 packets to link-layer addresses on one interface, past its neighbour cache."""
+
+    def __init__(self, interface: str) -> None:
+        index_of(interface)
+        self._interface = interface
+        # protocol 0: it is to receive nothing
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, 0)
+        self._socket.setblocking(False)
+
+    def send(self, packet: bytes, lla: bytes) -> None:
+        """Send one packet; OSError where the link does not take it."""
+        self._socket.sendto(packet, (self._interface, ETH_P_IPV6, 0, 0, lla))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()

@@ -2,113 +2,29 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from ipaddress import IPv6Address, IPv6Network
+from ipaddress import IPv6Network
 
 import pytest
-from attrs import define, field
 from bus_rig import on_loop
-from netns_kit import frames, udp, waiting
-from tunnel_kit import BEYOND, ENDPOINT, NET, OTHER_INNER, Pair
+from netns_kit import frames, waiting
+from tunnel_kit import BEYOND, ENDPOINT, NET, Pair
+from waiting_kit import MAC, NODE, OTHER, SIZE, Router, announced, router
 
 from lies.events import PacketsBuffered
 from lies.kernel import messages as m
 from lies.kernel.interfaces import index_of
 from lies.kernel.netns import entered
-from lies.kernel.packets import ETH_P_IPV6
 from lies.kernel.tunnels import link_address
-from lies.runtime import now_s
 from lies_fmipv6 import actions as a
 from lies_fmipv6.config import Config, Role
-from lies_fmipv6.pacing import BURST, Buffering, Limits, Tally
+from lies_fmipv6.pacing import BURST, Buffering, Limits
 from lies_fmipv6.router_plane import RouterPlane
 from lies_fmipv6.router_shell import RouterShell
 
 pytestmark = pytest.mark.netns
 
-NODE, OTHER = IPv6Address(f"{NET}99"), IPv6Address(f"{NET}98")
-MAC = b"\x02\0\0\0\0\x99"
-SIZE = 100  # octets of a packet; a socket without privileges keeps some 150 of them
 PAUSE_S = 0.001
 BOTH = pytest.mark.parametrize("buffering", [Buffering.TUN, Buffering.PACKET])
-
-
-@define
-class Router:
-    """An access router whose nodes live behind v1; packets to them come from b1."""
-
-    pair: Pair
-    plane: RouterPlane
-    tallies: dict[IPv6Address, Tally]
-    source: socket.socket
-    air: socket.socket
-    mac: bytes
-    out: list[tuple[float, IPv6Address, int]] = field(factory=list)
-
-    def send(self, first: int, count: int = 1, node: IPv6Address = NODE) -> None:
-        """Send numbered packets to a node."""
-        for number in range(first, first + count):
-            packet = udp(OTHER_INNER, node, number.to_bytes(4) + bytes(SIZE - 52))
-            self.source.sendto(packet, ("b1", ETH_P_IPV6, 0, 0, self.mac))
-
-    def numbers(self, node: IPv6Address = NODE) -> list[int]:
-        """The numbers of the packets that came out on the air for a node, in order."""
-        for frame in waiting(self.air):
-            if frame[12:14] == b"\x86\xdd" and frame[20] == 17:
-                to = IPv6Address(frame[38:54])
-                self.out.append((now_s(), to, int.from_bytes(frame[62:66])))
-        return [number for _, to, number in self.out if to == node]
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Let the plane serve until the condition holds."""
-        limit = now_s() + 60
-        while not condition():
-            assert now_s() < limit
-            self.numbers()  # the socket keeps few
-            await asyncio.sleep(0.001)
-
-    async def until_ended(self, node: IPv6Address = NODE) -> Tally:
-        """Wait until nothing waits for a node any more."""
-        await self.until(lambda: node in self.tallies)
-        return self.tallies[node]
-
-    async def until_waiting(self, count: int, node: IPv6Address = NODE) -> None:
-        """Wait until so many packets have entered the buffer for a node."""
-        assert self.plane._room is not None
-        queue = self.plane._room._buffer._queues[node]
-        await self.until(lambda: queue.entered == count)
-
-
-@asynccontextmanager
-async def router(pair: Pair, buffering: Buffering, limits: Limits | None = None) -> AsyncIterator[Router]:
-    """A router's plane that serves on this loop; afterwards nothing is left of it."""
-    tallies: dict[IPv6Address, Tally] = {}
-    plane = RouterPlane(
-        pair.kernel,
-        access="v0",
-        backbone="b0",
-        address=ENDPOINT,
-        buffering=buffering,
-        limits=limits,
-        on_tally=tallies.__setitem__,
-    )
-    plane.start()
-    with entered(pair.far):
-        air = frames("v1", incoming_only=True)
-        source = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    with air, source:
-        try:
-            yield Router(pair, plane, tallies, source, air, link_address("b0"))
-        finally:
-            plane.close()
-    assert pair.more() == {}
-
-
-def announced(plane: RouterPlane, node: IPv6Address, *, buffer: bool = True) -> None:
-    """What an HI about a node does."""
-    plane.expect(node, buffer=buffer)
-    plane.defend(node)
 
 
 @BOTH
@@ -320,28 +236,6 @@ async def test_without_the_wish_for_a_buffer_the_kernel_keeps_them(pair: Pair) -
         await r.until(lambda: len(r.numbers()) == 10)
         assert r.numbers() == list(range(10))
         assert r.tallies == {}
-
-
-@on_loop
-async def test_what_comes_in_the_last_moment_is_not_lost(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Packets between the last look into the intake and the end of its route are sent all the same."""
-    async with router(pair, Buffering.AUTO) as r:
-        announced(r.plane, NODE)
-        execute = pair.kernel.execute
-
-        def late(*args: object, **options: object) -> None:
-            monkeypatch.setattr(pair.kernel, "execute", execute)
-            r.send(0, 10)
-            execute(*args, **options)  # type: ignore[arg-type]  # passed on as it came
-
-        execute([m.neighbour(index_of("v0"), NODE, MAC, state=m.NUD_STALE)])
-        assert r.plane._room is not None
-        monkeypatch.setattr(pair.kernel, "execute", late)
-        r.plane._room.arrived(NODE)
-        await r.until_ended()
-        await r.until(lambda: len(r.numbers()) == 10)
-        assert r.numbers() == list(range(10))
-        r.plane.admit(NODE, MAC)
 
 
 @on_loop

@@ -138,13 +138,29 @@ def test_a_program_that_comes_late_keeps_the_rate() -> None:
 
 
 def test_what_was_read_at_once_is_no_endless_rate() -> None:
-    """100 packets read in one moment go in 20 ms at most 100 more, not in nothing."""
+    """100 packets read in one moment have come since the wait began, or within 20 ms, or 2 ms at least."""
+    for age_s, came_in_s in ((0.0, 0.002), (0.01, 0.01), (0.5, 0.02)):
+        line = Line()
+        line.now = age_s
+        for _ in range(100):
+            line.arrive()
+        line.buffer.open(NODE, line.now)
+        line.run()
+        assert line.now - age_s == pytest.approx(95 / (100 / came_in_s * 1.25), rel=0.02)
+
+
+@pytest.mark.parametrize("gap_s", [0.004, 0.008, 0.016, 0.024])
+def test_a_short_wait_ends_as_soon_as_a_long_one_in_proportion(gap_s: float) -> None:
+    """The rate of few packets is not that of as few in 20 ms: none waits longer than the node was away."""
     line = Line()
-    for _ in range(100):
-        line.arrive()
+    line.next_packet = 0.0003
+    line.flow(1500, until=gap_s)
     line.buffer.open(NODE, line.now)
-    line.run()
-    assert line.now == pytest.approx(95 / (99 / 0.02 * 1.25), rel=0.01)
+    while not line.buffer.idle(NODE):
+        line.flow(1500, until=line.now + 0.0005)
+        assert line.now < 1
+    assert line.now - gap_s <= max(0.001, (gap_s - BURST / 1500) / 0.25 * 1.2)
+    assert line.buffer.end(NODE, line.now).delay_max_s <= gap_s + 0.001
 
 
 def test_a_lonely_packet_goes_at_once() -> None:
