@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import os
 from collections.abc import Callable
 from functools import partial
@@ -24,10 +23,11 @@ from lies.events import (
     RawDetached,
 )
 from lies.runtime import monotonic_ns, now_s, wall_ns
-from lies.testbed import delay, modem, relay, vertical
+from lies.testbed import delay, modem, vertical
 from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
+from lies.testbed.floor import FloorProcess
 from lies.testbed.flows import FlowProcess
 from lies.testbed.measure import Direction, Move, judge, moves_of
 from lies.testbed.node import Node, spawn, stop_all
@@ -41,7 +41,6 @@ _REGISTERED_S = 20.0
 _STILL_S = 0.5  # no counter moved for this long: nothing is on its way any more
 _STILL_LIMIT_S = 10.0
 _REPORTS_LIMIT_S = 8.0  # a HandoverDone comes a grace after the BA
-_FLOOR_COUNT, _FLOOR_EVERY_S = 10, 0.4  # as often as the bench's handovers: as cold as the daemons
 _PORT = 5001
 _PRIMITIVES = (
     "link_up",
@@ -92,7 +91,7 @@ class Drive:
     _directory: Path = Path()
     _start_file: Path = Path()
     _first_poa: str | None = None
-    _floor_ns: list[int] = field(factory=list)
+    _floor: FloorProcess | None = None
     _cellular: str | None = None
     _applications: Applications = field(factory=Applications)
 
@@ -176,8 +175,7 @@ class Drive:
         self._flow("cn", t.CORRESPONDENT, t.HOME_ADDRESS)
         self._flow("mn", t.HOME_ADDRESS, t.CORRESPONDENT)
         if options.floor:
-            for router in self.topology.routers:
-                self._spawn(router.name, partial(relay.relay, router.address))
+            self._floor = FloorProcess(self.topology.routers, directory, self._spawn)
         if options.app is not None:
             site = Site(directory, self._fork, self.descriptor, options.app_mbps)
             self._applications.prepare(application_of(options.app), site)
@@ -225,6 +223,9 @@ class Drive:
             def on_event(event: Indication | Raw) -> None:
                 self._events.append(event)
                 self.watcher.on_event(event)
+                if self._floor is not None and isinstance(event, RawAttached):
+                    half = self.plan.options.shuttle_s / 2
+                    asyncio.get_running_loop().call_later(half, self._measure_floor, event.attached.poa)
 
             client.on_event(on_event)
             for primitive in _PRIMITIVES:
@@ -237,8 +238,6 @@ class Drive:
             self.watcher.on_stage("driving")
             for flow in self._flows:
                 flow.order(b"g")
-            if self.plan.options.floor:
-                await self._measure_floor()
             driven_s = now_s() - begun if self.plan.options.traces else 0.0
             await self._applications.start(self.plan.duration_s - driven_s)
             if not self.plan.options.traces:
@@ -253,9 +252,19 @@ class Drive:
         for flow in self._flows:
             flow.order(b"q")
         deadline = now_s() + _STILL_LIMIT_S
-        for flow in self._flows:
-            if flow.node.finish(deadline) != 0:
-                raise DriveFailed(f"the traffic of {flow.node.name} failed{self._why(flow.node.name)}")
+        ending = [flow.node for flow in self._flows]
+        if self._floor is not None:
+            self._floor.end()
+            ending.append(self._floor.node)
+        for node in ending:
+            if node.finish(deadline) != 0:
+                raise DriveFailed(f"a process of {node.name} failed{self._why(node.name)}")
+
+    def _measure_floor(self, poa: str) -> None:
+        if self._floor is not None and self.topology is not None:
+            here = router_of(self.topology, poa)
+            if here is not None:
+                self._floor.measure(here)
 
     async def _set_off(self) -> float:
         """Let the car go once there is traffic both ways: when that was."""
@@ -287,34 +296,6 @@ class Drive:
         while (left := deadline_s - now_s()) > 0:
             await asyncio.sleep(min(0.2, left))
             self._watch(begun)
-
-    async def _measure_floor(self) -> None:
-        """How long a bare message takes where FBU and FBack go, with the traffic beside it."""
-        assert self.topology is not None
-        moves = self._moves()
-        poa = moves[-1][1] if moves else self._first_poa
-        here = router_of(self.topology, poa or "")
-        if here is None:
-            return
-        other = next(r for r in self.topology.routers if r is not here)
-        path = self._directory / "floor.json"
-        source = here.prefix[t.MOBILE_INTERFACE_ID]
-
-        def measure(ready: Callable[[], None]) -> int:
-            ready()
-            ends = source, here.address, other.address
-            took = relay.round_trips_ns(*ends, _FLOOR_COUNT, every_s=_FLOOR_EVERY_S)
-            path.write_text(json.dumps(took), "ascii")
-            return 0
-
-        node = self._spawn("mn", measure)
-        while (status := node.poll()) is None:  # noqa: ASYNC110 - a process ends, nobody tells
-            await asyncio.sleep(0.05)
-        self._nodes.remove(node)
-        os.close(node.ready_fd)
-        if status != 0:
-            raise DriveFailed(f"the floor of FBU to FBack cannot be measured{self._why()}")
-        self._floor_ns = json.loads(path.read_text("ascii"))
 
     async def _until_still(self, begun: float) -> None:
         last, since, limit = self._watch(begun), now_s(), now_s() + _STILL_LIMIT_S
@@ -376,13 +357,15 @@ class Drive:
             streams=self._applications.streams,
             changes=tuple(changes),
             cellular=self._cellular,
-            floor_ns=tuple(self._floor_ns),
+            floor_ns=tuple(self._floor.took_ns()) if self._floor is not None else (),
         )
 
     def _tear_down(self) -> None:
         for control in self._controls:
             os.close(control)
         self._applications.stop()
+        if self._floor is not None:
+            self._floor.end()
         stop_all([n for n in self._nodes if n.exit_status is None])
         for flow in self._flows:
             flow.close()

@@ -5,7 +5,6 @@ way of FBU, HI, HAck and FBack, with a process woken at each router and nothing 
 """
 
 import os
-import select
 import socket
 import struct
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from contextlib import closing
 from enum import IntEnum
 from ipaddress import IPv6Address
 
-from lies.errors import LiesError
 from lies.runtime import monotonic_ns
 
 PORT = 5002
@@ -50,38 +48,32 @@ def relay(address: IPv6Address, ready: Callable[[], None]) -> int:
             link.sendto(_HEAD.pack(step + 1, other, node, port, number) + rest, to)
 
 
-def round_trips_ns(
-    source: IPv6Address,
-    router: IPv6Address,
-    other: IPv6Address,
-    count: int,
-    *,
-    every_s: float,
-    timeout_s: float = 1.0,
-) -> list[int]:
-    """How long `count` messages took from source by router, other, router and back, in ns, but for lost ones.
+class Prober:
+    """Sends messages on their way from a mobile node's address, one at a time."""
 
-    every_s: pause between them: a relay that has just run is quicker than one that must be woken, as the
-    routers' daemons are. LiesError if none came back.
-    """
-    took = []
-    with closing(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as link:
-        link.bind((str(source), 0))
-        link.settimeout(timeout_s)
-        for number in range(count):
-            select.select([], [], [], every_s)
-            message = _HEAD.pack(_Step.TO_PREVIOUS, other.packed, bytes(16), 0, number) + os.urandom(_PAYLOAD)
+    def __init__(self, *, timeout_s: float = 0.25) -> None:
+        self._timeout_s = timeout_s
+        self._number = 0
+
+    def round_trip_ns(self, source: IPv6Address, router: IPv6Address, other: IPv6Address) -> int | None:
+        """How long one took from source by router, other, router and back; None if it did not come back.
+
+        Raises OSError where nothing can be sent from source.
+        """
+        self._number += 1
+        with closing(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as link:
+            link.bind((str(source), 0))
+            link.settimeout(self._timeout_s)
+            head = _HEAD.pack(_Step.TO_PREVIOUS, other.packed, bytes(16), 0, self._number & 0xFFFF)
+            to = (str(router), PORT)
+            message = head + os.urandom(_PAYLOAD)
             sent_ns = monotonic_ns()
-            link.sendto(message, (str(router), PORT))
+            link.sendto(message, to)
             try:
-                while _HEAD.unpack_from(link.recv(2048))[4] != number:
-                    continue
+                link.recv(2048)
             except TimeoutError:
-                continue
-            took.append(monotonic_ns() - sent_ns)
-    if not took:
-        raise LiesError(f"no message came back from {router} by {other}")
-    return took
+                return None
+            return monotonic_ns() - sent_ns
 
 
 def _text(packed: bytes) -> str:
