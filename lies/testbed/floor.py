@@ -21,7 +21,7 @@ _ORDER = 48  # source, router, other: three addresses
 
 
 class FloorProcess:
-    """The mobile node's end of the messages, and the relays at all routers; `spawn(name, main)` forks them."""
+    """The mobile node's end of the messages and the relays at all routers; `spawn(name, main)` forks them."""
 
     def __init__(self, routers: Sequence[Router], folder: Path, spawn: Spawn) -> None:
         self._routers = routers
