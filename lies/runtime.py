@@ -6,12 +6,9 @@ it, performs what it returns and keeps one timer armed. Engines thus run unchang
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from lies.engine import Engine
-
-if TYPE_CHECKING:
-    import asyncio
 
 
 def monotonic_ns() -> int:
@@ -67,11 +64,26 @@ ItemT = TypeVar("ItemT")
 ActionT = TypeVar("ActionT")
 
 
+class Timer(Protocol):
+    """A timer that is set, such as asyncio's."""
+
+    def cancel(self) -> None:
+        """It is not to come."""
+        ...
+
+
+def _call_later(delay_s: float, callback: Callable[[], None]) -> Timer:
+    import asyncio  # noqa: PLC0415 - who wants the clock alone, such as a command, starts faster
+
+    return asyncio.get_running_loop().call_later(delay_s, callback)
+
+
 class Runtime(Generic[ItemT, ActionT]):
     """Runs one engine on the running asyncio loop: `feed` items in, `perform` is called with each action.
 
     A perform that learns something at once (a confirm, an error) feeds it back; such items are queued
-    until the current batch of actions is done, so that the engine is never re-entered.
+    until the current batch of actions is done, so that the engine is never re-entered. clock, call_later:
+    where time is another than the running loop's.
     """
 
     def __init__(
@@ -80,11 +92,13 @@ class Runtime(Generic[ItemT, ActionT]):
         perform: Callable[[ActionT], None],
         *,
         clock: Callable[[], float] = now_s,
+        call_later: Callable[[float, Callable[[], None]], Timer] = _call_later,
     ) -> None:
         self._engine = engine
         self._perform = perform
         self._clock = clock
-        self._timer: asyncio.TimerHandle | None = None
+        self._call_later = call_later
+        self._timer: Timer | None = None
         self._pending: list[tuple[ItemT, float | None]] = []
         self._busy = False
         self._closed = False
@@ -127,10 +141,7 @@ class Runtime(Generic[ItemT, ActionT]):
             self._timer = None
         due = self._engine.next_timeout()
         if due is not None and not self._closed:
-            import asyncio  # noqa: PLC0415 - who wants the clock alone, such as a command, starts faster
-
-            delay = max(0.0, due - self._clock())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+            self._timer = self._call_later(max(0.0, due - self._clock()), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -208,10 +208,11 @@ def shell_of(consumer: Consumer) -> Any:
 def perform(shell: Any, *actions: object) -> None:
     """Have the shell carry out actions, as its engine would; a refusal is an error here."""
     for action in actions:
-        if hasattr(shell, "_carry_out"):
-            shell._carry_out(action)
+        performer = getattr(shell, "_dispatch", shell)  # an access router's
+        if hasattr(performer, "_carry_out"):
+            performer._carry_out(action)
         else:
-            shell._perform(action)
+            performer._perform(action)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from lies_fmipv6.parameters import (
 _MAC_OCTETS = 6
 _MAX_LIMIT = 1 << 20
 _MAX_EXCESS = 100
+_LEAST_REHEARSAL_MS, _MOST_REHEARSAL_MS = 1.0, 60_000.0
 _RANGES = (
     ("max_bindings", 1, _MAX_LIMIT),
     ("max_expected", 1, _MAX_LIMIT),
@@ -98,7 +99,8 @@ class Config:
     in order of preference; link_policy: between them (lies.link_policy). access-router: access
     and backbone interfaces, address, prefix, access_points (PoAs on the access link), neighbours, buffering
     (where packets wait), buffer_octets (for one node), buffer_total_octets, drain_excess (what waited goes by
-    so much faster than it came), advertise_interval_s (None: Router Advertisements only when asked),
+    so much faster than it came), rehearsal_ms (how often the code of a handover is run for nobody, so that
+    nodes find it warm; 0: never), advertise_interval_s (None: Router Advertisements only when asked),
     announce, duplicates, dad_transmits, dhcp_link and the limits as in AccessRouterConfig.
     """
 
@@ -119,6 +121,7 @@ class Config:
     buffer_octets: int = 4 << 20
     buffer_total_octets: int = 64 << 20
     drain_excess: float = 0.25
+    rehearsal_ms: float = 5.0
     advertise_interval_s: float | None = None
     keys: tuple[KeyOptions, ...] = ()
     keys_dir: Path | None = None
@@ -158,6 +161,10 @@ class Config:
                 raise ValueError(f"{name} must lie between {least} and {most}")
         if not 0 < self.drain_excess <= _MAX_EXCESS:  # at 0 a buffer that packets enter would never be empty
             raise ValueError(f"drain_excess must be greater than 0, and at most {_MAX_EXCESS}")
+        if self.rehearsal_ms and not _LEAST_REHEARSAL_MS <= self.rehearsal_ms <= _MOST_REHEARSAL_MS:
+            raise ValueError(
+                f"rehearsal_ms must be 0, or lie between {_LEAST_REHEARSAL_MS:g} and {_MOST_REHEARSAL_MS:g}"
+            )
         if self.advertise_interval_s is not None and self.advertise_interval_s <= 0:
             raise ValueError("advertise_interval_s must be greater than 0")
 

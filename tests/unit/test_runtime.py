@@ -1,7 +1,7 @@
 """The runtime: an engine is never re-entered, its actions are performed in order, one timer is armed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -88,6 +88,35 @@ def test_what_happened_before_is_told_with_its_time() -> None:
         runtime.close()
 
     asyncio.run(run())
+
+
+def test_time_other_than_the_loops() -> None:
+    """With a clock and timers of another kind no loop is needed; one timer is set, the latest."""
+    due: list[tuple[float, Callable[[], None]]] = []
+    cancelled: list[int] = []
+
+    class Set:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def cancel(self) -> None:
+            cancelled.append(self.number)
+
+    def call_later(delay_s: float, callback: Callable[[], None]) -> Set:
+        due.append((delay_s, callback))
+        return Set(len(due))
+
+    engine, clock = Echo(), Clock()
+    runtime = Runtime(engine, lambda _: None, clock=clock, call_later=call_later)
+    clock.now = 1.0
+    runtime.feed("at 3.5")
+    runtime.feed("at 3.0")
+    assert [delay_s for delay_s, _ in due] == [2.5, 2.0]
+    assert cancelled == [1]
+    clock.now = 3.0
+    due[-1][1]()
+    assert engine.seen[-1] == ("timeout", 3.0)
+    runtime.close()
 
 
 def test_never_reentered() -> None:

@@ -103,6 +103,8 @@ FAST_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "buffering": ({**ROUTER, "buffering": "none"}, "buffering: 'none' is none of auto, tun, packet, kernel"),
     "all buffers": ({**ROUTER, "buffer_total_octets": -1}, "buffer_total_octets must lie between 1 and"),
     "no excess": ({**ROUTER, "drain_excess": 0}, "drain_excess must be greater than 0, and at most 100"),
+    "rehearsal": ({**ROUTER, "rehearsal_ms": 0.5}, "rehearsal_ms must be 0, or lie between 1 and 60000"),
+    "no rehearsal": ({**ROUTER, "rehearsal_ms": -1}, "rehearsal_ms must be 0, or lie between 1 and 60000"),
     "buffer": ({**ROUTER, "buffer_octets": 0}, "buffer_octets must lie between 1 and 1073741824"),
     "limit": ({**ROUTER, "max_bindings": 0}, "max_bindings must lie between 1 and 1048576"),
     "limit of a neighbour": (

@@ -87,13 +87,13 @@ class Watched:
     def __init__(self, shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         self.shell = shell
         self.stood: list[bool] = []
-        take = shell._take
+        take = shell._dispatch._take
 
         def watched(*packet: object) -> None:
             self.stood.append(tunnelled())
             take(*packet)
 
-        monkeypatch.setattr(shell, "_take", watched)
+        monkeypatch.setattr(shell._dispatch, "_take", watched)
 
     def hears(self, packet: bytes, interface: str = "bb") -> None:
         """A packet comes in."""
@@ -124,7 +124,7 @@ def test_a_hack_is_answered_once(here: Place, monkeypatch: pytest.MonkeyPatch, f
             answers.extend([*fbacks(air), *fbacks(backbone)])
         assert router.stood[-1] is foreseen
         assert tunnelled()
-        assert shell._done == []
+        assert shell._dispatch._done == []
 
     here.run(here.consumer("router", neighbours=(NEIGHBOUR,)), work)
     expected = FastBindingAck(0, 7, 20)
@@ -167,7 +167,7 @@ def test_a_node_that_returns_is_let_in_at_its_una(here: Place, monkeypatch: pyte
         assert tunnelled()
         router.hears(una, "ap")
         assert router.stood[-1] is False
-        assert shell._done == []
+        assert shell._dispatch._done == []
         entry = " ".join(ip("-6", "neigh", "show", str(PCOA), "dev", "ap"))
         assert NODE.hex(":") in entry
         assert not ip("-6", "neigh", "show", "proxy")

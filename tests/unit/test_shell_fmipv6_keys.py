@@ -176,7 +176,7 @@ def test_a_router_believes_the_nodes_key_only(here: Place, keys: Path) -> None:
             arrive(packet, ROGUE)
         arrive(encode(node, PCOA, PAR, key=secret(keys)), NODE)
         await heard(air, found, lambda: bool(of_kind(found, 14)))
-        assert shell._engine.dropped == {"FBU without a valid BADF": 3}
+        assert shell._runtime._engine.dropped == {"FBU without a valid BADF": 3}
 
     with frames("bb-far") as air:
         here.run(a_router(here, keys), work)
@@ -261,7 +261,7 @@ def test_hi_and_hack_of_a_protected_neighbour_go_by_the_protected_socket(here: P
         shell._mobility.send = lambda packet, to: sent.append((packet, to))
         shell._on_packet(hi, MAC, "bb")
         assert sent == []
-        assert shell._engine.dropped == {"HI without a security association": 1}
+        assert shell._runtime._engine.dropped == {"HI without a security association": 1}
         shell._on_protected(encode(FastBindingUpdate(1, 20, PCOA, NCOA, NODE), PCOA, PAR))
         shell._on_protected(encode_home(BindingError(1, PCOA), NAR, PAR))
         shell._on_protected(hi)
