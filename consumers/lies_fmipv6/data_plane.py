@@ -60,6 +60,10 @@ class RouterDataPlane(Protocol):
         """RemoveHostRoute."""
         ...
 
+    def rehearse(self) -> None:
+        """Do what a handover does, for nobody and without effect, so that the next one finds it warm."""
+        ...
+
     def close(self) -> None:
         """Remove everything."""
         ...

@@ -217,5 +217,8 @@ class _NoPlane:
     def remove_host_route(self, pcoa: IPv6Address, par: IPv6Address) -> None:
         """RemoveHostRoute."""
 
+    def rehearse(self) -> None:
+        """This is all rehearsal."""
+
     def close(self) -> None:
         """Nothing to remove."""

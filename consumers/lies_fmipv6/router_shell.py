@@ -30,6 +30,7 @@ from lies_fmipv6.router_plane import RouterPlane
 from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RS, MH_FBU, MH_HACK, MH_HI
 
 _log = logging.getLogger("lies.fmipv6")
+_ALONE_S = 600.0  # without a message there are no nodes about, and so long nobody rehearses for them
 _MOBILITY = frozenset({MH_FBU, MH_HI, MH_HACK})
 _ICMPV6 = frozenset({ICMPV6_RS, ICMPV6_NA, ICMPV6_FMIPV6})
 
@@ -112,6 +113,7 @@ class RouterShell:
         self._rehearsal_s = config.rehearsal_ms / 1000
         self._rehearses: asyncio.TimerHandle | None = None
         self._is_warm = False  # by a message of a moment ago
+        self._alone_s = 0.0  # without a message, as far as rehearsals count
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -175,21 +177,40 @@ class RouterShell:
             _log.warning("not reported: %s", error)
 
     def _rehearse(self, rehearsal: Rehearsal) -> None:
-        """Play a handover every rehearsal_ms, but for when there is a real one."""
-        if not self._is_warm:
+        """Play a handover every rehearsal_ms, but for when there is a real one, and nobody for long."""
+        if self._is_warm:
+            self._is_warm = False
+            self._alone_s = 0.0
+        else:
+            self._alone_s += self._rehearsal_s
             rehearsal.play()
-        self._is_warm = False
+            self._rehearse_plane()
         self._rehearse_later()
 
+    def _rehearse_plane(self) -> None:
+        try:
+            self._plane.rehearse()
+        except LiesError as error:
+            _log.warning("no further rehearsals: %s", error)
+            self._rehearsal = None
+
     def _rehearse_later(self) -> None:
-        if self._rehearsal is not None:
+        self._rehearses = None
+        if self._rehearsal is not None and self._alone_s < _ALONE_S:
             loop = asyncio.get_running_loop()
             self._rehearses = loop.call_later(self._rehearsal_s, self._rehearse, self._rehearsal)
 
-    def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
+    def _heard(self) -> None:
+        """A message came: somebody is about."""
         self._is_warm = True
+        if self._rehearses is None and self._alone_s >= _ALONE_S:
+            self._alone_s = 0.0
+            self._rehearse_later()
+
+    def _on_packet(self, packet: bytes, lla: bytes, interface: str) -> None:
+        self._heard()
         self._dispatch.on_packet(packet, lla, interface)
 
     def _on_protected(self, packet: bytes) -> None:
-        self._is_warm = True
+        self._heard()
         self._dispatch.on_protected(packet)

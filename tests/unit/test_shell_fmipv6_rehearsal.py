@@ -1,14 +1,19 @@
 """The router's rehearsal: a whole handover by the router's own code, of which nothing leaves or stays."""
 
 import asyncio
+import select
+import socket
+from contextlib import closing
 from ipaddress import IPv6Address, IPv6Network
 from typing import Any
 
 import pytest
 from attrs import evolve
+from netns_kit import kernel_state, left
 from shell_kit import Place, place, until
 
 from lies.errors import MalformedMessage
+from lies.kernel.netlink import KernelError
 from lies_fmipv6 import actions as a
 from lies_fmipv6 import rehearsal_shell, router_dispatch
 from lies_fmipv6.codec import Received, decode
@@ -28,6 +33,7 @@ CONFIG = AccessRouterConfig(
 )
 KEYS = {bytes.fromhex("020000009900"): bytes(20)}
 PROTECTED = evolve(CONFIG, insecure=False, neighbours=(evolve(CONFIG.neighbours[0], protected=True),))
+_IPV6_ROUTES_AND_RULES = 0x400 | 0x40000  # groups of rtnetlink(7)
 KINDS = {
     "insecure": CONFIG,
     "keys": evolve(CONFIG, keys=KEYS),
@@ -109,7 +115,7 @@ NEIGHBOUR = NeighbourOptions(NEXT[1], "02:00:00:00:02:02", NEXT, ("02:00:00:00:0
 
 @pytest.mark.netns
 def test_a_router_rehearses_while_nothing_comes(here: Place) -> None:
-    """Again and again, but not in the time after a message; and the kernel has nothing of it."""
+    """Again and again, but not in the time after a message, nor when none has come for long."""
     counts: list[int] = []
 
     async def work(shell: Any) -> None:
@@ -117,20 +123,66 @@ def test_a_router_rehearses_while_nothing_comes(here: Place) -> None:
         await until(lambda: rehearsal.played >= 3)
         shell._rehearses.cancel()
         before = rehearsal.played
-        shell._is_warm = True
-        shell._rehearse(rehearsal)  # a message came: this one is left out
-        counts.append(rehearsal.played - before)
-        shell._rehearses.cancel()
-        shell._rehearse(rehearsal)
-        counts.append(rehearsal.played - before)
-        shell._is_warm = False
+
+        def turn() -> None:
+            shell._rehearse(rehearsal)
+            counts.append(rehearsal.played - before)
+            if shell._rehearses is not None:
+                shell._rehearses.cancel()
+
+        with pytest.raises(MalformedMessage):
+            shell._on_packet(bytes(40), b"", "ap")
+        turn()  # is left out
+        turn()
         with pytest.raises(MalformedMessage):
             shell._on_protected(bytes(40))
-        assert shell._is_warm
+        turn()  # is left out
+        shell._alone_s = 600.0
+        turn()
+        assert shell._rehearses is None  # nobody is about
+        with pytest.raises(MalformedMessage):
+            shell._on_packet(bytes(40), b"", "ap")
+        assert shell._rehearses is not None
+        await until(lambda: rehearsal.played > before + 3)
 
     here.run(here.consumer("router", neighbours=(NEIGHBOUR,), rehearsal_ms=1.0), work)
-    assert counts == [0, 1]
+    assert counts == [0, 1, 1, 2]
     assert here.more() == {}
+
+
+@pytest.mark.netns
+def test_the_kernel_changes_nothing_for_a_rehearsal(here: Place) -> None:
+    """The tunnel of nobody is made once; then who listens to the kernel hears nothing, and in the end it goes."""
+
+    async def work(shell: Any) -> None:
+        shell._rehearses.cancel()
+        shell._plane.rehearse()
+        once = kernel_state()
+        with closing(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)) as listener:
+            listener.bind((0, _IPV6_ROUTES_AND_RULES))
+            for _ in range(3):
+                shell._plane.rehearse()
+            assert not select.select([listener], [], [], 0)[0], listener.recv(4096)
+        assert kernel_state() == once
+        assert left(here.before, once) != {}  # so it could be seen
+
+    here.run(here.consumer("router", neighbours=(NEIGHBOUR,), rehearsal_ms=60_000.0), work)
+    assert here.more() == {}
+
+
+@pytest.mark.netns
+def test_a_kernel_that_refuses_ends_the_rehearsals(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told once, and the router serves on."""
+
+    async def work(shell: Any) -> None:
+        monkeypatch.setattr(shell._plane, "rehearse", refuses)
+        await until(lambda: shell._rehearsal is None)
+        assert shell._rehearses is None
+
+    def refuses() -> None:
+        raise KernelError(12, "a route", "no memory")
+
+    here.run(here.consumer("router", neighbours=(NEIGHBOUR,), rehearsal_ms=1.0), work)
 
 
 @pytest.mark.netns
