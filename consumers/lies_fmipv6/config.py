@@ -121,7 +121,7 @@ class Config:
     buffer_octets: int = 4 << 20
     buffer_total_octets: int = 64 << 20
     drain_excess: float = 0.25
-    rehearsal_ms: float = 2.0
+    rehearsal_ms: float = 5.0
     advertise_interval_s: float | None = None
     keys: tuple[KeyOptions, ...] = ()
     keys_dir: Path | None = None

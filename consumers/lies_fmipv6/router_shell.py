@@ -17,7 +17,7 @@ from lies.kernel.netlink import Netlink
 from lies.kernel.packet_filter import Wanted
 from lies.kernel.signalling import Signalling
 from lies.kernel.tunnels import link_address
-from lies.runtime import Runtime, monotonic_ns, wall_ns
+from lies.runtime import Runtime, monotonic_ns, now_s, wall_ns
 from lies_fmipv6 import actions as a
 from lies_fmipv6.access_router import AccessRouter
 from lies_fmipv6.config import Config, router
@@ -30,6 +30,7 @@ from lies_fmipv6.router_plane import RouterPlane
 from lies_fmipv6.wire import ICMPV6_FMIPV6, ICMPV6_NA, ICMPV6_RS, MH_FBU, MH_HACK, MH_HI
 
 _log = logging.getLogger("lies.fmipv6")
+_PAUSES = 20  # of the time that a rehearsal took, before the next one: a slow host has less to spare
 _ALONE_S = 600.0  # without a message there are no nodes about, and so long nobody rehearses for them
 _MOBILITY = frozenset({MH_FBU, MH_HI, MH_HACK})
 _ICMPV6 = frozenset({ICMPV6_RS, ICMPV6_NA, ICMPV6_FMIPV6})
@@ -178,14 +179,17 @@ class RouterShell:
 
     def _rehearse(self, rehearsal: Rehearsal) -> None:
         """Play a handover every rehearsal_ms, but for when there is a real one, and nobody for long."""
+        took_s = 0.0
         if self._is_warm:
             self._is_warm = False
             self._alone_s = 0.0
         else:
             self._alone_s += self._rehearsal_s
+            began_s = now_s()
             rehearsal.play()
             self._rehearse_plane()
-        self._rehearse_later()
+            took_s = now_s() - began_s
+        self._rehearse_later(took_s * _PAUSES)
 
     def _rehearse_plane(self) -> None:
         try:
@@ -194,11 +198,12 @@ class RouterShell:
             _log.warning("no further rehearsals: %s", error)
             self._rehearsal = None
 
-    def _rehearse_later(self) -> None:
+    def _rehearse_later(self, pause_s: float = 0.0) -> None:
         self._rehearses = None
         if self._rehearsal is not None and self._alone_s < _ALONE_S:
             loop = asyncio.get_running_loop()
-            self._rehearses = loop.call_later(self._rehearsal_s, self._rehearse, self._rehearsal)
+            delay_s = max(self._rehearsal_s, pause_s)
+            self._rehearses = loop.call_later(delay_s, self._rehearse, self._rehearsal)
 
     def _heard(self) -> None:
         """A message came: somebody is about."""

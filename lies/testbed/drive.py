@@ -27,7 +27,7 @@ from lies.testbed import delay, modem, vertical
 from lies.testbed import topology as t
 from lies.testbed.application import Applications, Main, Site
 from lies.testbed.applications import application_of
-from lies.testbed.floor import FloorProcess
+from lies.testbed.floor import FloorProcess, probe_at_s
 from lies.testbed.flows import FlowProcess
 from lies.testbed.measure import Direction, Move, judge, moves_of
 from lies.testbed.node import Node, spawn, stop_all
@@ -224,8 +224,8 @@ class Drive:
                 self._events.append(event)
                 self.watcher.on_event(event)
                 if self._floor is not None and isinstance(event, RawAttached):
-                    half = self.plan.options.shuttle_s / 2
-                    asyncio.get_running_loop().call_later(half, self._measure_floor, event.attached.poa)
+                    at_s = probe_at_s(self.plan.options.shuttle_s)
+                    asyncio.get_running_loop().call_later(at_s, self._measure_floor, event.attached.poa)
 
             client.on_event(on_event)
             for primitive in _PRIMITIVES:

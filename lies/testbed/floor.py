@@ -1,4 +1,4 @@
-"""The floor of FBU to FBack in a drive: one bare message half-way between two handovers.
+"""The floor of FBU to FBack in a drive: one bare message between two handovers, when nothing waits.
 
 So there are as many as handovers, in the same minutes and beside the same traffic, and the relays are woken
 as seldom as the routers' daemons.
@@ -17,7 +17,16 @@ from lies.testbed.node import Node
 from lies.testbed.relay import Prober, relay
 from lies.testbed.topology import MOBILE_INTERFACE_ID, Router
 
+_BEFORE_S = 0.2  # a handover, which its node prepares for half of that
 _ORDER = 48  # source, router, other: three addresses
+
+
+def probe_at_s(shuttle_s: float) -> float:
+    """How long after a handover the message is sent where there is one every shuttle_s.
+
+    Half-way, or later: what waited in a long gap has gone by then.
+    """
+    return max(shuttle_s / 2, shuttle_s - _BEFORE_S)
 
 
 class FloorProcess:

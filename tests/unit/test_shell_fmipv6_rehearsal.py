@@ -151,8 +151,27 @@ def test_a_router_rehearses_while_nothing_comes(here: Place) -> None:
 
 
 @pytest.mark.netns
+def test_a_slow_host_rehearses_less(here: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pause before the next one is at least twenty times what one took."""
+    times = iter((10.0, 10.5))
+
+    async def work(shell: Any) -> None:
+        shell._rehearses.cancel()
+        monkeypatch.setattr("lies_fmipv6.router_shell.now_s", lambda: next(times))
+        loop = asyncio.get_running_loop()
+        before_s = loop.time()
+        shell._rehearse(shell._rehearsal)
+        assert shell._rehearses.when() >= before_s + 10
+        shell._is_warm = True
+        shell._rehearse(shell._rehearsal)
+        assert shell._rehearses.when() < before_s + 10
+
+    here.run(here.consumer("router", neighbours=(NEIGHBOUR,), rehearsal_ms=1.0), work)
+
+
+@pytest.mark.netns
 def test_the_kernel_changes_nothing_for_a_rehearsal(here: Place) -> None:
-    """The tunnel of nobody is made once; then who listens to the kernel hears nothing, and in the end it goes."""
+    """The tunnel of nobody is made once; then a listener hears nothing, and in the end it goes."""
 
     async def work(shell: Any) -> None:
         shell._rehearses.cancel()
