@@ -25,7 +25,6 @@ from lies_fmipv6.pacing import Buffering, Limits
 from lies_fmipv6.waiting_plane import METRIC, OnTally, WaitingRoom
 
 _log = logging.getLogger("lies.fmipv6")
-_TABLE_REHEARSAL = 53099  # no rule leads there
 _NOWHERE = IPv6Address("2001:db8:5184::1")  # documentation: no packet goes there
 _NO_SOURCE = IPv6Address("::1")  # no packet with it comes in (RFC 4291 section 2.5.3)
 _FIRST_TABLE = 53100  # of host routes; lies_fmipv6.mobile_plane has the numbers below
@@ -69,7 +68,6 @@ class RouterPlane:
         self._room: WaitingRoom | None = None
         self._before: dict[str, str] = {}
         self._host_routes: dict[IPv6Address, tuple[IPv6Address, int]] = {}  # pcoa -> (par, table)
-        self._rehearsed: list[bytes] = []  # a tunnel of nobody
         queue = f"ipv6/neigh/{access}/unres_qlen_bytes"
         wanted = {f"ipv6/conf/{access}/proxy_ndp": 1, queue: limits.node_octets}
         try:
@@ -116,6 +114,8 @@ class RouterPlane:
         self._defend = Template(lambda n: m.neighbour(ap, n, proxy=True), *one)
         self._defend_no_more = Template(lambda n: m.neighbour(ap, n, proxy=True, add=False), *one)
         self._stale = Template(lambda n, lla: m.neighbour(ap, n, lla, state=m.NUD_STALE), IPv6Address, 6)
+        nobody = self._to_tunnel(_NOWHERE, _NOWHERE)
+        self._rehearsed = [self._tunnelling.forward_inner(_NO_SOURCE, add=False), m.if_there(nobody)]
 
     def add_tunnel(self, pcoa: IPv6Address, endpoint: IPv6Address) -> None:
         """Packets to pcoa go to endpoint in a tunnel; what endpoint tunnels from pcoa is forwarded."""
@@ -137,14 +137,8 @@ class RouterPlane:
             self._loop.call_soon(self._confirm)  # the FBack need not wait for it
 
     def rehearse(self) -> None:
-        """Have the kernel look at the messages of a tunnel that it has already, and change nothing."""
-        if not self._rehearsed:
-            tunnelling, oif = self._tunnelling, self._backbone
-            tunnel = tunnelling.towards(
-                host(_NOWHERE), _NOWHERE, local=self._address, oif=oif, table=_TABLE_REHEARSAL
-            )
-            self._rehearsed = [tunnelling.forward_inner(_NO_SOURCE), m.unless_there(tunnel)]
-        self._netlink.execute(self._rehearsed, ignore=(errno.EEXIST,))
+        """Have the kernel look for a tunnel of nobody, to renew it and to remove it: there is none."""
+        self._netlink.execute(self._rehearsed, ignore=GONE)
 
     def _confirm(self) -> None:
         try:

@@ -224,11 +224,10 @@ def as_removal(kind: int, body: bytes) -> bytes:
     return _HEADER.pack(length, kind + 1, NLM_F_REQUEST | NLM_F_ACK, 0, 0) + body
 
 
-def unless_there(message: bytes) -> bytes:
-    """A message that adds, which the kernel refuses (EEXIST) instead of replacing what is there."""
+def if_there(message: bytes) -> bytes:
+    """A message that replaces a route, which the kernel refuses (ENOENT) instead of making a new one."""
     length, kind, flags, sequence, port = _HEADER.unpack_from(message)
-    flags = flags & ~NLM_F_REPLACE | NLM_F_EXCL
-    return _HEADER.pack(length, kind, flags, sequence, port) + message[_HEADER.size :]
+    return _HEADER.pack(length, kind, flags & ~NLM_F_CREATE, sequence, port) + message[_HEADER.size :]
 
 
 @compiled_once
