@@ -57,7 +57,8 @@ def figures(result: DriveResult) -> dict[str, Any]:
     verdicts, directions = result.verdicts, result.directions
     modes = [report.mode for report in result.reports if report is not None]
     l3 = [v.l3_gap_ms for v in verdicts if v.l3_gap_ms is not None]
-    gone = [[d.drained_ns(v.move.out_ns, v.move.in_ns) for d in directions] for v in verdicts]
+    gone = [[d.drained_ns(v.move.in_ns) for d in directions] for v in verdicts]
+    slowest = [d.extra_delay_ns(v.move.in_ns) for v in verdicts for d in directions]
     drains = [max(both) / _MS for both in gone]
     signalled = [
         (r.fback_ns - r.fbu_ns) / _MS
@@ -85,7 +86,7 @@ def figures(result: DriveResult) -> dict[str, Any]:
         "fbu_fback_median_ms": fbu_fback,
         "fbu_fback_floor_ms": floor,
         "fbu_fback_floor_ratio": round(fbu_fback / floor, 3) if fbu_fback and floor else None,
-        "max_delay_ms": round(max(d.extra_delay_ns for d in directions) / _MS, 3),
+        "max_delay_ms": round(max(slowest, default=0) / _MS, 3),
         "buffered_max": max(
             (d.waited(v.move.out_ns, v.move.in_ns) for v in verdicts for d in directions), default=0
         ),

@@ -4,7 +4,9 @@ All times are CLOCK_REALTIME in ns. Numbers come from the logs of the flows' end
 times only say where to look.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 
 from attrs import frozen
 
@@ -72,12 +74,6 @@ class Direction:
         """The shortest time that any packet was on its way."""
         return min((arrived - sent for _, sent, arrived in self.received), default=0)
 
-    @property
-    def extra_delay_ns(self) -> int:
-        """How much longer than the quickest the slowest packet was on its way."""
-        slowest = max((arrived - sent for _, sent, arrived in self.received), default=0)
-        return slowest - self.least_delay_ns
-
     def waited(self, out_ns: int, in_ns: int) -> int:
         """How many packets were sent early enough to arrive within a handover's gap, and came after it."""
         shift = 0 if self.at_radio else self.least_delay_ns
@@ -88,21 +84,28 @@ class Direction:
         early = end - self.least_delay_ns
         return sum(sent < early and low < got and got >= end for _, sent, got in self.received)
 
-    def drained_ns(self, out_ns: int, in_ns: int) -> int:
-        """How long after a handover's gap packets still came late, because others waited before them.
+    def drained_ns(self, in_ns: int) -> int:
+        """How long after the end of a gap packets still came late, because others waited before them.
 
         Until the first that was on its way no longer than the quickest one and a millisecond; 0 if none was
         late.
         """
         shift = 0 if self.at_radio else self.least_delay_ns
-        last = in_ns + shift
-        for _, sent, got in self.received:
-            if got <= out_ns + shift:
-                continue
-            if got > in_ns + shift and got - sent <= self.least_delay_ns + _IN_TIME_NS:
-                break
-            last = max(last, got)
-        return last - in_ns - shift
+        return max((got - in_ns - shift for _, got in self._late(in_ns + shift)), default=0)
+
+    def extra_delay_ns(self, in_ns: int) -> int:
+        """How much longer than the quickest any of those was on its way."""
+        least = self.least_delay_ns
+        shift = 0 if self.at_radio else least
+        return max((got - sent - least for sent, got in self._late(in_ns + shift)), default=0)
+
+    def _late(self, after_ns: int) -> Iterator[tuple[int, int]]:
+        """(send time, receive time) of what was received from then on, before the first that was in time."""
+        in_time = self.least_delay_ns + _IN_TIME_NS
+        for _, sent, got in self.received[bisect_right(self.received, after_ns, key=itemgetter(2)) :]:
+            if got - sent <= in_time:
+                return
+            yield sent, got
 
     def gap_ns(self, out_ns: int, in_ns: int) -> float | None:
         """The total gap of a handover whose port was out from out_ns to in_ns.
