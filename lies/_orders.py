@@ -23,7 +23,8 @@ class Order:
     """Which plugin the child is to run, and where the bus is.
 
     directory: the runtime directory; file: of the configuration, for errors and relative paths; abstract:
-    only for a driver; stop_s: how long it may take to stop before it is killed; capabilities: what it keeps.
+    only for a driver; stop_s: how long it may take to stop before it is killed; capabilities: what it keeps;
+    realtime: whether it goes first.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Order:
     log_format: LogFormat
     stop_s: float
     capabilities: tuple[Capability, ...] = ()
+    realtime: bool = False
     options: dict[str, Any] = field(factory=dict)
     abstract: dict[str, Any] = field(factory=dict)
 
@@ -90,6 +92,7 @@ def order_for(
         log_format=config.daemon.log_format,
         stop_s=0.8 * config.daemon.stop_s,  # so that a kill comes before the keeper gives it up
         capabilities=tuple(sorted(capabilities)),
+        realtime=config.daemon.realtime,
         options=dict(plugin.options),
         abstract=dict(plugin.abstract) if isinstance(plugin, DriverConfig) else {},
     )

@@ -88,7 +88,8 @@ class DaemonConfig:
     them (None: the owner only); group_rights: what its members may do; users: name or number of a user ->
     what he may do, if he can open them; tcp: for other hosts; heartbeat_s: how often the last sequence number
     is repeated; stop_s: how long one driver or consumer may take to stop; restart_min_s, restart_max_s: pause
-    before a failed one is started again, doubled each time; metrics: None for none.
+    before a failed one is started again, doubled each time; realtime: go before the ordinary work of the
+    host; metrics: None for none.
     """
 
     runtime_dir: Path | None = None
@@ -103,6 +104,7 @@ class DaemonConfig:
     stop_s: float = 5.0
     restart_min_s: float = 0.5
     restart_max_s: float = 30.0
+    realtime: bool = False
     metrics: MetricsConfig | None = None
 
     def __attrs_post_init__(self) -> None:

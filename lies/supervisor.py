@@ -19,6 +19,7 @@ from lies._listen import Listen, listen_of
 from lies._offer import Offer, load_metrics
 from lies._privileges import keep_only
 from lies._roster import Roster, Withheld, needs
+from lies._scheduling import try_to_go_first
 from lies._stopping import StopSignals, has_terminal
 from lies._systemd import Pulse, notify, reloading
 from lies.admission import Admission, admission
@@ -38,7 +39,7 @@ _log = logging.getLogger("lies.daemon")
 Reread = Callable[[], Config]
 """The configuration as it is now; raises what `lies.config.load` does."""
 
-_ONLY_AT_START = ("runtime_dir", "owner", "group", "heartbeat_s")  # keys of [daemon]
+_ONLY_AT_START = ("runtime_dir", "owner", "group", "heartbeat_s", "realtime")  # keys of [daemon]
 _TCP_ONLY_AT_START = ("bus", "publish", "key", "keys_dir")
 _BEATS_MISSED = 4.0  # heartbeats without which the bus is taken for stuck
 
@@ -89,6 +90,7 @@ class Supervisor:
         EndpointInUse, NotPermitted or ConfigError if the endpoints cannot be had.
         """
         await self.server.start()
+        try_to_go_first(wanted=self._config.daemon.realtime)
         where = ", ".join((str(self.directory), *self.server.addresses.values()))
         _log.info("the bus is at %s", where, extra={"epoch": self.core.epoch})
         await self.offer.start(self._listen)

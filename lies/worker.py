@@ -13,6 +13,7 @@ from pathlib import Path
 from lies._keeper import Ended, Ending, describe
 from lies._orders import MAX_LINE, Order, Report, State, decode_logging, decode_order, encode
 from lies._privileges import keep_only
+from lies._scheduling import try_to_go_first
 from lies._stopping import StopSignals
 from lies.bus.client import Client
 from lies.bus.publisher import RemotePublisher
@@ -40,6 +41,7 @@ def main() -> int:
         keep_only(order.capabilities)
     except OSError as error:
         _log.warning("capabilities cannot be given up", extra={"reason": str(error)})
+    try_to_go_first(wanted=order.realtime)
     return asyncio.run(_work(order, begun, channel))
 
 

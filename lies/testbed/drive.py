@@ -12,6 +12,7 @@ from typing import Protocol
 from attrs import define, evolve, field
 
 from lies import supervisor
+from lies._scheduling import go_first_if_allowed, goes_first
 from lies.bus.client import Client
 from lies.config import Config
 from lies.errors import LiesError, NoDaemon
@@ -155,6 +156,7 @@ class Drive:
 
             def delay_line(ready: Callable[[], None]) -> int:
                 os.close(write)
+                go_first_if_allowed(2)  # a line does not wait for those who send by it
                 return delay.run(("dl-home-in", "dl-bb-in"), options.backbone_ms, ready, read)
 
             self._spawn("core", delay_line)
@@ -358,6 +360,7 @@ class Drive:
             changes=tuple(changes),
             cellular=self._cellular,
             floor_ns=tuple(self._floor.took_ns()) if self._floor is not None else (),
+            realtime=goes_first(self.pid("mn")),
         )
 
     def _tear_down(self) -> None:

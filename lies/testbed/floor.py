@@ -1,7 +1,7 @@
 """The floor of FBU to FBack in a drive: one bare message between two handovers, when nothing waits.
 
 So there are as many as handovers, in the same minutes and beside the same traffic, and the relays are woken
-as seldom as the routers' daemons.
+as seldom as the routers' daemons, and are scheduled as they are.
 """
 
 import json
@@ -12,6 +12,7 @@ from functools import partial
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from lies._scheduling import go_first_if_allowed
 from lies.testbed.flows import Spawn
 from lies.testbed.node import Node
 from lies.testbed.relay import Prober, relay
@@ -36,11 +37,12 @@ class FloorProcess:
         self._routers = routers
         self._path = folder / "floor.json"
         for router in routers:
-            spawn(router.name, partial(relay, router.address))
+            spawn(router.name, partial(_relay, router.address))
         orders, self._control = os.pipe2(os.O_CLOEXEC)
 
         def main(ready: Callable[[], None]) -> int:
             os.close(self._control)
+            go_first_if_allowed()  # as the testbed's daemons, which have `realtime = true`
             ready()
             self._path.write_text(json.dumps(_probe(orders)), "ascii")
             return 0
@@ -65,6 +67,11 @@ class FloorProcess:
         """How long each message was under way that came back; after the process's end."""
         found: list[int] = json.loads(self._path.read_text("ascii"))
         return found
+
+
+def _relay(address: IPv6Address, ready: Callable[[], None]) -> int:
+    go_first_if_allowed()  # as the testbed's daemons, which have `realtime = true`
+    return relay(address, ready)
 
 
 def _probe(orders: int) -> list[int]:

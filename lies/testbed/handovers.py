@@ -85,6 +85,7 @@ def figures(result: DriveResult) -> dict[str, Any]:
         "total_gap_median_ms": _median([v.total_gap_ms for v in verdicts if v.total_gap_ms is not None]),
         "fbu_fback_median_ms": fbu_fback,
         "fbu_fback_floor_ms": floor,
+        "realtime": result.realtime,
         "fbu_fback_floor_ratio": round(fbu_fback / floor, 3) if fbu_fback and floor else None,
         "max_delay_ms": round(max(slowest, default=0) / _MS, 3),
         "buffered_max": max(

@@ -269,7 +269,7 @@ class Configurations:
         drivers: tuple[DriverConfig, ...] = (),
         consumers: tuple[ConsumerConfig, ...] = (),
     ) -> Config:
-        daemon = DaemonConfig(runtime_dir=self.runtime_dir(name), log_level=LogLevel.WARNING)
+        daemon = DaemonConfig(runtime_dir=self.runtime_dir(name), log_level=LogLevel.WARNING, realtime=True)
         return Config(daemon=daemon, drivers=drivers, consumers=consumers)
 
 

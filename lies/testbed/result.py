@@ -27,6 +27,7 @@ class DriveResult:
     changes: tuple[LinkChange, ...] = ()  # of links; verdicts and reports have them too, in the order of time
     cellular: str | None = None  # where a second link came from
     floor_ns: tuple[int, ...] = ()  # round trips of a bare message MN - PAR - NAR - PAR - MN
+    realtime: bool = False  # whether the daemons went before the ordinary work of the host
 
     @property
     def packets_sent(self) -> int:

@@ -2,6 +2,7 @@
 
 import pytest
 from drives import Onlooker
+from scheduling_kit import may_go_first
 
 from lies.testbed.handovers import back_to_back, shuttle_options
 
@@ -26,3 +27,4 @@ def test_back_to_back(mode: str) -> None:
     assert found["l3_gap_median_ms"] <= found["l3_gap_p99_ms"]
     if mode == "predictive":
         assert found["buffered_max"] >= 1, "what waited at the new router"
+    assert found["realtime"] is may_go_first()
